@@ -1,0 +1,127 @@
+// Everything an operator can say, as plain members with their defaults. schema.cc has one row for each.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/values.h"
+
+namespace postern::config {
+
+using namespace std::chrono_literals;
+
+enum class LogLevel : std::uint8_t { debug, info, warning, error };
+enum class LogFormat : std::uint8_t { text, json };
+enum class TlsVersion : std::uint8_t { tls1_0, tls1_1, tls1_2, tls1_3 };
+enum class TlsMode : std::uint8_t { none, starttls, implicit };
+enum class ClientCertificateMode : std::uint8_t { off, request, require };
+enum class ClientAddress : std::uint8_t { none, xclient, proxy_v1, proxy_v2, transparent };
+enum class GreetingMode : std::uint8_t { backend, gateway };
+enum class BareNewline : std::uint8_t { normalize, reject, pass };
+
+struct LogSettings {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::text;
+};
+
+// One private key and the chain that belongs to it (leaf first), both PEM files.
+struct CertificatePair {
+  std::string chain;
+  std::string key;
+};
+
+struct TicketSettings {
+  bool enabled = true;
+  Duration rotate = 12h;
+  std::string key_file;  // empty: keys are made at random and never leave the process
+};
+
+struct TlsSettings {
+  TlsVersion min_version = TlsVersion::tls1_2;
+  TlsVersion max_version = TlsVersion::tls1_3;
+  std::string cipher_list;  // TLS 1.2 and below, OpenSSL syntax; empty: the library's default
+  std::vector<std::string> groups = {"X25519MLKEM768", "X25519", "P-256"};
+  Duration handshake_timeout = 30s;
+  TicketSettings session_tickets;
+};
+
+struct ClientCertificates {
+  ClientCertificateMode mode = ClientCertificateMode::off;
+  std::string ca_file;
+};
+
+struct Backend {
+  std::vector<Endpoint> addresses;  // empty when exec is set
+  std::vector<std::string> exec;    // argv of a UCSPI program; empty when addresses are set
+  ClientAddress client_address = ClientAddress::none;
+  TlsMode tls = TlsMode::none;
+};
+
+struct Recipients {
+  std::vector<DomainPattern> allow_domains;  // empty: no relay guard
+};
+
+struct EhloSettings {
+  std::string name;               // empty ("keep"): the server's own name stays
+  std::vector<std::string> hide;  // upper case keywords
+  std::vector<std::string> add;   // upper case keywords
+  std::optional<ByteSize> size_limit;
+};
+
+struct InboundLimits {
+  std::uint32_t command_length = 2048;  // octets of a command line, CRLF included
+  std::uint32_t errors = 20;            // refusals of ours before 421 4.7.0
+};
+
+struct InboundTimeouts {
+  Duration greeting = 60s;
+  Duration command = 5min;
+  Duration data_block = 3min;
+  Duration data_end = 10min;
+  Duration backend_connect = 10s;
+};
+
+struct InboundListener {
+  std::string name;  // the key below `inbound`
+  std::vector<Endpoint> listen;
+  TlsMode mode = TlsMode::starttls;
+  bool require_tls = false;
+  bool auth_requires_tls = true;
+  std::vector<std::string> certificates;  // names in Settings::certificates; the first is the default
+  ClientCertificates client_certificates;
+  std::vector<Network> accept_proxy_protocol_from;
+  Backend backend;
+  GreetingMode greeting = GreetingMode::backend;
+  Recipients recipients;
+  bool allow_open_relay_risk = false;
+  EhloSettings ehlo;
+  BareNewline bare_newline = BareNewline::normalize;
+  InboundLimits limits;
+  InboundTimeouts timeouts;
+  TlsSettings tls;  // the global `tls` with this listener's own min_version … laid over it
+};
+
+struct Settings {
+  unsigned workers = 0;  // 0: auto, the CPUs this process may use
+  std::string user;      // empty: stay who we are
+  std::string hostname;  // empty: the machine's FQDN
+  LogSettings log;
+  std::map<std::string, std::vector<CertificatePair>> certificates;
+  TlsSettings tls;
+  std::vector<InboundListener> inbound;  // in the order of the file
+};
+
+std::string_view to_string(LogLevel value);
+std::string_view to_string(LogFormat value);
+std::string_view to_string(TlsVersion value);  // "TLSv1.2"
+std::string_view to_string(TlsMode value);
+std::string_view to_string(ClientCertificateMode value);
+std::string_view to_string(ClientAddress value);
+std::string_view to_string(GreetingMode value);
+std::string_view to_string(BareNewline value);
+
+}  // namespace postern::config

@@ -1,0 +1,76 @@
+// What a dialogue asks for. A session carries effects out in order; the worker owns and reuses the list.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace postern::smtp {
+
+enum class Side : std::uint8_t { client, backend };
+
+// What a session is waiting for; each has a duration in the settings. Arming one replaces the one before it.
+enum class Timer : std::uint8_t {
+  none,
+  handshake,  // TLS on the client's side, or a PROXY header
+  greeting,   // the server's 220, and the gateway's own words with it (EHLO, STARTTLS, XCLIENT)
+  backend_connect,
+  command,     // the client's next whole command, or the server's reply to one
+  data_block,  // more content
+  data_end,    // the server's reply to the end of data
+  closing,     // what is queued drains to the client, then the session ends (10 s)
+};
+
+enum class Refusal : std::uint8_t;  // refusals.h
+enum class Ending : std::uint8_t;   // endings.h
+enum class MessageResult : std::uint8_t { accepted, refused_temporarily, refused_permanently, lost };
+
+struct Effect {
+  enum class Kind : std::uint8_t {
+    send,             // `bytes` to `side`
+    start_tls,        // on `side`: everything sent before leaves in plaintext, then the handshake begins
+    connect_backend,  // dial (or start) the server; answered by on_connected or on_connect_failed
+    drop_backend,     // close the connection to the server at once, unsent bytes thrown away
+    arm,              // `timer`
+    refused,          // count `refusal` (its reply, if any, is a send of its own)
+    message,          // count a message and `message_result`
+    finish,           // send what is queued to the client, then close everything; `ending` for the record
+  };
+  Kind kind = Kind::send;
+  Side side = Side::client;
+  Timer timer = Timer::none;
+  MessageResult message_result = MessageResult::accepted;
+  Refusal refusal{};
+  Ending ending{};
+  std::string_view bytes;  // into the dialogue's input, static storage, or text kept by Effects::keep
+};
+
+class Effects {
+ public:
+  // Sends `bytes`, which must outlive the carrying out: the dialogue's input or static storage.
+  // Bytes that directly continue the last send to the same side join it.
+  void send(Side side, std::string_view bytes);
+  // Sends a copy, kept until clear().
+  void send_copy(Side side, std::string_view bytes);
+
+  void start_tls(Side side);
+  void connect_backend();
+  void drop_backend();
+  void arm(Timer timer);
+  void refused(Refusal refusal);
+  void message(MessageResult result);
+  void finish(Ending ending);
+
+  const std::vector<Effect>& list() const { return list_; }
+  bool empty() const { return list_.empty(); }
+  void clear();  // keeps the list's memory
+
+ private:
+  std::vector<Effect> list_;
+  std::vector<std::unique_ptr<std::string>> kept_;
+};
+
+}  // namespace postern::smtp

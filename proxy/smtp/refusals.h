@@ -1,0 +1,47 @@
+// Every reply that the gateway makes on its own: text, label for log and counters, and whether the session ends with
+// it. A new refusal is one enumerator here and one row in refusals.cc.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "proxy/smtp/effects.h"
+
+namespace postern::smtp {
+
+enum class Refusal : std::uint8_t {
+  starttls_argument,     // 501 5.5.4
+  starttls_active,       // 503 5.5.1
+  starttls_not_offered,  // 502 5.5.1
+  starttls_injection,    // 503 5.5.1, ends
+  tls_unavailable,       // 454 4.7.0
+  tls_required,          // 530 5.7.0 Must issue a STARTTLS command first
+  client_certificate,    // 554 5.7.0
+  auth_needs_tls,        // 538 5.7.11
+  xclient_forbidden,     // 550 5.7.0
+  verb_not_offered,      // 502 5.5.1
+  http_request,          // 221 2.7.0, ends
+  line_too_long,         // 500 5.5.2
+  malformed_line,        // 500 5.5.2: NUL or bare CR in a command, no verb
+  malformed_bdat,        // 501 5.5.4, ends: where the content ends cannot be known
+  too_many_errors,       // 421 4.7.0, ends
+  backend_unavailable,   // 421 4.3.2, ends
+  relay_denied,          // 550 5.7.1
+  bare_newline,          // 521 5.5.2, ends
+  message_too_large,     // 552 5.3.4
+  ehlo_first,            // 503 5.5.1: after STARTTLS the client starts with EHLO
+  timeout,               // 421 4.4.2, ends
+  draining,              // 421 4.3.2, ends
+};
+
+struct RefusalRow {
+  Refusal refusal;
+  std::string_view label;  // "starttls_injection"
+  std::string_view reply;  // whole, with CRLF; static storage
+  bool ends = false;
+  bool is_error = true;  // counts towards limits.errors
+};
+const RefusalRow& row(Refusal refusal);
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::draining) + 1;
+
+}  // namespace postern::smtp

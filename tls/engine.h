@@ -1,0 +1,61 @@
+// One TLS connection, sans-IO: ciphertext in, plaintext out, and the other way. No socket, no clock.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "config/result.h"
+#include "tls/output_buffer.h"
+#include "tls/session_facts.h"
+
+typedef struct ssl_st SSL;
+
+namespace postern::tls {
+
+class Engine {
+ public:
+  // What one round of `receive` brought.
+  struct Received {
+    std::size_t plaintext = 0;         // octets written into the caller's plaintext buffer
+    bool handshake_completed = false;  // true in exactly one round of a connection's life
+    bool peer_closed = false;          // close_notify came; nothing more will be read
+    std::optional<Error> error;        // the connection is broken; send what is in `out` (an alert) and close
+  };
+
+  // Takes the SSL (server or client, from a context's make_engine). Not copyable, not movable:
+  // the BIO under the SSL points at it.
+  explicit Engine(SSL* ssl);  // takes ownership
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // A client speaks first: puts the ClientHello into `out`. Does nothing on a server.
+  // Any failure is reported as from `receive`.
+  Received start(OutputBuffer& out);
+
+  // Feeds all of `ciphertext`, which need live only for the call (a record cut short is kept inside the
+  // library), writes decrypted octets to `plaintext` and what must be sent (handshake, alerts, tickets) to `out`.
+  // `plaintext` must hold at least ciphertext.size() + max_record octets, so that one call always suffices.
+  Received receive(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out);
+
+  // Encrypts all of `plaintext` into full records. Only after the handshake, not after close().
+  std::optional<Error> send(std::string_view plaintext, OutputBuffer& out);
+
+  // Puts a close_notify into `out`; harmless twice, and before the handshake is over.
+  void close(OutputBuffer& out);
+
+  bool handshake_done() const;
+  // Only after the handshake.
+  SessionFacts facts() const;
+
+  static constexpr std::size_t max_record = 16 * 1024 + 2048;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;  // merge into the object itself where that saves an allocation
+};
+
+}  // namespace postern::tls
