@@ -1,0 +1,79 @@
+#include "config/settings.h"
+
+namespace postern::config {
+
+std::string_view to_string(LogLevel value) {
+  switch (value) {
+    case LogLevel::debug: return "debug";
+    case LogLevel::info: return "info";
+    case LogLevel::warning: return "warning";
+    case LogLevel::error: return "error";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(LogFormat value) {
+  switch (value) {
+    case LogFormat::text: return "text";
+    case LogFormat::json: return "json";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(TlsVersion value) {
+  switch (value) {
+    case TlsVersion::tls1_0: return "TLSv1.0";
+    case TlsVersion::tls1_1: return "TLSv1.1";
+    case TlsVersion::tls1_2: return "TLSv1.2";
+    case TlsVersion::tls1_3: return "TLSv1.3";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(TlsMode value) {
+  switch (value) {
+    case TlsMode::none: return "none";
+    case TlsMode::starttls: return "starttls";
+    case TlsMode::implicit: return "implicit";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(ClientCertificateMode value) {
+  switch (value) {
+    case ClientCertificateMode::off: return "off";
+    case ClientCertificateMode::request: return "request";
+    case ClientCertificateMode::require: return "require";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(ClientAddress value) {
+  switch (value) {
+    case ClientAddress::none: return "none";
+    case ClientAddress::xclient: return "xclient";
+    case ClientAddress::proxy_v1: return "proxy_v1";
+    case ClientAddress::proxy_v2: return "proxy_v2";
+    case ClientAddress::transparent: return "transparent";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(GreetingMode value) {
+  switch (value) {
+    case GreetingMode::backend: return "backend";
+    case GreetingMode::gateway: return "gateway";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(BareNewline value) {
+  switch (value) {
+    case BareNewline::normalize: return "normalize";
+    case BareNewline::reject: return "reject";
+    case BareNewline::pass: return "pass";
+  }
+  return "unknown";
+}
+
+}  // namespace postern::config
