@@ -1,0 +1,33 @@
+// What a worker counts. Written by its worker alone; read by whoever reports (relaxed atomics, no lock).
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "proxy/smtp/refusals.h"
+
+namespace postern::observe {
+
+class Counter {
+ public:
+  void add(std::uint64_t amount = 1) { value_.store(value() + amount, std::memory_order_relaxed); }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+struct Counters {
+  Counter sessions;
+  Counter tls_handshakes;
+  Counter tls_handshake_failures;
+  Counter tls_resumed;
+  Counter bytes_from_clients;
+  Counter bytes_to_clients;
+  Counter backend_failures;
+  std::array<Counter, 4> messages;                    // by smtp::MessageResult
+  std::array<Counter, smtp::refusal_count> refusals;  // by smtp::Refusal
+};
+
+}  // namespace postern::observe

@@ -1,0 +1,117 @@
+#include "proxy/observe/log.h"
+
+#include <spdlog/async.h>
+#include <spdlog/async_logger.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+
+#include "config/assert.h"
+
+namespace postern::log {
+namespace {
+
+// About 200 octets a line, slots of some 300 octets beside: a few MiB when full. A burst that fills it in less time
+// than stderr takes to drain it loses its oldest lines.
+constexpr std::size_t queue_length = 8192;
+
+// "%v" is what log_line made of message and fields.
+constexpr const char* text_pattern = "%Y-%m-%dT%H:%M:%S.%eZ %l %v";
+constexpr const char* json_pattern = R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})";
+
+struct Running {
+  std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<spdlog::async_logger> logger;
+  config::LogFormat format = config::LogFormat::text;
+};
+
+// Set by start() and stop() alone, while no other thread logs.
+std::unique_ptr<Running> running;  // NOLINT(cert-err58-cpp)
+std::atomic<config::LogLevel> threshold{config::LogLevel::warning};
+
+spdlog::level::level_enum spdlog_level(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::debug: return spdlog::level::debug;
+    case config::LogLevel::info: return spdlog::level::info;
+    case config::LogLevel::warning: return spdlog::level::warn;
+    case config::LogLevel::error: return spdlog::level::err;
+  }
+  return spdlog::level::err;
+}
+
+void write_plainly(std::string_view message, std::span<const Field> fields) {
+  std::string line = "postern: ";
+  append_text(line, message, fields);
+  line += '\n';
+  std::fwrite(line.data(), 1, line.size(), stderr);
+}
+
+}  // namespace
+
+void start(config::LogLevel level, config::LogFormat format) {
+  POSTERN_ASSERT(running == nullptr, "the log was started twice");
+  auto fresh = std::make_unique<Running>();
+  fresh->format = format;
+  fresh->pool = std::make_shared<spdlog::details::thread_pool>(queue_length, 1);
+  auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();  // only the pool's one thread writes to it
+  sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(
+      format == config::LogFormat::json ? json_pattern : text_pattern, spdlog::pattern_time_type::utc));
+  fresh->logger = std::make_shared<spdlog::async_logger>("postern", std::move(sink), fresh->pool,
+                                                         spdlog::async_overflow_policy::overrun_oldest);
+  fresh->logger->set_level(spdlog::level::trace);  // `threshold` decides
+  fresh->logger->set_error_handler([](const std::string&) {});
+  running = std::move(fresh);
+  threshold.store(level, std::memory_order_relaxed);
+}
+
+void stop() {
+  if (running == nullptr) return;
+  const std::uint64_t lost = dropped();
+  if (lost != 0) warning("log lines were dropped", {{"count", lost}});
+  running->logger.reset();
+  running->pool.reset();  // its destructor waits until the queue is written
+  running.reset();
+  threshold.store(config::LogLevel::warning, std::memory_order_relaxed);
+}
+
+bool enabled(config::LogLevel level) {
+  return level >= threshold.load(std::memory_order_relaxed);
+}
+
+void write(config::LogLevel level, std::string_view message, std::span<const Field> fields) {
+  if (!enabled(level)) return;
+  if (running == nullptr) {
+    write_plainly(message, fields);
+    return;
+  }
+  std::string line;
+  line.reserve(256);
+  if (running->format == config::LogFormat::json) {
+    append_json(line, message, fields);
+  } else {
+    append_text(line, message, fields);
+  }
+  running->logger->log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+}
+
+void debug(std::string_view message, std::initializer_list<Field> fields) {
+  write(config::LogLevel::debug, message, {fields.begin(), fields.size()});
+}
+void info(std::string_view message, std::initializer_list<Field> fields) {
+  write(config::LogLevel::info, message, {fields.begin(), fields.size()});
+}
+void warning(std::string_view message, std::initializer_list<Field> fields) {
+  write(config::LogLevel::warning, message, {fields.begin(), fields.size()});
+}
+void error(std::string_view message, std::initializer_list<Field> fields) {
+  write(config::LogLevel::error, message, {fields.begin(), fields.size()});
+}
+
+std::uint64_t dropped() {
+  return running == nullptr ? 0 : running->pool->overrun_counter();
+}
+
+}  // namespace postern::log

@@ -1,0 +1,74 @@
+#include "proxy/observe/log.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "tests/support/catch.h"
+
+namespace log_test {
+
+using namespace postern;
+
+// What `action` writes to stderr.
+template <class Action>
+std::string captured(Action action) {
+  std::FILE* file = std::tmpfile();
+  const int saved = ::dup(STDERR_FILENO);
+  ::dup2(::fileno(file), STDERR_FILENO);
+  action();
+  ::dup2(saved, STDERR_FILENO);
+  ::close(saved);
+  std::string text(4096, '\0');
+  std::rewind(file);
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
+}
+
+TEST_CASE("log: a text line has time, level, message and fields") {
+  const std::string line = captured([] {
+    log::start(config::LogLevel::info, config::LogFormat::text);
+    log::debug("not this one");
+    log::info("listening", {{"address", "127.0.0.1:25"}});
+    log::stop();
+  });
+  REQUIRE(line.size() > 24);
+  CHECK(line[4] == '-');
+  CHECK(line[10] == 'T');
+  CHECK(line[19] == '.');
+  CHECK(line.substr(23) == "Z info listening address=127.0.0.1:25\n");
+}
+
+TEST_CASE("log: a JSON line is one object") {
+  const std::string line = captured([] {
+    log::start(config::LogLevel::debug, config::LogFormat::json);
+    log::warning("{} %v \"quoted\"", {{"n", 1}});
+    log::stop();
+  });
+  CHECK(line.substr(0, 9) == R"({"time":")");
+  CHECK(line.find(R"(Z","level":"warning","message":"{} %v \"quoted\"","n":1})") != std::string::npos);
+  CHECK(line.back() == '\n');
+}
+
+TEST_CASE("log: before the start errors go to stderr plainly") {
+  const std::string line = captured([] {
+    log::info("nobody hears this");
+    log::error("cannot start", {{"why", "no socket"}});
+  });
+  CHECK(line == "postern: cannot start why=\"no socket\"\n");
+}
+
+TEST_CASE("log: a level that is off is known to be off") {
+  CHECK_FALSE(log::enabled(config::LogLevel::info));
+  captured([] {
+    log::start(config::LogLevel::error, config::LogFormat::text);
+    CHECK_FALSE(log::enabled(config::LogLevel::warning));
+    CHECK(log::enabled(config::LogLevel::error));
+    CHECK(log::dropped() == 0);
+    log::stop();
+  });
+}
+
+}  // namespace log_test
