@@ -15,7 +15,7 @@ struct Line {
   bool bare_lf = false;   // ended by LF without CR
   bool bare_cr = false;   // holds a CR that no LF follows
   bool nul = false;       // holds a NUL
-  bool too_long = false;  // over the limit: skipped whole to its end, reported once
+  bool too_long = false;  // over the limit: skipped whole, reported once, when its end has come
 };
 
 class LineReader {
@@ -27,11 +27,15 @@ class LineReader {
   std::optional<Line> next(std::string_view& input, std::size_t limit);
 
   // Octets of an unfinished line are waiting.
-  bool partial() const { return !pending_.empty() || skipping_; }
+  bool partial() const { return skipping_ || (!taken_ && !pending_.empty()); }
   // Forgets an unfinished line.
   void reset();
 
  private:
+  std::optional<Line> assembled(std::string_view end, std::size_t limit);
+  void keep(std::string_view& input, std::size_t limit);
+  void forget_pending();
+
   std::string pending_;    // the unfinished line; no capacity kept while empty
   bool skipping_ = false;  // dropping the rest of a line that was too long
   bool taken_ = false;     // pending_ was handed out by the last call

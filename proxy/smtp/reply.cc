@@ -1,0 +1,26 @@
+#include "proxy/smtp/reply.h"
+
+namespace postern::smtp {
+
+namespace {
+
+bool is_digit(char octet) {
+  return octet >= '0' && octet <= '9';
+}
+
+}  // namespace
+
+std::optional<ReplyLine> parse_reply_line(std::string_view line) {
+  if (line.size() < 3 || line[0] < '2' || line[0] > '5' || !is_digit(line[1]) || !is_digit(line[2])) {
+    return std::nullopt;
+  }
+  ReplyLine reply;
+  reply.code = (line[0] - '0') * 100 + (line[1] - '0') * 10 + (line[2] - '0');
+  if (line.size() == 3) return reply;
+  if (line[3] != '-' && line[3] != ' ') return std::nullopt;
+  reply.last = line[3] == ' ';
+  reply.text = line.substr(4);
+  return reply;
+}
+
+}  // namespace postern::smtp
