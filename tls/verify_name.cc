@@ -1,0 +1,88 @@
+#include "tls/verify_name.h"
+
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace postern::tls {
+
+namespace {
+
+constexpr std::size_t max_name = 253;
+constexpr std::size_t max_label = 63;
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
+}
+
+// The underscore is no host name's, but names with it exist in DNS and certificates, and it harms nothing here.
+bool is_label(std::string_view label) {
+  return !label.empty() && label.size() <= max_label && std::all_of(label.begin(), label.end(), [](char c) {
+    return (lower(c) >= 'a' && lower(c) <= 'z') || is_digit(c) || c == '-' || c == '_';
+  });
+}
+
+// Labels joined by dots, the last not all digits: "127.0.0.1" is an address, whatever a certificate says.
+bool is_dns_name(std::string_view name) {
+  if (name.empty() || name.size() > max_name) return false;
+  while (true) {
+    const std::size_t dot = name.find('.');
+    const std::string_view label = name.substr(0, dot);
+    if (!is_label(label)) return false;
+    if (dot == std::string_view::npos) return !std::all_of(label.begin(), label.end(), is_digit);
+    name.remove_prefix(dot + 1);
+  }
+}
+
+struct FreeGeneralNames {
+  void operator()(GENERAL_NAMES* names) const noexcept { GENERAL_NAMES_free(names); }
+};
+
+bool is_plain_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+}  // namespace
+
+bool name_matches(std::string_view presented, std::string_view host) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (!is_dns_name(host)) return false;
+  if (!presented.starts_with("*.")) return is_dns_name(presented) && equal_ignoring_case(presented, host);
+
+  const std::string_view suffix = presented.substr(2);
+  const std::size_t dot = host.find('.');
+  if (!is_dns_name(suffix) || suffix.find('.') == std::string_view::npos || dot == std::string_view::npos) return false;
+  return equal_ignoring_case(suffix, host.substr(dot + 1));
+}
+
+bool names_host(std::span<const std::string> presented, std::string_view host) {
+  return std::any_of(presented.begin(), presented.end(),
+                     [host](const std::string& name) { return name_matches(name, host); });
+}
+
+std::vector<std::string> certificate_dns_names(const X509& certificate) {
+  std::vector<std::string> found;
+  const std::unique_ptr<GENERAL_NAMES, FreeGeneralNames> names(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)));
+  if (!names) return found;
+  for (std::size_t i = 0; i < sk_GENERAL_NAME_num(names.get()) && found.size() < max_certificate_names; ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type != GEN_DNS) continue;
+    const auto* bytes = reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName));
+    const std::string_view text(bytes, static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName)));
+    if (is_plain_ascii(text)) found.emplace_back(text);
+  }
+  return found;
+}
+
+}  // namespace postern::tls
