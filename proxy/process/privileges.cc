@@ -1,0 +1,97 @@
+#include "proxy/process/privileges.h"
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+namespace postern::process {
+namespace {
+
+tl::unexpected<Error> system_failure(const std::string& what) {
+  return fail(Errc::io, what + ": " + std::strerror(errno));
+}
+
+// Permits and makes effective CAP_NET_RAW alone. The raw call: libcap would be a library for these few lines.
+Result<void> keep_only_net_raw() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  sets[CAP_TO_INDEX(CAP_NET_RAW)].permitted = CAP_TO_MASK(CAP_NET_RAW);
+  sets[CAP_TO_INDEX(CAP_NET_RAW)].effective = CAP_TO_MASK(CAP_NET_RAW);
+  if (::syscall(SYS_capset, &header, sets.data()) != 0) return system_failure("cannot keep CAP_NET_RAW");
+  return {};
+}
+
+Result<void> become(const UserIds& user, bool keep_capabilities) {
+  if (keep_capabilities && ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return system_failure("cannot keep capabilities");
+  if (::initgroups(user.name.c_str(), user.gid) != 0) return system_failure("cannot take the groups of " + user.name);
+  if (::setresgid(user.gid, user.gid, user.gid) != 0) return system_failure("cannot take the group of " + user.name);
+  if (::setresuid(user.uid, user.uid, user.uid) != 0) return system_failure("cannot become " + user.name);
+  if (keep_capabilities) {
+    if (auto kept = keep_only_net_raw(); !kept) return kept;
+    if (::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0) return system_failure("cannot seal capabilities");
+  }
+  return {};
+}
+
+// A system call that reports success and changes nothing has happened before; mail is worth the second look.
+Result<void> verify_irreversible(const UserIds& user) {
+  uid_t real_uid = 0;
+  uid_t effective_uid = 0;
+  uid_t saved_uid = 0;
+  gid_t real_gid = 0;
+  gid_t effective_gid = 0;
+  gid_t saved_gid = 0;
+  if (::getresuid(&real_uid, &effective_uid, &saved_uid) != 0 ||
+      ::getresgid(&real_gid, &effective_gid, &saved_gid) != 0) {
+    return system_failure("cannot read back who we are");
+  }
+  const bool changed = real_uid == user.uid && effective_uid == user.uid && saved_uid == user.uid &&
+                       real_gid == user.gid && effective_gid == user.gid && saved_gid == user.gid;
+  if (!changed) return fail(Errc::io, "did not become " + user.name);
+  if (user.uid != 0 && (::setuid(0) == 0 || ::seteuid(0) == 0)) {
+    return fail(Errc::io, "became " + user.name + ", but could become root again");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<UserIds> find_user(const std::string& name) {
+  std::vector<char> memory(16384);
+  passwd entry{};
+  passwd* found = nullptr;
+  int status = 0;
+  while ((status = ::getpwnam_r(name.c_str(), &entry, memory.data(), memory.size(), &found)) == ERANGE &&
+         memory.size() < (std::size_t{1} << 20U)) {
+    memory.resize(memory.size() * 2);
+  }
+  if (found != nullptr) return UserIds{name, entry.pw_uid, entry.pw_gid};
+  // The C library may say "not found" with any of these (getpwnam_r(3)).
+  if (status == 0 || status == ENOENT || status == ESRCH || status == EBADF || status == EPERM) {
+    return fail(Errc::not_found, "there is no user \"" + name + "\" on this system");
+  }
+  return fail(Errc::io, "cannot look up user \"" + name + "\": " + std::strerror(status));
+}
+
+Result<void> drop_privileges(const Privileges& privileges) {
+  if (!privileges.user.empty() && ::geteuid() == 0) {
+    const auto user = find_user(privileges.user);
+    if (!user) return tl::unexpected(user.error());
+    if (auto done = become(*user, privileges.foreign_source_addresses && user->uid != 0); !done) return done;
+    if (auto sure = verify_irreversible(*user); !sure) return sure;
+  }
+  if (!privileges.may_gain_by_exec && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+    return system_failure("cannot set no_new_privs");
+  }
+  return {};
+}
+
+}  // namespace postern::process

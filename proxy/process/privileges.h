@@ -1,0 +1,31 @@
+// From root to the user of the configuration, once everything privileged has been bound.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "config/result.h"
+
+namespace postern::process {
+
+struct UserIds {
+  std::string name;
+  uid_t uid = 0;
+  gid_t gid = 0;  // the user's own group
+};
+// Errc::not_found where the system knows no such user.
+Result<UserIds> find_user(const std::string& name);
+
+struct Privileges {
+  std::string user;  // empty: stay who we are
+  bool foreign_source_addresses =
+      false;                      // client_address: transparent; keeps CAP_NET_RAW, which IP_TRANSPARENT asks for
+  bool may_gain_by_exec = false;  // an `exec` server may be or start a set-user-ID program (exim4, qmail-queue)
+};
+// Gives up root for good: groups, then user, in all three of their forms, checked to be irreversible; and, but for
+// `may_gain_by_exec`, sets no_new_privs. Without root nothing changes but no_new_privs. Call it before worker threads
+// start: capabilities and no_new_privs belong to a thread and are inherited by those that it starts.
+Result<void> drop_privileges(const Privileges& privileges);
+
+}  // namespace postern::process
