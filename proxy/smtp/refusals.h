@@ -1,11 +1,13 @@
-// Every reply that the gateway makes on its own: text, label for log and counters, and whether the session ends with
-// it. A new refusal is one enumerator here and one row in refusals.cc.
+// Every reply that the gateway makes on its own to refuse something: text, label for log and counters, and whether the
+// session ends with it. A new refusal is one enumerator here and one row in refusals.cc.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "proxy/smtp/effects.h"
+#include "proxy/smtp/endings.h"
 
 namespace postern::smtp {
 
@@ -24,6 +26,7 @@ enum class Refusal : std::uint8_t {
   line_too_long,         // 500 5.5.2
   malformed_line,        // 500 5.5.2: NUL or bare CR in a command, no verb
   malformed_bdat,        // 501 5.5.4, ends: where the content ends cannot be known
+  malformed_helo,        // 501 5.5.4
   too_many_errors,       // 421 4.7.0, ends
   backend_unavailable,   // 421 4.3.2, ends
   relay_denied,          // 550 5.7.1
@@ -39,7 +42,8 @@ struct RefusalRow {
   std::string_view label;  // "starttls_injection"
   std::string_view reply;  // whole, with CRLF; static storage
   bool ends = false;
-  bool is_error = true;  // counts towards limits.errors
+  bool is_error = true;               // counts towards limits.errors
+  Ending ending = Ending::internal;  // how the session ended, where it ends with this
 };
 const RefusalRow& row(Refusal refusal);
 inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::draining) + 1;

@@ -1,0 +1,34 @@
+#include "proxy/commands.h"
+#include "proxy/gateway.h"
+#include "proxy/observe/log.h"
+#include "proxy/preflight.h"
+#include "proxy/process/host_name.h"
+
+namespace postern {
+
+int command_run(const RunOptions& options) {
+  Prepared prepared = prepare(options.config);
+  print_diagnostics(prepared.loaded);
+  if (!prepared.contexts) return 1;
+
+  auto runtime = std::make_shared<Runtime>();
+  runtime->settings = std::move(prepared.loaded.settings);
+  runtime->contexts = std::move(prepared.contexts);
+  runtime->hostname = runtime->settings.hostname.empty() ? process::host_name() : runtime->settings.hostname;
+
+  log::start(runtime->settings.log.level, runtime->settings.log.format);
+  int status = 0;
+  {
+    Gateway gateway(runtime);
+    if (const auto error = gateway.start()) {
+      log::error("cannot start", {{"reason", error->message}});
+      status = 1;
+    } else {
+      gateway.run();
+    }
+  }
+  log::stop();
+  return status;
+}
+
+}  // namespace postern

@@ -1,0 +1,140 @@
+#include "proxy/gateway.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "config/assert.h"
+#include "proxy/observe/log.h"
+#include "proxy/process/cpu_count.h"
+#include "proxy/process/file_limit.h"
+#include "proxy/process/privileges.h"
+
+namespace postern {
+
+namespace {
+
+bool needs_transparency(const config::Settings& settings) {
+  return std::any_of(settings.inbound.begin(), settings.inbound.end(), [](const auto& listener) {
+    return listener.backend.client_address == config::ClientAddress::transparent;
+  });
+}
+
+bool runs_programs(const config::Settings& settings) {
+  return std::any_of(settings.inbound.begin(), settings.inbound.end(),
+                     [](const auto& listener) { return !listener.backend.exec.empty(); });
+}
+
+std::string describe_backend(const config::Backend& backend) {
+  std::string text;
+  for (const auto& address : backend.addresses) text += (text.empty() ? "" : ", ") + config::to_string(address);
+  for (const auto& word : backend.exec) text += (text.empty() ? "exec " : " ") + word;
+  return text;
+}
+
+}  // namespace
+
+Gateway::Gateway(std::shared_ptr<const Runtime> runtime) : runtime_(std::move(runtime)) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    auto handle = std::make_unique<uv_signal_t>();
+    POSTERN_ASSERT(uv_signal_init(loop_.raw(), handle.get()) == 0, "a signal handle could not be made");
+    handle->data = this;
+    signals_.emplace_back(handle.release());
+    uv_signal_start(
+        signals_.back().get(),
+        [](uv_signal_t* signal, int received) noexcept {
+          if (signal->data != nullptr) static_cast<Gateway*>(signal->data)->on_signal(received);
+        },
+        number);
+  }
+}
+
+Gateway::~Gateway() {
+  signals_.clear();
+}
+
+std::optional<Error> Gateway::start() {
+  const auto& settings = runtime_->settings;
+  const unsigned count = settings.workers != 0 ? settings.workers : process::cpu_count();
+  process::raise_file_limit();  // two descriptors a session, and the soft limit is often 1024
+  std::vector<std::vector<Worker::Socket>> sockets(count);
+  for (std::size_t i = 0; i < settings.inbound.size(); ++i) {
+    const auto& listener = settings.inbound[i];
+    std::string addresses;
+    for (const auto& endpoint : listener.listen) {
+      auto bound = net::bind_address(endpoint, count);
+      if (!bound) return bound.error();
+      addresses += (addresses.empty() ? "" : ", ") + net::to_string(bound->address);
+      for (unsigned w = 0; w < count; ++w) sockets[w].push_back({i, std::move(bound->sockets[w])});
+    }
+    log::info("listening", {{"listener", listener.name},
+                            {"addresses", addresses},
+                            {"mode", config::to_string(listener.mode)},
+                            {"backend", describe_backend(listener.backend)},
+                            {"workers", count}});
+  }
+  const auto dropped = process::drop_privileges({settings.user, needs_transparency(settings), runs_programs(settings)});
+  if (!dropped) return dropped.error();
+  running_ = count;
+  for (unsigned w = 0; w < count; ++w) {
+    workers_.push_back(std::make_unique<Worker>(w, runtime_));
+    workers_.back()->start(std::move(sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });
+  }
+  return std::nullopt;
+}
+
+void Gateway::run() {
+  loop_.run();
+  for (auto& worker : workers_) worker->join();
+  report();
+}
+
+void Gateway::on_signal(int number) {
+  if (number == SIGHUP) {
+    log::warning("SIGHUP: reloading is not built yet; the running configuration stays");
+    return;
+  }
+  log::info(draining_ ? "stopping at once" : "draining", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  for (auto& worker : workers_) draining_ ? worker->stop() : worker->drain();
+  draining_ = true;
+}
+
+void Gateway::on_worker_end() {
+  if (--running_ == 0) loop_.stop();
+}
+
+// What was counted in the life of the process: one line at its end.
+void Gateway::report() const {
+  std::uint64_t sessions = 0;
+  std::uint64_t handshakes = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t unreachable = 0;
+  std::array<std::uint64_t, 4> messages{};
+  std::array<std::uint64_t, smtp::refusal_count> refusals{};
+  for (const auto& worker : workers_) {
+    const auto& counters = worker->counters();
+    sessions += counters.sessions.value();
+    handshakes += counters.tls_handshakes.value();
+    failures += counters.tls_handshake_failures.value();
+    unreachable += counters.backend_failures.value();
+    for (std::size_t i = 0; i < messages.size(); ++i) messages[i] += counters.messages[i].value();
+    for (std::size_t i = 0; i < refusals.size(); ++i) refusals[i] += counters.refusals[i].value();
+  }
+  std::string refused;
+  for (std::size_t i = 0; i < refusals.size(); ++i) {
+    if (refusals[i] == 0) continue;
+    refused += (refused.empty() ? "" : ",") + std::string(smtp::row(static_cast<smtp::Refusal>(i)).label) + ":" +
+               std::to_string(refusals[i]);
+  }
+  log::info("stopped", {{"sessions", sessions},
+                        {"tls_handshakes", handshakes},
+                        {"tls_handshake_failures", failures},
+                        {"backend_failures", unreachable},
+                        {"messages_accepted", messages[0]},
+                        {"messages_refused_temporarily", messages[1]},
+                        {"messages_refused_permanently", messages[2]},
+                        {"messages_lost", messages[3]},
+                        {"refusals", refused}});
+}
+
+}  // namespace postern

@@ -1,0 +1,79 @@
+#include "proxy/net/address.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace postern::net {
+
+using config::IpAddress;
+
+socklen_t to_sockaddr(const IpAddress& address, std::uint16_t port, sockaddr_storage& out) {
+  std::memset(&out, 0, sizeof out);
+  if (address.family == IpAddress::Family::v4) {
+    auto& v4 = reinterpret_cast<sockaddr_in&>(out);
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    std::memcpy(&v4.sin_addr, address.bytes.data(), 4);
+    return sizeof(sockaddr_in);
+  }
+  auto& v6 = reinterpret_cast<sockaddr_in6&>(out);
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(port);
+  std::memcpy(&v6.sin6_addr, address.bytes.data(), 16);
+  return sizeof(sockaddr_in6);
+}
+
+std::optional<SocketAddress> from_sockaddr(const sockaddr_storage& storage) {
+  SocketAddress result;
+  if (storage.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(storage);
+    result.address.family = IpAddress::Family::v4;
+    std::memcpy(result.address.bytes.data(), &v4.sin_addr, 4);
+    result.port = ntohs(v4.sin_port);
+    return result;
+  }
+  if (storage.ss_family != AF_INET6) return std::nullopt;
+  const auto& v6 = reinterpret_cast<const sockaddr_in6&>(storage);
+  result.port = ntohs(v6.sin6_port);
+  const auto* octets = reinterpret_cast<const std::uint8_t*>(&v6.sin6_addr);
+  if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+    result.address.family = IpAddress::Family::v4;
+    std::copy_n(octets + 12, 4, result.address.bytes.begin());
+  } else {
+    result.address.family = IpAddress::Family::v6;
+    std::copy_n(octets, 16, result.address.bytes.begin());
+  }
+  return result;
+}
+
+namespace {
+using NameOf = int (*)(const uv_tcp_t*, sockaddr*, int*);
+
+std::optional<SocketAddress> ask(NameOf name_of, const uv_stream_t* stream) {
+  if (stream->type != UV_TCP) return std::nullopt;
+  sockaddr_storage storage{};
+  int length = sizeof storage;
+  if (name_of(reinterpret_cast<const uv_tcp_t*>(stream), reinterpret_cast<sockaddr*>(&storage), &length) != 0) {
+    return std::nullopt;
+  }
+  return from_sockaddr(storage);
+}
+}  // namespace
+
+std::optional<SocketAddress> peer_address(const uv_stream_t* stream) {
+  return ask(uv_tcp_getpeername, stream);
+}
+std::optional<SocketAddress> local_address(const uv_stream_t* stream) {
+  return ask(uv_tcp_getsockname, stream);
+}
+
+std::string to_string(const SocketAddress& address) {
+  const std::string text = config::to_string(address.address);
+  const std::string port = std::to_string(address.port);
+  return address.address.family == IpAddress::Family::v6 ? "[" + text + "]:" + port : text + ":" + port;
+}
+
+}  // namespace postern::net

@@ -1,0 +1,82 @@
+#include "proxy/session/session_record.h"
+
+#include <cstdio>
+#include <vector>
+
+#include "proxy/observe/log.h"
+
+namespace postern::session {
+
+namespace {
+
+using log::Field;
+
+// The names of the fields of one side's TLS connection.
+struct TlsNames {
+  std::string_view version, cipher, group, resumed, sni, verification, error, subject;
+};
+constexpr TlsNames client_names{"client_tls",
+                                "client_cipher",
+                                "client_group",
+                                "client_resumed",
+                                "sni",
+                                "client_certificate",
+                                "client_certificate_error",
+                                "client_subject"};
+constexpr TlsNames backend_names{"backend_tls",
+                                 "backend_cipher",
+                                 "backend_group",
+                                 "backend_resumed",
+                                 "backend_sni",
+                                 "backend_verification",
+                                 "backend_verification_error",
+                                 "backend_subject"};
+
+void add_tls(std::vector<Field>& fields, const TlsNames& names, const tls::SessionFacts* facts) {
+  if (facts == nullptr) {
+    fields.emplace_back(names.version, "none");
+    return;
+  }
+  fields.emplace_back(names.version, facts->version);
+  fields.emplace_back(names.cipher, facts->cipher);
+  if (!facts->group.empty()) fields.emplace_back(names.group, facts->group);
+  fields.emplace_back(names.resumed, facts->resumed);
+  if (!facts->sni.empty()) fields.emplace_back(names.sni, facts->sni);
+  if (facts->verification == tls::Verification::not_requested) return;
+  fields.emplace_back(names.verification, tls::to_string(facts->verification));
+  if (!facts->verification_error.empty()) fields.emplace_back(names.error, facts->verification_error);
+  if (!facts->peer_subject.empty()) fields.emplace_back(names.subject, facts->peer_subject);
+}
+
+}  // namespace
+
+void log_session(const SessionRecord& record, const std::string& listener, const smtp::InboundOutcome& outcome,
+                 const SessionTotals& totals) {
+  if (!log::enabled(config::LogLevel::info)) return;
+  char id[17];
+  std::snprintf(id, sizeof id, "%012llx", static_cast<unsigned long long>(record.id));
+  const std::string client = net::to_string(record.client);
+
+  std::vector<Field> fields;
+  fields.reserve(32);
+  fields.emplace_back("session", static_cast<const char*>(id));
+  fields.emplace_back("direction", "inbound");
+  fields.emplace_back("listener", listener);
+  fields.emplace_back("client", client);
+  if (!outcome.helo.empty()) fields.emplace_back("helo", outcome.helo);
+  if (!record.server.empty()) fields.emplace_back("server", record.server);
+  add_tls(fields, client_names, record.client_tls.get());
+  if (record.backend_tls) add_tls(fields, backend_names, record.backend_tls.get());
+  if (outcome.authenticated) fields.emplace_back("authenticated", true);
+  fields.emplace_back("messages", outcome.messages_accepted);
+  if (outcome.messages_refused != 0) fields.emplace_back("messages_refused", outcome.messages_refused);
+  if (outcome.errors != 0) fields.emplace_back("refusals", outcome.errors);
+  fields.emplace_back("bytes_in", totals.bytes_in);
+  fields.emplace_back("bytes_out", totals.bytes_out);
+  fields.emplace_back("duration", static_cast<double>(totals.duration) / 1000.0);
+  fields.emplace_back("ended", record.ending ? smtp::to_string(*record.ending) : "client_closed");
+  if (!record.reason.empty()) fields.emplace_back("reason", record.reason);
+  log::write(config::LogLevel::info, "session ended", fields);
+}
+
+}  // namespace postern::session

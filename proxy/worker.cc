@@ -1,0 +1,144 @@
+#include "proxy/worker.h"
+
+#include <random>
+
+#include "config/assert.h"
+#include "proxy/observe/log.h"
+
+namespace postern {
+
+namespace {
+constexpr std::uint64_t sweep_interval = 250;  // milliseconds: the precision of every timeout
+}
+
+Worker::Worker(unsigned number, std::shared_ptr<const Runtime> runtime)
+    : number_(number),
+      runtime_(std::move(runtime)),
+      surroundings_{loop_,
+                    scratch_,
+                    effects_,
+                    reaper_,
+                    counters_,
+                    [this](session::Session& session) { retire(session); },
+                    [this](std::unique_ptr<session::Stream> stream) { buried_.push_back(std::move(stream)); }} {
+  for (std::size_t i = 0; i < runtime_->settings.inbound.size(); ++i) {
+    served_.push_back({i, session::BackendPool(runtime_->settings.inbound[i].backend.addresses)});
+  }
+  // Session numbers are told to people and logs, not secrets; a random start keeps those of restarts apart.
+  next_session_ = (static_cast<std::uint64_t>(std::random_device{}()) << 16U) & 0xffff'ffff'0000U;
+  loop_.at_end_of_turn([this] { end_of_turn(); });
+
+  auto timer = std::make_unique<uv_timer_t>();
+  POSTERN_ASSERT(uv_timer_init(loop_.raw(), timer.get()) == 0, "a timer could not be made");
+  timer->data = this;
+  sweeper_.reset(timer.release());
+}
+
+Worker::~Worker() {
+  join();
+}
+
+void Worker::start(std::vector<Socket> sockets, std::function<void()> on_end) {
+  on_end_ = std::move(on_end);
+  thread_ = std::thread([this, taken = std::move(sockets)]() mutable { run(std::move(taken)); });
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::drain() {
+  loop_.post([this] { begin_drain(); });
+}
+
+void Worker::stop() {
+  loop_.post([this] { stop_now(); });
+}
+
+void Worker::run(std::vector<Socket> sockets) {
+  uv_update_time(loop_.raw());
+  for (Socket& socket : sockets) listen(std::move(socket));
+  uv_timer_start(
+      sweeper_.get(),
+      [](uv_timer_t* timer) noexcept {
+        if (timer->data != nullptr) static_cast<Worker*>(timer->data)->sweep();
+      },
+      sweep_interval, sweep_interval);
+  loop_.run();
+  retired_.clear();
+  buried_.clear();
+  on_end_();
+}
+
+void Worker::listen(Socket socket) {
+  const std::size_t listener = socket.listener;
+  auto started = net::Listener::start(loop_.raw(), std::move(socket.fd), [this, listener](net::StreamPtr connection) {
+    accept(listener, std::move(connection));
+  });
+  if (started) {
+    listeners_.push_back(std::move(*started));
+  } else {
+    log::error("cannot listen", {{"worker", number_}, {"reason", started.error().message}});
+  }
+}
+
+void Worker::accept(std::size_t listener, net::StreamPtr connection) {
+  auto session = std::make_unique<session::Session>(surroundings_, runtime_, served_[listener], next_session_++,
+                                                    std::move(connection));
+  session::Session& started = *session;
+  started.slot = sessions_.size();
+  sessions_.push_back(std::move(session));
+  started.start();
+}
+
+void Worker::retire(session::Session& session) {
+  const std::size_t slot = session.slot;
+  retired_.push_back(std::move(sessions_[slot]));
+  if (slot + 1 != sessions_.size()) {
+    sessions_[slot] = std::move(sessions_.back());
+    sessions_[slot]->slot = slot;
+  }
+  sessions_.pop_back();
+}
+
+// Backwards: a session that ends takes its slot with it, and the one moved there was looked at already.
+void Worker::sweep() {
+  const std::uint64_t now = loop_.now();
+  for (std::size_t i = sessions_.size(); i-- > 0;) {
+    if (i < sessions_.size()) sessions_[i]->sweep(now);
+  }
+  reaper_.sweep(now);
+  end_if_drained();
+}
+
+void Worker::end_of_turn() {
+  if (retired_.empty() && buried_.empty()) return;
+  retired_.clear();
+  buried_.clear();
+  end_if_drained();
+}
+
+void Worker::begin_drain() {
+  if (draining_) return;
+  draining_ = true;
+  listeners_.clear();
+  for (std::size_t i = sessions_.size(); i-- > 0;) {
+    if (i < sessions_.size()) sessions_[i]->on_drain();
+  }
+  end_if_drained();
+}
+
+void Worker::stop_now() {
+  draining_ = true;
+  listeners_.clear();
+  while (!sessions_.empty()) sessions_.back()->abandon();
+  reaper_.kill_all();
+  end_if_drained();
+}
+
+void Worker::end_if_drained() {
+  if (!draining_ || !sessions_.empty() || !reaper_.empty()) return;
+  loop_.stop();
+}
+
+}  // namespace postern
