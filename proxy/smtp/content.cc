@@ -1,6 +1,7 @@
 #include "proxy/smtp/content.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "config/assert.h"
 
@@ -13,18 +14,27 @@ using config::BareNewline;
 constexpr std::string_view crlf = "\r\n";
 constexpr std::size_t terminator_size = 3;  // ".\r\n": the CRLF before it belongs to the message's last line
 
-// Two neighbouring octets that need a closer look. Both are free of branches, so that a block of pairs becomes a
-// handful of vector instructions.
+// Sixteen octets at once: a comparison gives all ones where it holds. Both compilers turn this into plain SSE2 or NEON;
+// left to itself, clang does not vectorize the loop.
+using Octets = signed char __attribute__((vector_size(16)));
+
+Octets load(const char* from) {
+  Octets octets;
+  std::memcpy(&octets, from, sizeof octets);
+  return octets;
+}
+
+// Which pairs of neighbouring octets need a closer look; for single octets and for vectors of them.
 struct BareOrDot {
-  static unsigned char odd(char first, char second) {
-    const unsigned char bare = static_cast<unsigned char>((first == '\r') ^ (second == '\n'));
-    const unsigned char dot = static_cast<unsigned char>((first == '\n') & (second == '.'));
-    return static_cast<unsigned char>(bare | dot);
+  template <class T>
+  static auto odd(T first, T second) {
+    return ((first == '\r') ^ (second == '\n')) | ((first == '\n') & (second == '.'));
   }
 };
 struct DotOnly {
-  static unsigned char odd(char first, char second) {
-    return static_cast<unsigned char>((first == '\n') & (second == '.'));
+  template <class T>
+  static auto odd(T first, T second) {
+    return (first == '\n') & (second == '.');
   }
 };
 
@@ -32,9 +42,13 @@ constexpr std::size_t block_size = 64;
 
 template <class Pair>
 bool block_is_plain(const char* octets) {
-  unsigned char found = 0;
-  for (std::size_t i = 0; i < block_size; ++i) found |= Pair::odd(octets[i], octets[i + 1]);
-  return found == 0;
+  Octets found{};
+  for (std::size_t i = 0; i < block_size; i += sizeof found) {
+    found |= Pair::odd(load(octets + i), load(octets + i + 1));
+  }
+  std::uint64_t halves[2];
+  std::memcpy(halves, &found, sizeof halves);
+  return (halves[0] | halves[1]) == 0;
 }
 
 // The first index from `at` on whose octet and its follower make an odd pair; the last index if there is none.
@@ -42,7 +56,7 @@ template <class Pair>
 std::size_t find_odd_pair(std::string_view input, std::size_t at) {
   const std::size_t last = input.size() - 1;
   while (last - at >= block_size && block_is_plain<Pair>(input.data() + at)) at += block_size;
-  while (at < last && Pair::odd(input[at], input[at + 1]) == 0) ++at;
+  while (at < last && !Pair::odd(input[at], input[at + 1])) ++at;
   return at;
 }
 
@@ -152,14 +166,17 @@ ContentScanner::Result ContentScanner::scan_to(std::string_view input, Send send
 // One octet. Whatever is held back and turns out to be ordinary needs no action: it is simply still unsent.
 ContentScanner::Step ContentScanner::step(char octet, Unsent& unsent) {
   switch (state_) {
-    case State::text:
     case State::line:
+      if (octet == '\n') return bare_lf(unsent);
+      state_ = octet == '.' ? State::dot : State::text;
+      return octet == '.' ? Step::consumed : Step::again;
+    case State::text:
     case State::dot:
       if (octet == '\n') return bare_lf(unsent);
-      if (octet == '\r') {
-        state_ = state_ == State::dot ? State::dot_cr : State::cr;
+      if (octet != '\r') {
+        state_ = State::text;
       } else {
-        state_ = state_ == State::line && octet == '.' ? State::dot : State::text;
+        state_ = state_ == State::dot ? State::dot_cr : State::cr;
       }
       return Step::consumed;
     case State::cr:
