@@ -5,6 +5,8 @@
 #include <charconv>
 #include <limits>
 
+#include "proxy/smtp/octets.h"
+
 namespace postern::smtp {
 
 namespace {
@@ -27,24 +29,6 @@ constexpr std::array verbs = {
     VerbRow{"TRACE", Verb::http},      VerbRow{"PATCH", Verb::http},        VerbRow{"PRI", Verb::http},
 };
 
-char upper(char octet) {
-  return octet >= 'a' && octet <= 'z' ? static_cast<char>(octet - 'a' + 'A') : octet;
-}
-bool is_letter(char octet) {
-  return upper(octet) >= 'A' && upper(octet) <= 'Z';
-}
-bool is_digit(char octet) {
-  return octet >= '0' && octet <= '9';
-}
-bool is_visible(char octet) {
-  return octet > 0x20 && octet < 0x7f;
-}
-
-bool same(std::string_view left, std::string_view right) {
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                    [](char a, char b) { return upper(a) == upper(b); });
-}
-
 std::string_view trim_front(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
   return text;
@@ -66,8 +50,8 @@ Verb verb_of(std::string_view name) {
   if (name.empty() || !is_letter(name.front()) || !std::all_of(name.begin(), name.end(), is_visible)) {
     return Verb::invalid;
   }
-  const auto* row =
-      std::find_if(verbs.begin(), verbs.end(), [&](const VerbRow& each) { return same(each.name, name); });
+  const auto* row = std::find_if(verbs.begin(), verbs.end(),
+                                 [&](const VerbRow& each) { return same_ignoring_case(each.name, name); });
   return row == verbs.end() ? Verb::other : row->verb;
 }
 
@@ -80,7 +64,7 @@ std::optional<std::size_t> find_unquoted(std::string_view text, std::string_view
       if (++i == text.size()) return std::nullopt;
     } else if (text[i] == '"') {
       quoted = !quoted;
-    } else if (!quoted && wanted.find(text[i]) != std::string_view::npos) {
+    } else if (!quoted && is_one_of(text[i], wanted)) {
       return i;
     }
   }
@@ -93,7 +77,7 @@ std::optional<PathArgument> bracketed_path(std::string_view text) {
   if (!end || *end == text.size()) return std::nullopt;
   const std::string_view rest = text.substr(*end + 1);
   // "<a@ours>b@theirs>" must not mean one thing to us and another to the server.
-  if (!rest.empty() && blanks.find(rest.front()) == std::string_view::npos) return std::nullopt;
+  if (!rest.empty() && !is_one_of(rest.front(), blanks)) return std::nullopt;
   return PathArgument{text.substr(0, *end), trim(rest)};
 }
 
@@ -144,7 +128,7 @@ Command parse_command(std::string_view line) {
 
 std::optional<PathArgument> parse_path_argument(std::string_view argument, std::string_view keyword) {
   argument = trim(argument);
-  if (!same(argument.substr(0, keyword.size()), keyword)) return std::nullopt;
+  if (!same_ignoring_case(argument.substr(0, keyword.size()), keyword)) return std::nullopt;
   argument = trim_front(argument.substr(keyword.size()));
   if (!argument.starts_with(':')) return std::nullopt;
   argument = trim_front(argument.substr(1));
@@ -156,7 +140,7 @@ std::optional<std::string_view> parameter(std::string_view parameters, std::stri
   while (!parameters.empty()) {
     const std::string_view word = take_word(parameters);
     const std::string_view name = word.substr(0, word.find('='));
-    if (same(name, key)) return word.substr(std::min(name.size() + 1, word.size()));
+    if (same_ignoring_case(name, key)) return word.substr(std::min(name.size() + 1, word.size()));
   }
   return std::nullopt;
 }
@@ -169,7 +153,7 @@ std::optional<BdatArgument> parse_bdat_argument(std::string_view argument) {
   const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), bdat.size);
   constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
   if (parsed.ec != std::errc() || bdat.size > most) return std::nullopt;
-  bdat.last = same(argument, "LAST");
+  bdat.last = same_ignoring_case(argument, "LAST");
   if (!bdat.last && !argument.empty()) return std::nullopt;
   return bdat;
 }

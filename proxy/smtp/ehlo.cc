@@ -5,6 +5,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "proxy/smtp/octets.h"
+
 namespace postern::smtp {
 
 namespace {
@@ -18,29 +20,17 @@ constexpr std::array<std::string_view, 11> never_shown = {"STARTTLS", "X-ANONYMO
                                                           "TURN",     "ATRN",           "XEXCH50", "X-EXCH50",
                                                           "X-EXPS",   "X-LINK2STATE",   "BURL"};
 
-char upper(char octet) {
-  return octet >= 'a' && octet <= 'z' ? static_cast<char>(octet - 'a' + 'A') : octet;
-}
-bool is_control(char octet) {
-  return static_cast<unsigned char>(octet) < 0x20 || octet == 0x7f;
-}
-bool is_text(char octet) {
-  return octet >= 0x20 && octet < 0x7f;
-}
-bool is_digit(char octet) {
-  return octet >= '0' && octet <= '9';
-}
-bool is_alphanumeric(char octet) {
-  return is_digit(octet) || (upper(octet) >= 'A' && upper(octet) <= 'Z');
-}
 // RFC 5321 4.1.1.1 has letters, digits and '-'; "AUTH=LOGIN" and names with '_' or '.' are seen in the wild.
 bool is_name_octet(char octet) {
-  return is_alphanumeric(octet) || std::string_view("-_.=").find(octet) != std::string_view::npos;
+  return is_alphanumeric(octet) || is_one_of(octet, "-_.=");
+}
+bool is_text(char octet) {
+  return is_visible(octet) || octet == ' ';
 }
 
 std::string in_upper_case(std::string_view text) {
   std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), upper);
+  std::transform(result.begin(), result.end(), result.begin(), to_upper);
   return result;
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "proxy/smtp/octets.h"
+
 namespace postern::smtp {
 
 namespace {
@@ -10,21 +12,6 @@ namespace {
 using Domains = std::vector<config::DomainPattern>;
 
 constexpr std::size_t max_domain_length = 255;  // RFC 5321 4.5.3.1.2
-
-char lower(char octet) {
-  return octet >= 'A' && octet <= 'Z' ? static_cast<char>(octet - 'A' + 'a') : octet;
-}
-bool is_8bit(char octet) {
-  return static_cast<unsigned char>(octet) >= 0x80;
-}
-bool is_alphanumeric(char octet) {
-  return (octet >= '0' && octet <= '9') || (lower(octet) >= 'a' && lower(octet) <= 'z');
-}
-
-bool same(std::string_view left, std::string_view right) {
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
-                    [](char a, char b) { return lower(a) == lower(b); });
-}
 
 // Letters, digits, '-', '_' and UTF-8 in labels that are not empty.
 bool is_domain_name(std::string_view domain) {
@@ -41,8 +28,8 @@ bool domain_allowed(std::string_view domain, const Domains& domains) {
   if (!is_literal && !is_domain_name(domain)) return false;
   const bool is_utf8 = std::any_of(domain.begin(), domain.end(), is_8bit);
   return std::any_of(domains.begin(), domains.end(), [&](const config::DomainPattern& pattern) {
-    if (is_literal) return same(pattern.text, domain);
-    if (is_utf8) return pattern.text == "*" || same(pattern.text, domain);
+    if (is_literal) return same_ignoring_case(pattern.text, domain);
+    if (is_utf8) return pattern.text == "*" || same_ignoring_case(pattern.text, domain);
     return config::matches(pattern, domain);
   });
 }
@@ -50,8 +37,7 @@ bool domain_allowed(std::string_view domain, const Domains& domains) {
 // RFC 5321 Atom and Dot-string with UTF-8 (RFC 6531), without the octets that route: '%' and '!'.
 bool is_plain_local_part(std::string_view local_part) {
   return !local_part.empty() && std::all_of(local_part.begin(), local_part.end(), [](char octet) {
-    return is_alphanumeric(octet) || is_8bit(octet) ||
-           std::string_view(".#$&'*+-/=?^_`{|}~").find(octet) != std::string_view::npos;
+    return is_alphanumeric(octet) || is_8bit(octet) || is_one_of(octet, ".#$&'*+-/=?^_`{|}~");
   });
 }
 
@@ -61,8 +47,7 @@ bool is_quoted_local_part(std::string_view local_part) {
   local_part = local_part.substr(1, local_part.size() - 2);
   bool escaped = false;
   for (const char octet : local_part) {
-    const auto value = static_cast<unsigned char>(octet);
-    if (value < 0x20 || value == 0x7f || std::string_view("@%!").find(octet) != std::string_view::npos) return false;
+    if (is_control(octet) || is_one_of(octet, "@%!")) return false;
     if (octet == '"' && !escaped) return false;
     escaped = octet == '\\' && !escaped;
   }
@@ -91,7 +76,7 @@ bool route_allowed(std::string_view route, const Domains& domains) {
 }  // namespace
 
 bool recipient_allowed(std::string_view path, const Domains& domains) {
-  if (same(path, "postmaster")) return true;
+  if (same_ignoring_case(path, "postmaster")) return true;
   if (!path.starts_with('@')) return mailbox_allowed(path, domains);
   const std::size_t colon = path.find(':');
   if (colon == std::string_view::npos) return false;

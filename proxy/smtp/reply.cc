@@ -1,14 +1,8 @@
 #include "proxy/smtp/reply.h"
 
+#include "proxy/smtp/octets.h"
+
 namespace postern::smtp {
-
-namespace {
-
-bool is_digit(char octet) {
-  return octet >= '0' && octet <= '9';
-}
-
-}  // namespace
 
 std::optional<ReplyLine> parse_reply_line(std::string_view line) {
   if (line.size() < 3 || line[0] < '2' || line[0] > '5' || !is_digit(line[1]) || !is_digit(line[2])) {

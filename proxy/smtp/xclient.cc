@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proxy/smtp/octets.h"
+
 namespace postern::smtp {
 
 namespace {
@@ -10,19 +12,10 @@ constexpr std::size_t max_command = 512;  // with CRLF; XCLIENT_README, "Command
 constexpr std::string_view verb = "XCLIENT";
 constexpr std::string_view unavailable = "[UNAVAILABLE]";
 
-char upper(char octet) {
-  return octet >= 'a' && octet <= 'z' ? static_cast<char>(octet - 'a' + 'A') : octet;
-}
-bool is_control(char octet) {
-  return static_cast<unsigned char>(octet) < 0x20 || octet == 0x7f;
-}
-
 bool lists(std::string_view listed, std::string_view name) {
   while (!listed.empty()) {
     const std::string_view word = listed.substr(0, listed.find(' '));
-    if (std::equal(word.begin(), word.end(), name.begin(), name.end(), [](char a, char b) { return upper(a) == b; })) {
-      return true;
-    }
+    if (same_ignoring_case(word, name)) return true;
     listed.remove_prefix(std::min(word.size() + 1, listed.size()));
   }
   return false;
@@ -79,7 +72,7 @@ std::string to_xtext(std::string_view text) {
   constexpr std::string_view digits = "0123456789ABCDEF";
   std::string result;
   for (const char octet : text) {
-    if (octet > 0x20 && octet < 0x7f && octet != '+' && octet != '=') {
+    if (is_visible(octet) && !is_one_of(octet, "+=")) {
       result += octet;
     } else {
       const auto value = static_cast<unsigned char>(octet);
