@@ -7,6 +7,7 @@
 #include "config/assert.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/cpu_count.h"
+#include "proxy/process/descriptors.h"
 #include "proxy/process/file_limit.h"
 #include "proxy/process/privileges.h"
 
@@ -56,6 +57,7 @@ Gateway::~Gateway() {
 std::optional<Error> Gateway::start() {
   const auto& settings = runtime_->settings;
   const unsigned count = settings.workers != 0 ? settings.workers : process::cpu_count();
+  process::close_on_exec_from(3);
   process::raise_file_limit();  // two descriptors a session, and the soft limit is often 1024
   std::vector<std::vector<Worker::Socket>> sockets(count);
   for (std::size_t i = 0; i < settings.inbound.size(); ++i) {
