@@ -45,7 +45,7 @@ struct Effect {
   MessageResult message_result = MessageResult::accepted;
   Refusal refusal{};
   Ending ending{};
-  std::string_view bytes;  // into the dialogue's input, static storage, or text kept by Effects::keep
+  std::string_view bytes = {};  // into the dialogue's input, static storage, or text kept by Effects::keep
 };
 
 class Effects {

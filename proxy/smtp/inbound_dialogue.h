@@ -2,15 +2,23 @@
 // log.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/settings.h"
+#include "proxy/smtp/backend_opening.h"
+#include "proxy/smtp/client_standing.h"
+#include "proxy/smtp/content.h"
 #include "proxy/smtp/effects.h"
 #include "proxy/smtp/endings.h"
+#include "proxy/smtp/expected_replies.h"
+#include "proxy/smtp/hello_exchange.h"
 #include "proxy/smtp/refusals.h"
+#include "proxy/smtp/reply_reader.h"
 #include "tls/session_facts.h"
 
 namespace postern::smtp {
@@ -72,6 +80,116 @@ class InboundDialogue {
   bool idle() const;
 
  private:
+  enum class State : std::uint8_t {
+    await_greeting,   // the client has heard nothing yet: the server comes first
+    await_backend,    // the client has been greeted; the server is on its way
+    handshake,        // TLS with the client
+    command,          // the client's next command
+    await_reply,      // nothing of the client is read before the server's reply to its last command
+    sasl,             // the client's next line answers a challenge
+    content,          // after 354, up to CRLF.CRLF
+    chunk,            // the octets of a BDAT
+    discard_content,  // as content, thrown away
+    discard_chunk,    // as chunk, thrown away
+    starttls,         // earlier replies go out, then our 220
+    closing,          // our last reply waits for its turn
+    ended,
+  };
+  enum class Server : std::uint8_t { none, opening, open };
+  // What the client is told once its content has been thrown away, or its handshake is over; the session ends with it.
+  struct Verdict {
+    std::string reply;
+    Ending ending = Ending::internal;
+  };
+
+  void enter(State next);
+  bool takes_client_bytes() const;
+  bool must_wait() const;
+  void settle(Effects& out);
+  void arm(Effects& out);
+  Timer timer() const;
+  void client_is_gone(Effects& out);
+  void finish(Ending ending, Effects& out);
+
+  // The client's half.
+  void serve_client(std::string_view& rest, Effects& out);
+  void command(std::string_view& rest, Effects& out);
+  void sasl(std::string_view& rest, Effects& out);
+  void content(std::string_view& rest, Effects& out);
+  void chunk(std::string_view& rest, Effects& out);
+  void discard_content(std::string_view& rest, Effects& out);
+  void discard_chunk(std::string_view& rest, Effects& out);
+  void starttls(std::string_view& rest, Effects& out);
+  void on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out);
+  void on_command(const Command& command, const Line& line, bool in_input, Effects& out);
+  void refuse_command(const Command& command, Refusal refusal, Effects& out);
+  void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
+  void bdat(const Command& command, const Line& line, bool in_input, Effects& out);
+  void bdat_too_large(const BdatArgument& argument, Effects& out);
+  void forward(const Line& line, bool in_input, Expected reply, Effects& out);
+  void hello(const Command& command, Effects& out);
+  void end_content(const std::string_view reply, Ending ending, bool at_its_end, Effects& out);
+  void begin_chunk(State state, std::uint64_t size);
+  void give_verdict(Effects& out);
+  std::size_t line_limit() const;
+
+  // Our own replies.
+  void answer(Refusal refusal, Effects& out);
+  void release_own_replies(Effects& out);
+  void answer_without_server(const Command& command, Effects& out);
+  void greet_ourselves(Effects& out);
+  void refuse_now(Refusal refusal, Ending ending, Effects& out);
+
+  // TLS with the client.
+  void begin_client_tls(Effects& out);
+  void on_client_tls(const tls::SessionFacts& facts, Effects& out);
+
+  // The server's half.
+  void dial(Effects& out);
+  void dial_for(const Line& line, Effects& out);
+  void server_is_ready(Effects& out);
+  void server_rejected(Effects& out);
+  void server_serves(Effects& out);
+  void introduce_client(Effects& out);
+  void resume_held_command(Effects& out);
+  void server_failed(Ending ending, Effects& out);
+  void on_piece(const ReplyPiece& piece, bool more, Effects& out);
+  void early_reply(const ReplyPiece& piece, Effects& out);
+  void unasked(const ReplyPiece& piece, Effects& out);
+  void hello_reply(const ReplyPiece& piece, Effects& out);
+  void pass_hello_line(const ReplyPiece& piece, Effects& out);
+  void hello_accepted(const ReplyPiece& piece, Effects& out);
+  void replied(Expected to, int code, Effects& out);
+  void message_result(int code, Effects& out);
+  bool believable(Expected to, int code) const;
+  std::vector<std::string> words_before_hello(bool extended, std::string_view name) const;
+  EhloView view() const;
+
+  InboundFacts facts_;
+  InboundOutcome outcome_;
+  ClientStanding standing_;
+  ExpectedReplies expected_;
+  ReplyReader replies_;
+  ContentScanner scanner_;
+  std::uint64_t octets_ = 0;                 // content: sent on so far, this message
+  std::uint64_t chunk_left_ = 0;             // BDAT octets still to come
+  std::unique_ptr<BackendOpening> opening_;  // while Server::opening
+  std::unique_ptr<HelloExchange> hello_;     // while Expected::hello is outstanding
+  std::unique_ptr<std::string> held_;        // the command for which the server is being dialled
+  std::unique_ptr<Verdict> verdict_;
+  State state_ = State::await_greeting;
+  Server server_ = Server::none;
+  Timer armed_ = Timer::none;
+  bool progress_ = false;       // something whole came: time starts anew
+  bool client_closed_ = false;  // … and nothing more will come
+  bool client_rest_ = false;    // the session still holds octets of the client that we have not taken
+  bool draining_ = false;
+  bool server_pipelines_ = false;
+  bool server_said_farewell_ = false;  // 221, 421 or a refusal to serve: its closing needs no words of ours
+  bool server_knows_client_ = false;   // more than EHLO, NOOP and the like has reached it in this standing
+  bool xclient_proto_ = false;         // the server's XCLIENT takes PROTO
+  bool xclient_helo_ = false;          // … and HELO
+  bool oversized_ = false;             // a BDAT transaction went over the size limit: no more of it is taken
 };
 
 }  // namespace postern::smtp

@@ -42,7 +42,7 @@ struct RefusalRow {
   std::string_view label;  // "starttls_injection"
   std::string_view reply;  // whole, with CRLF; static storage
   bool ends = false;
-  bool is_error = true;               // counts towards limits.errors
+  bool is_error = true;              // counts towards limits.errors
   Ending ending = Ending::internal;  // how the session ended, where it ends with this
 };
 const RefusalRow& row(Refusal refusal);

@@ -1,0 +1,64 @@
+#include "proxy/smtp/effects.h"
+
+namespace postern::smtp {
+
+namespace {
+
+bool continues(std::string_view before, std::string_view after) {
+  return before.data() + before.size() == after.data();
+}
+
+}  // namespace
+
+void Effects::send(Side side, std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (!list_.empty()) {
+    Effect& last = list_.back();
+    if (last.kind == Effect::Kind::send && last.side == side && continues(last.bytes, bytes)) {
+      last.bytes = std::string_view(last.bytes.data(), last.bytes.size() + bytes.size());
+      return;
+    }
+  }
+  list_.push_back({.kind = Effect::Kind::send, .side = side, .bytes = bytes});
+}
+
+void Effects::send_copy(Side side, std::string_view bytes) {
+  if (bytes.empty()) return;
+  kept_.push_back(std::make_unique<std::string>(bytes));
+  list_.push_back({.kind = Effect::Kind::send, .side = side, .bytes = *kept_.back()});
+}
+
+void Effects::start_tls(Side side) {
+  list_.push_back({.kind = Effect::Kind::start_tls, .side = side});
+}
+
+void Effects::connect_backend() {
+  list_.push_back({.kind = Effect::Kind::connect_backend, .side = Side::backend});
+}
+
+void Effects::drop_backend() {
+  list_.push_back({.kind = Effect::Kind::drop_backend, .side = Side::backend});
+}
+
+void Effects::arm(Timer timer) {
+  list_.push_back({.kind = Effect::Kind::arm, .timer = timer});
+}
+
+void Effects::refused(Refusal refusal) {
+  list_.push_back({.kind = Effect::Kind::refused, .refusal = refusal});
+}
+
+void Effects::message(MessageResult result) {
+  list_.push_back({.kind = Effect::Kind::message, .message_result = result});
+}
+
+void Effects::finish(Ending ending) {
+  list_.push_back({.kind = Effect::Kind::finish, .ending = ending});
+}
+
+void Effects::clear() {
+  list_.clear();
+  kept_.clear();
+}
+
+}  // namespace postern::smtp

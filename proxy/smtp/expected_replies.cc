@@ -1,0 +1,71 @@
+#include "proxy/smtp/expected_replies.h"
+
+#include <algorithm>
+
+#include "config/assert.h"
+
+namespace postern::smtp {
+
+namespace {
+
+constexpr unsigned char own_bit = 0x80;
+static_assert(refusal_count < own_bit);
+
+// Spent entries are cut off when there are this many: seldom enough to cost nothing.
+constexpr std::size_t compact_at = 1024;
+
+bool is_message(char entry) {
+  return entry == static_cast<char>(Expected::end_of_data) || entry == static_cast<char>(Expected::last_chunk);
+}
+
+}  // namespace
+
+void ExpectedReplies::push(Expected reply) {
+  entries_.push_back(static_cast<char>(reply));
+}
+
+void ExpectedReplies::push_own(Refusal refusal) {
+  entries_.push_back(static_cast<char>(own_bit | static_cast<unsigned char>(refusal)));
+}
+
+bool ExpectedReplies::own_is_next() const {
+  return !empty() && (static_cast<unsigned char>(entries_[head_]) & own_bit) != 0;
+}
+
+Refusal ExpectedReplies::own() const {
+  POSTERN_ASSERT(own_is_next(), "the next reply is not ours");
+  return static_cast<Refusal>(static_cast<unsigned char>(entries_[head_]) & ~own_bit);
+}
+
+Expected ExpectedReplies::server() const {
+  POSTERN_ASSERT(!empty() && !own_is_next(), "the next reply is not the server's");
+  return static_cast<Expected>(entries_[head_]);
+}
+
+bool ExpectedReplies::message_is_next() const {
+  return !empty() && is_message(entries_[head_]);
+}
+
+std::size_t ExpectedReplies::messages() const {
+  const auto first = entries_.begin() + static_cast<std::ptrdiff_t>(head_);
+  return static_cast<std::size_t>(std::count_if(first, entries_.end(), is_message));
+}
+
+void ExpectedReplies::pop() {
+  POSTERN_ASSERT(!empty(), "no reply is expected");
+  ++head_;
+  if (empty()) {
+    clear();
+  } else if (head_ >= compact_at) {
+    entries_.erase(0, head_);
+    head_ = 0;
+  }
+}
+
+void ExpectedReplies::clear() {
+  if (entries_.capacity() > std::string().capacity()) std::string().swap(entries_);
+  entries_.clear();
+  head_ = 0;
+}
+
+}  // namespace postern::smtp

@@ -1,0 +1,74 @@
+#include "proxy/smtp/hello_exchange.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace postern::smtp {
+
+namespace {
+
+// The server does not know EHLO (RFC 5321 4.1.4 asks to fall back to HELO then). Other codes are policy.
+bool knows_no_ehlo(int code) {
+  return code == 500 || code == 501 || code == 502 || code == 504;
+}
+
+}  // namespace
+
+HelloExchange::HelloExchange(bool extended, std::string_view name, std::vector<std::string> first)
+    : name_(name), first_(std::move(first)), extended_(extended) {
+  std::reverse(first_.begin(), first_.end());
+}
+
+void HelloExchange::start(Effects& out) {
+  say_next(out);
+}
+
+void HelloExchange::say_next(Effects& out) {
+  if (first_.empty()) return say_hello(extended_ ? Stage::ehlo : Stage::helo, out);
+  stage_ = first_.back().starts_with("RSET") ? Stage::reset : Stage::xclient;
+  out.send_copy(Side::backend, first_.back());
+  first_.pop_back();
+}
+
+void HelloExchange::say_hello(Stage stage, Effects& out) {
+  stage_ = stage;
+  out.send_copy(Side::backend, (stage == Stage::ehlo ? "EHLO " : "HELO ") + name_ + "\r\n");
+}
+
+HelloExchange::Outcome HelloExchange::on_reply(const ReplyPiece& piece, Effects& out) {
+  switch (stage_) {
+    case Stage::reset:
+    case Stage::xclient: return before(piece, out);
+    case Stage::ehlo: return ehlo(piece, out);
+    case Stage::helo: return helo(piece);
+  }
+  return Outcome::broken;
+}
+
+HelloExchange::Outcome HelloExchange::before(const ReplyPiece& piece, Effects& out) {
+  if (stage_ == Stage::xclient && piece.negative()) return piece.last ? Outcome::refused : Outcome::pass_on;
+  if (stage_ == Stage::xclient && piece.code != 220) return Outcome::broken;
+  if (piece.last) say_next(out);
+  return Outcome::more;
+}
+
+HelloExchange::Outcome HelloExchange::ehlo(const ReplyPiece& piece, Effects& out) {
+  if (piece.code == 250) {
+    reply_.add_line(piece.text);
+    return piece.last ? Outcome::accepted : Outcome::more;
+  }
+  if (!piece.negative()) return Outcome::broken;
+  if (!knows_no_ehlo(piece.code)) return piece.last ? Outcome::refused : Outcome::pass_on;
+  if (piece.last) say_hello(Stage::helo, out);
+  return Outcome::more;
+}
+
+HelloExchange::Outcome HelloExchange::helo(const ReplyPiece& piece) {
+  if (piece.negative()) return piece.last ? Outcome::refused : Outcome::pass_on;
+  if (piece.code != 250) return Outcome::broken;
+  if (piece.first) reply_.add_line(piece.text);
+  if (piece.last) return Outcome::accepted;
+  return extended_ ? Outcome::more : Outcome::pass_on;
+}
+
+}  // namespace postern::smtp

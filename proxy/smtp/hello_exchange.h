@@ -1,0 +1,52 @@
+// One EHLO or HELO of the client carried to the server: XCLIENT with what is new (and RSET before it), then EHLO, and
+// HELO where the server does not know EHLO.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/smtp/effects.h"
+#include "proxy/smtp/ehlo.h"
+#include "proxy/smtp/reply_reader.h"
+
+namespace postern::smtp {
+
+class HelloExchange {
+ public:
+  // `first` are commands of ours, each with CRLF, that go before it, one at a time.
+  HelloExchange(bool extended, std::string_view name, std::vector<std::string> first);
+
+  void start(Effects& out);
+
+  enum class Outcome : std::uint8_t {
+    more,      // the line was for us
+    pass_on,   // the line belongs to the client
+    accepted,  // over: the server said yes (and the line was for us, unless the client said HELO)
+    refused,   // over: the server said no, and this last line of it belongs to the client
+    broken,    // over: no answer to what we said
+  };
+  Outcome on_reply(const ReplyPiece& piece, Effects& out);
+
+  bool extended() const { return extended_; }           // the client said EHLO
+  bool esmtp() const { return stage_ == Stage::ehlo; }  // … and the server knows it
+  // What the server said to EHLO; after HELO only its greeting.
+  const EhloReply& reply() const { return reply_; }
+
+ private:
+  enum class Stage : std::uint8_t { reset, xclient, ehlo, helo };
+  void say_next(Effects& out);
+  void say_hello(Stage stage, Effects& out);
+  Outcome before(const ReplyPiece& piece, Effects& out);
+  Outcome ehlo(const ReplyPiece& piece, Effects& out);
+  Outcome helo(const ReplyPiece& piece);
+
+  std::string name_;
+  std::vector<std::string> first_;  // to come, the last one first
+  EhloReply reply_;
+  Stage stage_ = Stage::ehlo;
+  bool extended_;
+};
+
+}  // namespace postern::smtp

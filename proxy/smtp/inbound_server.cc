@@ -1,0 +1,238 @@
+// The server's half of InboundDialogue: the way to it, and its replies.
+#include <utility>
+
+#include "config/assert.h"
+#include "proxy/smtp/inbound_dialogue.h"
+
+namespace postern::smtp {
+
+// --- the way to the server
+
+void InboundDialogue::dial(Effects& out) {
+  opening_ = std::make_unique<BackendOpening>(
+      *facts_.listener, facts_.hostname,
+      ClientAttributes{facts_.client_address, facts_.client_port, std::nullopt, std::nullopt});
+  replies_ = ReplyReader();
+  server_ = Server::opening;
+  server_pipelines_ = server_knows_client_ = server_said_farewell_ = false;
+  xclient_proto_ = xclient_helo_ = false;
+  out.connect_backend();
+}
+
+// The first command that needs a server: it is kept until the server is there.
+void InboundDialogue::dial_for(const Line& line, Effects& out) {
+  held_ = std::make_unique<std::string>(line.text);
+  enter(State::await_backend);
+  dial(out);
+}
+
+// Looks whether the opening is over, and goes on if the client can be told.
+void InboundDialogue::server_is_ready(Effects& out) {
+  if (state_ == State::handshake || !opening_ || !opening_->over()) return;
+  if (opening_->state() == BackendOpening::State::failed) return server_failed(opening_->failure(), out);
+  if (opening_->state() == BackendOpening::State::rejected) return server_rejected(out);
+  server_serves(out);
+}
+
+void InboundDialogue::server_rejected(Effects& out) {
+  if (state_ == State::await_backend) return server_failed(Ending::backend_unreachable, out);
+  const auto opening = std::exchange(opening_, nullptr);
+  out.send_copy(Side::client, opening->reply());
+  server_ = Server::open;
+  server_said_farewell_ = true;
+  if (opening->code() == 421) return finish(Ending::backend_closed, out);
+  enter(State::command);
+}
+
+void InboundDialogue::server_serves(Effects& out) {
+  const auto opening = std::exchange(opening_, nullptr);
+  server_ = Server::open;
+  const std::string listed = " " + opening->xclient_parameters() + " ";
+  xclient_proto_ = listed.find(" PROTO ") != std::string::npos;
+  xclient_helo_ = listed.find(" HELO ") != std::string::npos;
+  if (state_ == State::await_backend) return introduce_client(out);
+  if (draining_) return refuse_now(Refusal::draining, Ending::draining, out);
+  out.send_copy(Side::client, opening->reply());
+  enter(State::command);
+}
+
+// The client has introduced itself to us; now we do it to the server, in its name.
+void InboundDialogue::introduce_client(Effects& out) {
+  if (standing_.introduced_to_us == Verb::invalid) return resume_held_command(out);
+  const bool extended = std::exchange(standing_.introduced_to_us, Verb::invalid) == Verb::ehlo;
+  hello_ = std::make_unique<HelloExchange>(extended, outcome_.helo, words_before_hello(extended, outcome_.helo));
+  hello_->start(out);
+  expected_.push(Expected::hello);
+}
+
+void InboundDialogue::resume_held_command(Effects& out) {
+  enter(State::command);
+  const auto held = std::exchange(held_, nullptr);
+  if (!held) return;
+  const std::string raw = *held + "\r\n";
+  Line line;
+  line.text = *held;
+  line.raw = raw;
+  std::string_view nothing_behind;
+  on_line(line, false, nothing_behind, out);
+}
+
+// The server is no more: one 421 for everything it still owes, never a success.
+void InboundDialogue::server_failed(Ending ending, Effects& out) {
+  if (state_ == State::ended || server_ == Server::none) return;
+  const bool in_content = state_ == State::content || state_ == State::chunk;
+  for (std::size_t lost = expected_.messages(); lost > 0; --lost) out.message(MessageResult::lost);
+  if (state_ == State::content) out.message(MessageResult::lost);
+  std::string reply(row(Refusal::backend_unavailable).reply);
+  if (opening_ && opening_->state() == BackendOpening::State::rejected) reply = opening_->reply();
+  out.drop_backend();
+  server_ = Server::none;
+  opening_.reset();
+  hello_.reset();
+  expected_.clear();
+  if (server_said_farewell_ && !in_content) return finish(ending, out);
+  out.refused(Refusal::backend_unavailable);
+  verdict_ = std::make_unique<Verdict>(Verdict{std::move(reply), ending});
+  if (state_ == State::handshake) return;  // said when it is over
+  if (state_ == State::content) return enter(State::discard_content);
+  if (state_ == State::chunk) return enter(State::discard_chunk);
+  if (state_ == State::discard_chunk) return;
+  give_verdict(out);
+}
+
+// --- its replies
+
+void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out) {
+  if (opening_) {
+    if (opening_->over()) return server_failed(Ending::backend_protocol, out);
+    opening_->on_reply(piece, more, out);
+    progress_ = true;
+    return server_is_ready(out);
+  }
+  if (expected_.empty()) return state_ == State::content ? early_reply(piece, out) : unasked(piece, out);
+  const Expected to = expected_.server();
+  if (to == Expected::hello) return hello_reply(piece, out);
+  if (!believable(to, piece.code)) return server_failed(Ending::backend_protocol, out);
+  if (to != Expected::swallowed) send_on(piece, out);
+  if (piece.last) replied(to, piece.code, out);
+}
+
+// 3yz only where it means something here; content that nobody reads as content must not follow it. And no 2yz to what
+// is not there yet: to DATA itself, to a chunk that is not whole.
+bool InboundDialogue::believable(Expected to, int code) const {
+  const bool chunk_under_way = state_ == State::chunk && expected_.size() == 1;
+  switch (code / 100) {
+    case 2: return to != Expected::data && !chunk_under_way;
+    case 3: return (to == Expected::data && code == 354) || (to == Expected::auth && code == 334);
+    default: return true;
+  }
+}
+
+// The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
+// end of its content, where it listens.
+void InboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
+  if (!piece.negative()) return server_failed(Ending::backend_protocol, out);
+  ReplyPiece whole = piece;
+  whole.last = true;
+  end_content(print(whole, piece.text), Ending::backend_lost, false, out);
+}
+
+void InboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
+  if (piece.code != 421) return server_failed(Ending::backend_protocol, out);
+  if (state_ == State::handshake) return server_failed(Ending::backend_closed, out);
+  send_on(piece, out);
+  server_said_farewell_ = true;
+  if (piece.last) finish(Ending::backend_closed, out);
+}
+
+void InboundDialogue::replied(Expected to, int code, Effects& out) {
+  progress_ = true;
+  expected_.pop();
+  const bool positive = code / 100 == 2;
+  switch (to) {
+    case Expected::plain:
+    case Expected::chunk:
+    case Expected::hello: break;
+    case Expected::swallowed:  // our RSET
+      standing_.transaction = false;
+      break;
+    case Expected::mail: standing_.transaction = standing_.transaction || positive; break;
+    case Expected::reset: standing_.transaction = standing_.transaction && !positive; break;
+    case Expected::data:
+      if (code == 354) {
+        scanner_.reset();
+        octets_ = 0;
+        return enter(State::content);
+      }
+      standing_.transaction = false;  // no valid recipient, most likely; the client starts anew
+      enter(State::command);
+      break;
+    case Expected::end_of_data:
+    case Expected::last_chunk: message_result(code, out); break;
+    case Expected::auth:
+      if (code == 334) return enter(State::sasl);
+      if (code == 235) outcome_.authenticated = standing_.authenticated = true;
+      enter(State::command);
+      break;
+    case Expected::quit:
+      if (code == 221) return finish(Ending::quit, out);
+      enter(State::command);
+      break;
+  }
+  if (code == 421) return finish(Ending::backend_closed, out);
+  release_own_replies(out);
+}
+
+void InboundDialogue::message_result(int code, Effects& out) {
+  standing_.transaction = false;
+  if (code / 100 == 2) {
+    ++outcome_.messages_accepted;
+    return out.message(MessageResult::accepted);
+  }
+  ++outcome_.messages_refused;
+  out.message(code / 100 == 4 ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
+}
+
+// --- EHLO and HELO
+
+void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
+  if (piece.last) progress_ = true;
+  switch (hello_->on_reply(piece, out)) {
+    case HelloExchange::Outcome::more: return;
+    case HelloExchange::Outcome::pass_on: return pass_hello_line(piece, out);
+    case HelloExchange::Outcome::broken: return server_failed(Ending::backend_protocol, out);
+    case HelloExchange::Outcome::accepted: hello_accepted(piece, out); break;
+    case HelloExchange::Outcome::refused:
+      send_on(piece, out);
+      held_.reset();  // the refusal is its reply
+      break;
+  }
+  hello_.reset();
+  expected_.pop();
+  if (piece.code == 421) return finish(Ending::backend_closed, out);
+  if (state_ == State::await_backend) return resume_held_command(out);
+  enter(State::command);
+}
+
+void InboundDialogue::hello_accepted(const ReplyPiece& piece, Effects& out) {
+  server_pipelines_ = hello_->esmtp() && hello_->reply().has("PIPELINING");
+  standing_.transaction = false;
+  if (state_ == State::await_backend) return;  // the client has had its reply from us
+  standing_.ehlo_first = false;
+  if (hello_->extended()) {
+    const EhloReply shown = rewrite(hello_->reply(), facts_.listener->ehlo, view());
+    standing_.offer(shown);
+    out.send_copy(Side::client, print(shown));
+  } else {
+    standing_.offer_nothing();
+    pass_hello_line(piece, out);
+  }
+}
+
+void InboundDialogue::pass_hello_line(const ReplyPiece& piece, Effects& out) {
+  const bool names_the_server = piece.first && piece.positive();
+  if (!names_the_server) return send_on(piece, out);
+  out.send_copy(Side::client, print(piece, with_name(piece.text, facts_.listener->ehlo.name)));
+}
+
+}  // namespace postern::smtp

@@ -1,0 +1,69 @@
+#include "proxy/smtp/refusals.h"
+
+#include <array>
+
+#include "config/assert.h"
+
+namespace postern::smtp {
+
+namespace {
+
+constexpr bool ends = true;
+constexpr bool goes_on = false;
+constexpr bool error = true;
+constexpr bool no_error = false;
+
+// In the order of the enumerators.
+constexpr std::array<RefusalRow, refusal_count> rows = {{
+    {Refusal::starttls_argument, "starttls_argument", "501 5.5.4 STARTTLS takes no argument\r\n", goes_on, error},
+    {Refusal::starttls_active, "starttls_active", "503 5.5.1 TLS is already active\r\n", goes_on, error},
+    {Refusal::starttls_not_offered, "starttls_not_offered", "502 5.5.1 STARTTLS is not offered here\r\n", goes_on,
+     error},
+    {Refusal::starttls_injection, "starttls_injection", "503 5.5.1 Nothing may follow STARTTLS before its reply\r\n",
+     ends, error, Ending::starttls_injection},
+    {Refusal::tls_unavailable, "tls_unavailable", "454 4.7.0 TLS is not available at the moment\r\n", goes_on,
+     no_error},
+    {Refusal::tls_required, "tls_required", "530 5.7.0 Must issue a STARTTLS command first\r\n", goes_on, error},
+    {Refusal::client_certificate, "client_certificate", "554 5.7.0 A valid client certificate is required\r\n", goes_on,
+     error},
+    {Refusal::auth_needs_tls, "auth_needs_tls", "538 5.7.11 Encryption required for authentication\r\n", goes_on,
+     error},
+    {Refusal::xclient_forbidden, "xclient_forbidden", "550 5.7.0 This command is not for clients\r\n", goes_on, error},
+    {Refusal::verb_not_offered, "verb_not_offered", "502 5.5.1 Command not offered here\r\n", goes_on, error},
+    {Refusal::http_request, "http_request", "221 2.7.0 This is a mail server\r\n", ends, error, Ending::http_request},
+    {Refusal::line_too_long, "line_too_long", "500 5.5.2 Line too long\r\n", goes_on, error},
+    {Refusal::malformed_line, "malformed_line", "500 5.5.2 Malformed command line\r\n", goes_on, error},
+    {Refusal::malformed_bdat, "malformed_bdat", "501 5.5.4 Malformed BDAT, closing\r\n", ends, error,
+     Ending::malformed_bdat},
+    {Refusal::malformed_helo, "malformed_helo", "501 5.5.4 A host name is needed\r\n", goes_on, error},
+    {Refusal::too_many_errors, "too_many_errors", "421 4.7.0 Too many errors, closing\r\n", ends, no_error,
+     Ending::too_many_errors},
+    {Refusal::backend_unavailable, "backend_unavailable", "421 4.3.2 Mail server not available, try again later\r\n",
+     ends, no_error, Ending::backend_unreachable},
+    {Refusal::relay_denied, "relay_denied", "550 5.7.1 Relaying denied\r\n", goes_on, error},
+    {Refusal::bare_newline, "bare_newline", "521 5.5.2 Lines must end with CR LF, closing\r\n", ends, error,
+     Ending::bare_newline},
+    {Refusal::message_too_large, "message_too_large", "552 5.3.4 Message too large\r\n", goes_on, error},
+    {Refusal::ehlo_first, "ehlo_first", "503 5.5.1 After STARTTLS, EHLO comes first\r\n", goes_on, error},
+    {Refusal::timeout, "timeout", "421 4.4.2 Timeout, closing\r\n", ends, no_error, Ending::timeout},
+    {Refusal::draining, "draining", "421 4.3.2 Service is shutting down, try again\r\n", ends, no_error,
+     Ending::draining},
+}};
+
+constexpr bool in_order() {
+  for (std::size_t index = 0; index < rows.size(); ++index) {
+    if (static_cast<std::size_t>(rows[index].refusal) != index) return false;
+  }
+  return true;
+}
+static_assert(in_order(), "a row of refusals is missing or out of place");
+
+}  // namespace
+
+const RefusalRow& row(Refusal refusal) {
+  const auto index = static_cast<std::size_t>(refusal);
+  POSTERN_ASSERT(index < rows.size(), "no such refusal");
+  return rows[index];
+}
+
+}  // namespace postern::smtp
