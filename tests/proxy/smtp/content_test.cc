@@ -128,16 +128,6 @@ std::string stream(std::size_t number, std::size_t length) {
 
 constexpr BareNewline modes[] = {BareNewline::normalize, BareNewline::reject, BareNewline::pass};
 
-}  // namespace content_test
-
-using content_test::end_of_data;
-using content_test::modes;
-using content_test::octets;
-using content_test::Outcome;
-using content_test::run;
-using postern::config::BareNewline;
-using postern::smtp::ContentScanner;
-
 TEST_CASE("content: well-formed content leaves untouched, as one span") {
   const std::string message = "Subject: x\r\n\r\n..stuffed\r\n.dot\r\nbody\r\n.\r\n";
   for (const BareNewline mode : modes) {
@@ -227,10 +217,10 @@ TEST_CASE("content: every stream of eight octets obeys the rules, however it is 
   constexpr std::size_t length = 8;
   std::size_t failures = 0;
   for (std::size_t number = 0; number < std::size_t{1} << (2 * length); ++number) {
-    const std::string input = content_test::stream(number, length);
+    const std::string input = stream(number, length);
     for (const BareNewline mode : modes) {
       const auto whole = run(mode, input);
-      bool good = content_test::properties_hold(mode, input, whole) && run(mode, octets(input)) == whole;
+      bool good = properties_hold(mode, input, whole) && run(mode, octets(input)) == whole;
       for (std::size_t cut = 1; cut < length; ++cut) {
         good &= run(mode, {std::string_view(input).substr(0, cut), std::string_view(input).substr(cut)}) == whole;
       }
@@ -246,15 +236,15 @@ TEST_CASE("content: every stream of eight octets obeys the rules, however it is 
 TEST_CASE("content: long streams obey the rules wherever in a block the odd octets lie") {
   std::size_t failures = 0;
   for (std::size_t number = 0; number < 1 << 10; ++number) {
-    const std::string odd = content_test::stream(number, 5);
+    const std::string odd = stream(number, 5);
     for (const std::size_t before : {0, 1, 58, 60, 61, 62, 63, 64, 65, 127, 128}) {
       const std::string input = std::string(before, 'b') + odd + std::string(70, 'c') + "\r\n.\r\nQUIT";
       for (const BareNewline mode : modes) {
         const auto whole = run(mode, input);
         const std::size_t cut = before + number % 6;
         const std::vector parts = {std::string_view(input).substr(0, cut), std::string_view(input).substr(cut)};
-        const bool good = content_test::properties_hold(mode, input, whole) && run(mode, parts) == whole &&
-                          run(mode, octets(input)) == whole;
+        const bool good =
+            properties_hold(mode, input, whole) && run(mode, parts) == whole && run(mode, octets(input)) == whole;
         if (!good && ++failures < 5) CHECK(good);
       }
     }
@@ -271,3 +261,5 @@ TEST_CASE("content: the next message begins afresh") {
   CHECK(scanner.size() == 0);
   CHECK(scanner.scan(".\r\n", ignore).outcome == Outcome::end);
 }
+
+}  // namespace content_test
