@@ -1,0 +1,166 @@
+"""Fixtures of the scenarios. POSTERN names the binary, POSTERN_BUILD a folder that is kept across runs."""
+
+import os
+import shutil
+import tempfile
+import types
+
+import pytest
+
+from harness.certificates import Authority
+from harness.exim import Exim
+from harness.gateway import Gateway
+from harness.mailfront import Mailfront
+from harness.postfix import Postfix
+from harness.scripted_server import ScriptedServer
+from harness.sink import Sink
+
+FULL = os.environ.get("POSTERN_SCENARIOS") == "full"
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "full: heavy, runs only with POSTERN_SCENARIOS=full")
+    if not os.access(os.environ.get("POSTERN", ""), os.X_OK):
+        raise pytest.UsageError("set POSTERN to the path of the postern binary")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if not FULL and item.get_closest_marker("full"):
+            item.add_marker(pytest.mark.skip(reason="only with POSTERN_SCENARIOS=full"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        item.has_failed = True
+
+
+def _new_folder():
+    # Not pytest's tmp_path: other users must get in, and the paths of sockets must be short.
+    path = tempfile.mkdtemp(prefix="postern-", dir="/tmp")
+    os.chmod(path, 0o755)
+    return path
+
+
+@pytest.fixture(scope="session")
+def postern():
+    return os.path.abspath(os.environ["POSTERN"])
+
+
+@pytest.fixture(scope="session")
+def build_folder():
+    path = os.path.abspath(os.environ.get("POSTERN_BUILD", "build"))
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def session_folder():
+    path = _new_folder()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def folder():
+    path = _new_folder()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def authority(session_folder):
+    return Authority(f"{session_folder}/ca")
+
+
+@pytest.fixture(scope="session")
+def certificates(authority):
+    """Pairs for mx.example.org in both key types, a wildcard, another name, an expired one, and a client's."""
+    return types.SimpleNamespace(
+        authority=authority,
+        ecdsa=authority.issue("mx.example.org"),
+        rsa=authority.issue("mx.example.org", "rsa"),
+        wildcard=authority.issue("*.example.net"),
+        other=authority.issue("other.example.com"),
+        expired=authority.issue("expired.example.org", days=-1),
+        client=authority.issue("client.example.com", client=True),
+    )
+
+
+@pytest.fixture
+def start_gateway(postern, folder, certificates, request):
+    """start_gateway(backend, **listener settings) or start_gateway(inbound={...}, **top-level settings).
+
+    The certificate `mx` (ECDSA) is there unless `certificates` says otherwise. Every gateway is stopped at the end
+    of the test and must end with 0.
+    """
+    started = []
+
+    def start(backend=None, inbound=None, top=None, **listener):
+        settings = {"certificates": {"mx": [certificates.ecdsa.as_setting()]}, **(top or {})}
+        if inbound is None:
+            inbound = {"mx": {"certificates": ["mx"], "allow_open_relay_risk": True, "backend": backend, **listener}}
+        gateway = Gateway(postern, f"{folder}/gateway{len(started)}", inbound, **settings)
+        started.append(gateway)
+        return gateway.start()
+
+    yield start
+    failed = getattr(request.node, "has_failed", False)
+    for gateway in started:
+        if failed:
+            print(f"--- log of the gateway\n{gateway.log()[-8000:]}")
+    for gateway in started:
+        try:
+            gateway.stop()
+        finally:
+            gateway.kill()
+
+
+@pytest.fixture
+def scripted_server():
+    """scripted_server(script, **options): closed at the end of the test; a mistake in a script fails it."""
+    servers = []
+
+    def start(script=None, **options):
+        servers.append(ScriptedServer(script, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def sink(postern, folder):
+    server = Sink(postern, f"{folder}/sink")
+    yield server
+    server.stop()
+
+
+def _needs_root():
+    if os.geteuid() != 0:
+        pytest.skip("needs root: a mail server changes users")
+
+
+@pytest.fixture(scope="session")
+def postfix(build_folder, session_folder, authority):
+    _needs_root()
+    server = Postfix(build_folder, f"{session_folder}/postfix", authority)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def exim(build_folder, session_folder, authority):
+    _needs_root()
+    server = Exim(build_folder, f"{session_folder}/exim", authority)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mailfront(build_folder, folder):
+    return Mailfront(build_folder, f"{folder}/mailfront")

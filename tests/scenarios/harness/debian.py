@@ -1,0 +1,107 @@
+"""Debian packages that must not be installed (two mail servers cannot be): fetched, unpacked into a folder, run there.
+
+The folder is kept across runs. Libraries that the machine lacks are unpacked beside them.
+"""
+
+import functools
+import glob
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+
+class Unpacked:
+    """Packages unpacked under one root folder."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def path(self, *parts):
+        return os.path.join(self.root, *parts)
+
+    def library_path(self):
+        """LD_LIBRARY_PATH for the programs: their own folders first."""
+        folders = glob.glob(self.path("usr/lib/*-linux-gnu")) + glob.glob(self.path("lib/*-linux-gnu"))
+        folders += [self.path("usr/lib/postfix"), self.path("usr/lib")]
+        return ":".join(folder for folder in folders if os.path.isdir(folder))
+
+    def environment(self, **more):
+        return {**os.environ, "LD_LIBRARY_PATH": self.library_path(), **more}
+
+
+def unpack(build_folder, name, packages):
+    """Fetches `packages` and the libraries they need and the machine has not; skips the test where that fails."""
+    root = os.path.join(build_folder, "peers", name)
+    if not os.path.exists(os.path.join(root, ".complete")):
+        try:
+            _fetch(root, packages)
+        except (subprocess.CalledProcessError, OSError) as error:
+            detail = getattr(error, "stderr", "") or ""
+            pytest.skip(f"cannot fetch {' '.join(packages)}: {error} {detail}")
+    return Unpacked(root)
+
+
+def _fetch(root, packages):
+    _update_lists(packages[0])
+    wanted, unpacked = list(packages), set()
+    os.makedirs(os.path.dirname(root), exist_ok=True)
+    # Another run may be doing the same: work in a folder of our own, move it when all is there.
+    staging = tempfile.mkdtemp(dir=os.path.dirname(root))
+    os.chmod(staging, 0o755)
+    while wanted:
+        package = wanted.pop()
+        if package in unpacked:
+            continue
+        unpacked.add(package)
+        archive = _download(package)
+        subprocess.run(["dpkg-deb", "-x", archive, staging], check=True, capture_output=True, text=True)
+        wanted += [library for library in _libraries(archive) if not _installed(library)]
+        shutil.rmtree(os.path.dirname(archive))
+    _drop_set_user_id_bits(staging)
+    with open(os.path.join(staging, ".complete"), "w", encoding="ascii") as marker:
+        marker.write("\n".join(sorted(unpacked)) + "\n")
+    shutil.rmtree(root, ignore_errors=True)
+    os.rename(staging, root)
+
+
+@functools.cache
+def _update_lists(package):
+    """A minimal machine has no package lists yet."""
+    known = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
+    if known.returncode != 0:
+        subprocess.run(["apt-get", "update", "-qq"], check=True, capture_output=True, text=True)
+
+
+def _download(package):
+    folder = tempfile.mkdtemp()
+    os.chmod(folder, 0o777)  # apt fetches as a user of its own
+    subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=True, capture_output=True, text=True)
+    return glob.glob(os.path.join(folder, "*.deb"))[0]
+
+
+def _libraries(archive):
+    """The libraries among the packages that this one depends on; of alternatives the first."""
+    depends = subprocess.run(
+        ["dpkg-deb", "-f", archive, "Depends"], check=True, capture_output=True, text=True
+    ).stdout
+    names = [re.split(r"[ (:|]", entry.strip())[0] for entry in depends.split(",") if entry.strip()]
+    return [name for name in names if name.startswith("lib") and name != "libc6"]
+
+
+def _installed(package):
+    shown = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True, check=False
+    )
+    return shown.stdout.strip() == "installed"
+
+
+def _drop_set_user_id_bits(root):
+    for folder, _, files in os.walk(root):
+        for file in files:
+            path = os.path.join(folder, file)
+            if not os.path.islink(path) and os.stat(path).st_mode & 0o6000:
+                os.chmod(path, os.stat(path).st_mode & 0o777)

@@ -1,0 +1,85 @@
+"""The gateway under test: a configuration, the process, and what it says."""
+
+import json
+import os
+import re
+
+from harness.daemon import Daemon
+from harness.ports import free_port, is_listening, wait_until
+
+
+class Gateway:
+    """Runs `postern run` on a configuration made from plain values.
+
+    `inbound` maps names to listener settings. A listener without `listen` gets a free port on 127.0.0.1; port(name)
+    tells it. Everything else goes to the top level of the file.
+    """
+
+    def __init__(self, binary, folder, inbound, **settings):
+        self.folder = str(folder)
+        os.makedirs(self.folder, exist_ok=True)
+        self.binary = binary
+        self.ports = {}
+        self.settings = {"workers": 2, "hostname": "gateway.example.org", **settings, "inbound": {}}
+        for name, listener in inbound.items():
+            listener = dict(listener)
+            listener.setdefault("listen", f"127.0.0.1:{free_port()}")
+            first = listener["listen"] if isinstance(listener["listen"], str) else listener["listen"][0]
+            self.ports[name] = int(first.rsplit(":", 1)[1])
+            self.settings["inbound"][name] = listener
+        self.configuration = write_configuration(f"{self.folder}/postern.yaml", self.settings)
+        self.daemon = None
+        self._runs = 0
+
+    def start(self):
+        self._runs += 1
+        self.daemon = Daemon(
+            [self.binary, "run", "--config", self.configuration], f"{self.folder}/gateway.{self._runs}.log"
+        )
+        self.daemon.wait_ready(
+            lambda: all(is_listening(port) for port in self.ports.values()), "the gateway listens", timeout=20
+        )
+        return self
+
+    @property
+    def pid(self):
+        return self.daemon.pid
+
+    def port(self, name="mx"):
+        return self.ports[name]
+
+    def log(self):
+        return self.daemon.output() if self.daemon else ""
+
+    def wait_for_log(self, pattern, timeout=10.0):
+        """Waits until the log matches; returns the match."""
+        try:
+            return wait_until(lambda: re.search(pattern, self.log()), f"the log matches {pattern}", timeout, 0.05)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}\n{self.log()[-6000:]}") from None
+
+    def stop(self, timeout=20.0):
+        """SIGTERM. The exit status must be 0, and no assertion or sanitizer may have spoken."""
+        if self.daemon is None:
+            return
+        daemon, self.daemon = self.daemon, None
+        ended_before = not daemon.running()
+        status = daemon.terminate(timeout)
+        log = daemon.output()
+        assert not ended_before, f"the gateway ended by itself with {status}:\n{log[-6000:]}"
+        assert status == 0, f"exit status {status} after SIGTERM:\n{log[-6000:]}"
+        for trouble in ("Sanitizer", "runtime error:", "assertion"):
+            assert trouble not in log, f"{trouble} in the log:\n{log[-12000:]}"
+
+    def kill(self):
+        if self.daemon is not None:
+            self.daemon.kill()
+            self.daemon = None
+
+
+def write_configuration(path, settings):
+    """Writes the settings as a configuration file: JSON is YAML."""
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(settings, file, indent=2)
+        file.write("\n")
+    return path

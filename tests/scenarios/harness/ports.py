@@ -1,0 +1,59 @@
+"""Free loopback ports, and waiting for somebody to listen on them."""
+
+import random
+import socket
+import time
+
+# Below the range from which the kernel takes the ports of outgoing connections, so that none of those is in the way.
+_FIRST, _LAST = 15000, 32000
+_given = set()
+
+
+def free_port():
+    """A TCP port that nobody uses on any loopback address, never given twice."""
+    while True:
+        port = random.randint(_FIRST, _LAST)
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+
+
+def _is_free(port):
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as probe:
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind((address, port))
+        except OSError as error:
+            if family == socket.AF_INET6 and not isinstance(error, PermissionError) and error.errno in (97, 99):
+                continue  # a machine without IPv6
+            return False
+    return True
+
+
+def is_listening(port):
+    """True when a TCP socket listens on the port. Looks it up instead of connecting: no session is started."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            with open(table, encoding="ascii") as lines:
+                next(lines)
+                for line in lines:
+                    fields = line.split()
+                    if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                        return True
+        except FileNotFoundError:
+            pass
+    return False
+
+
+def wait_until(condition, what, timeout=10.0, interval=0.02):
+    """Waits until condition() is true and returns its value; fails with `what` when the time is over."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout:g} s: {what}")
+        time.sleep(interval)

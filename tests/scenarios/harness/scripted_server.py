@@ -1,0 +1,258 @@
+"""A plaintext SMTP server that misbehaves on demand and remembers every octet it was sent."""
+
+import socket
+import threading
+import time
+
+DEFAULT_KEYWORDS = ("PIPELINING", "SIZE 104857600", "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES", "DSN")
+
+
+class PeerClosed(Exception):
+    """The client of this server went away."""
+
+
+class HangUp(Exception):
+    """The script wants the connection closed now."""
+
+
+class Connection:
+    """One accepted connection: `received` has all octets that came, `commands` the command lines."""
+
+    def __init__(self, accepted, address):
+        self.socket = accepted
+        self.address = address
+        self.received = bytearray()
+        self.commands = []
+        self.messages = []  # contents that were acknowledged with 250
+        self.finished = threading.Event()
+        self._buffer = bytearray()
+
+    def more(self):
+        try:
+            data = self.socket.recv(65536)
+        except OSError:
+            data = b""
+        if not data:
+            raise PeerClosed
+        self.received += data
+        self._buffer += data
+
+    def line(self):
+        while (end := self._buffer.find(b"\n")) < 0:
+            self.more()
+        return self._take(end + 1)
+
+    def exactly(self, count):
+        while len(self._buffer) < count:
+            self.more()
+        return self._take(count)
+
+    def until_end_of_data(self):
+        """Message content up to CRLF.CRLF, still dot-stuffed, without the final dot line."""
+        end = b"\r\n.\r\n"
+        searched = 0
+        self._buffer[:0] = b"\r\n"  # the line end of the DATA command itself counts
+        while (at := self._buffer.find(end, searched)) < 0:
+            searched = max(0, len(self._buffer) - len(end))
+            self.more()
+        content = self._take(at + 2)[2:]
+        self._take(len(end) - 2)
+        return content
+
+    def _take(self, count):
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return data
+
+    def waiting(self):
+        """What has been received and not been looked at."""
+        return bytes(self._buffer)
+
+    def send(self, text):
+        try:
+            self.socket.sendall(text.encode() if isinstance(text, str) else text)
+        except OSError as error:
+            raise PeerClosed from error
+
+
+class Obedient:
+    """A well-behaved server as a script. Subclasses or arguments change single steps.
+
+    at_step(connection, name) is called before ("MAIL?") and after ("MAIL!") each reply; it may raise HangUp.
+    """
+
+    def __init__(self, keywords=DEFAULT_KEYWORDS, helo_only=False, replies=None, at_step=None, delay=0.0):
+        self.keywords = list(keywords)
+        self.helo_only = helo_only
+        self.replies = dict(replies or {})  # verb (or "." for the end of data) -> reply instead of the usual
+        self.at_step = at_step or (lambda connection, name: None)
+        self.delay = delay
+
+    def __call__(self, connection):
+        self.answer(connection, "GREETING", "220 scripted.example ESMTP ready\r\n")
+        while True:
+            line = connection.line()
+            connection.commands.append(line)
+            verb = line.strip().split(b" ")[0].upper().decode("latin-1")
+            handler = getattr(self, "on_" + verb.lower(), None)
+            if handler:
+                handler(connection, line)
+            else:
+                self.answer(connection, verb, "502 5.5.1 no such command\r\n")
+
+    def answer(self, connection, verb, usual):
+        self.at_step(connection, verb + "?")
+        if self.delay:
+            time.sleep(self.delay)
+        reply = self.replies.get(verb, usual)
+        connection.send(reply)
+        self.at_step(connection, verb + "!")
+        return reply
+
+    def on_ehlo(self, connection, line):
+        if self.helo_only:
+            self.answer(connection, "EHLO", "502 what is that\r\n")
+            return
+        lines = ["scripted.example greets you", *self.keywords]
+        text = "".join(f"250-{text}\r\n" for text in lines[:-1]) + f"250 {lines[-1]}\r\n"
+        self.answer(connection, "EHLO", text)
+
+    def on_helo(self, connection, line):
+        self.answer(connection, "HELO", "250 scripted.example\r\n")
+
+    def on_mail(self, connection, line):
+        self.answer(connection, "MAIL", "250 2.1.0 sender ok\r\n")
+
+    def on_rcpt(self, connection, line):
+        self.answer(connection, "RCPT", "250 2.1.5 recipient ok\r\n")
+
+    def on_rset(self, connection, line):
+        self.answer(connection, "RSET", "250 2.0.0 ok\r\n")
+
+    def on_noop(self, connection, line):
+        self.answer(connection, "NOOP", "250 2.0.0 ok\r\n")
+
+    def on_quit(self, connection, line):
+        self.answer(connection, "QUIT", "221 2.0.0 bye\r\n")
+        raise HangUp
+
+    def on_data(self, connection, line):
+        if not self.answer(connection, "DATA", "354 go ahead\r\n").startswith("354"):
+            return
+        content = connection.until_end_of_data()
+        self.acknowledge(connection, ".", content)
+
+    def on_bdat(self, connection, line):
+        words = line.split()
+        content = getattr(connection, "chunks", b"") + connection.exactly(int(words[1]))
+        if len(words) > 2:
+            connection.chunks = b""
+            self.acknowledge(connection, "BDAT", content)
+        else:
+            connection.chunks = content
+            self.answer(connection, "BDAT", "250 2.0.0 chunk taken\r\n")
+
+    def acknowledge(self, connection, step, content):
+        """Replies to a whole message; it counts as accepted once the 250 is on its way."""
+        self.at_step(connection, step + "?")
+        reply = self.replies.get(step, "250 2.0.0 message accepted\r\n")
+        if reply.startswith("250"):
+            connection.messages.append(content)
+        connection.send(reply)
+        self.at_step(connection, step + "!")
+
+    def on_auth(self, connection, line):
+        """PLAIN with initial response, LOGIN and CRAM-MD5 with challenges: right whatever is said."""
+        mechanism = line.split()[1].upper()
+        challenges = {b"LOGIN": ["VXNlcm5hbWU6", "UGFzc3dvcmQ6"], b"CRAM-MD5": ["PDEyM0BleGFtcGxlPg=="]}
+        steps = challenges.get(mechanism, [] if len(line.split()) > 2 else [""])
+        for challenge in steps:
+            self.answer(connection, "CHALLENGE", f"334 {challenge}\r\n")
+            connection.commands.append(connection.line())
+        self.answer(connection, "AUTH", "235 2.7.0 authenticated\r\n")
+
+
+class ScriptedServer:
+    """Listens on a loopback port or a unix socket and plays `script(connection)` for every connection."""
+
+    def __init__(self, script=None, host="127.0.0.1", port=0, unix_path=None, tls_context=None):
+        self.script = script or Obedient()
+        self.tls_context = tls_context
+        self.connections = []
+        self.errors = []
+        if unix_path:
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.bind(unix_path)
+            self.address = f"unix:{unix_path}"
+        else:
+            self.socket = socket.create_server((host, port), backlog=1024)
+            self.port = self.socket.getsockname()[1]
+            self.address = f"{host}:{self.port}"
+        self.socket.listen(1024)
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+        self._thread.join(5)
+        for connection in self.connections:
+            try:
+                connection.socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        assert not self.errors, self.errors
+
+    def _accept(self):
+        while True:
+            try:
+                accepted, address = self.socket.accept()
+            except OSError:
+                return
+            if accepted.family != socket.AF_UNIX:
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection = Connection(accepted, address)
+            self.connections.append(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        try:
+            if self.tls_context:
+                connection.socket = self.tls_context.wrap_socket(connection.socket, server_side=True)
+            self.script(connection)
+        except (PeerClosed, HangUp, OSError):
+            pass
+        except Exception as error:  # a mistake in the script is a failure of the test
+            self.errors.append(repr(error))
+        finally:
+            connection.socket.close()
+            connection.finished.set()
+
+    # --- what was seen
+
+    def received(self):
+        """Every octet of every connection."""
+        return b"".join(bytes(connection.received) for connection in self.connections)
+
+    def commands(self):
+        return [command for connection in self.connections for command in connection.commands]
+
+    def messages(self):
+        """The accepted contents, still dot-stuffed where they came by DATA."""
+        return [message for connection in self.connections for message in connection.messages]
+
+
+def reset(connection):
+    """Ends a connection with a TCP reset (for at_step)."""
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.socket.close()
+    raise HangUp

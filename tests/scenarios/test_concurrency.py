@@ -1,0 +1,66 @@
+"""Many sessions at once: every message arrives once, where it belongs, and none is mixed with another."""
+
+import concurrent.futures
+import random
+import threading
+
+import pytest
+
+from harness.client import dot_stuffed, secure_client
+from harness.maildir import sha256
+from harness.messages import message
+
+SESSIONS = 500
+
+
+def distinct_message(number):
+    generator = random.Random(number)
+    line = b"%d " % number * generator.randint(1, 20) + b"\r\n"
+    return message(line * generator.choice([1, 10, 100, 1000]), token=f"session-{number}-")
+
+
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_500_sessions_at_once(start_gateway, scripted_server, mode):
+    server = scripted_server()
+    gateway = start_gateway({"address": server.address}, mode=mode)
+    everybody_there = threading.Barrier(SESSIONS)
+
+    def session(number):
+        with secure_client(gateway.port(), mode, version=("1.2", "1.3")[number % 2], timeout=120) as client:
+            client.expect(250, f"MAIL FROM:<{number}@example.net>")
+            everybody_there.wait(120)  # all 500 are within a transaction now
+            client.expect(250, f"RCPT TO:<{number}@example.org>")
+            client.expect(354, "DATA")
+            client.send(dot_stuffed(distinct_message(number)) + b".\r\n")
+            client.expect(250)
+            client.quit()
+
+    with concurrent.futures.ThreadPoolExecutor(SESSIONS) as pool:
+        list(pool.map(session, range(SESSIONS)))
+    assert len(server.connections) == SESSIONS
+    seen = set()
+    for connection in server.connections:
+        sender = next(command for command in connection.commands if command.startswith(b"MAIL"))
+        number = int(sender.partition(b"<")[2].partition(b"@")[0])
+        assert b"RCPT TO:<%d@example.org>\r\n" % number in connection.commands
+        assert [sha256(content) for content in connection.messages] == [sha256(dot_stuffed(distinct_message(number)))]
+        seen.add(number)
+    assert seen == set(range(SESSIONS))
+
+
+def test_500_sessions_into_the_sink(start_gateway, sink):
+    gateway = start_gateway({"address": sink.address})
+
+    def session(number):
+        with secure_client(gateway.port(), "starttls", timeout=120) as client:
+            client.send_message(f"{number}@example.net", ["b@example.org"], distinct_message(number))
+            client.quit()
+
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        list(pool.map(session, range(SESSIONS)))
+    stored = sink.maildir.messages()
+    assert len(stored) == SESSIONS
+    for number in range(SESSIONS):
+        body = distinct_message(number).partition(b"\r\n\r\n")[2]
+        mine = [text for text in stored if b"session-%d-" % number in text]
+        assert len(mine) == 1 and mine[0].replace(b"\r\n", b"\n").endswith(b"\n\n" + body.replace(b"\r\n", b"\n"))
