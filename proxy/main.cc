@@ -1,1 +1,102 @@
-int main() { return 0; }
+// Reads the command line and hands over to one of the commands.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "proxy/commands.h"
+
+namespace {
+
+constexpr int usage_error = 2;
+
+// Collects what CLI11 puts into plain members: the same object lives through parsing and running.
+struct Arguments {
+  bool version = false;
+  postern::RunOptions run;
+  postern::CheckOptions check;
+  postern::sink::SinkOptions sink;
+  std::vector<std::string> sink_listen = {"127.0.0.1:2526"};
+  bool sink_no_pipelining = false;
+  bool sink_no_chunking = false;
+  bool sink_helo_only = false;
+  postern::DemoOptions demo;
+};
+
+void describe(CLI::App& app, Arguments& arguments) {
+  app.require_subcommand(0, 1);
+  app.add_flag("--version", arguments.version, "Print versions, ours and the libraries', and exit");
+
+  CLI::App* run = app.add_subcommand("run", "Run the gateway in the foreground, logging to stderr");
+  run->add_option("--config", arguments.run.config, "The configuration file")->required()->type_name("FILE");
+
+  CLI::App* check = app.add_subcommand("check", "Check a configuration with its certificates, binding nothing");
+  CLI::Option* file =
+      check->add_option("--config", arguments.check.config, "The configuration file")->type_name("FILE");
+  check->add_flag("--print-reference", arguments.check.print_reference, "Print every option with its default instead")
+      ->excludes(file);
+
+  CLI::App* sink =
+      app.add_subcommand("sink", "A plaintext SMTP server that accepts and stores mail, for tests and demos");
+  sink->add_option("--listen", arguments.sink_listen,
+                   "Where to listen; may be given several times; port 0: any free one")
+      ->type_name("ADDRESS:PORT")
+      ->capture_default_str();
+  sink->add_option("--maildir", arguments.sink.maildir,
+                   "Store each message in DIR/new, its envelope in DIR/envelopes; otherwise messages are only counted")
+      ->type_name("DIR");
+  sink->add_flag("--sync", arguments.sink.sync, "Acknowledge a message only once it is on the disk");
+  sink->add_flag("--quiet", arguments.sink.quiet, "No line on stdout for each message");
+  sink->add_flag("--no-pipelining", arguments.sink_no_pipelining, "Do not offer PIPELINING");
+  sink->add_flag("--no-chunking", arguments.sink_no_chunking, "Neither offer CHUNKING nor know BDAT");
+  sink->add_flag("--helo-only", arguments.sink_helo_only, "Do not know EHLO");
+
+  CLI::App* demo = app.add_subcommand("demo", "Send two messages through a gateway of its own, and show how");
+  demo->add_flag("--once", arguments.demo.once, "Exit afterwards instead of staying up");
+}
+
+int refuse(const std::string& message) {
+  std::fprintf(stderr, "postern: %s\nRun postern --help for more information.\n", message.c_str());
+  return usage_error;
+}
+
+int run_sink(Arguments& arguments) {
+  for (const std::string& text : arguments.sink_listen) {
+    const auto endpoint = postern::config::parse_endpoint(text);
+    if (!endpoint) return refuse("--listen " + text + ": " + endpoint.error().message);
+    if (endpoint->kind != postern::config::Endpoint::Kind::ip) {
+      return refuse("--listen " + text + ": an IP address and a port are wanted");
+    }
+    arguments.sink.listen.push_back(*endpoint);
+  }
+  arguments.sink.capabilities = {!arguments.sink_no_pipelining, !arguments.sink_no_chunking, !arguments.sink_helo_only};
+  return postern::command_sink(arguments.sink);
+}
+
+int dispatch(const CLI::App& app, Arguments& arguments) {
+  if (arguments.version) return postern::command_version();
+  if (app.got_subcommand("run")) return postern::command_run(arguments.run);
+  if (app.got_subcommand("sink")) return run_sink(arguments);
+  if (app.got_subcommand("demo")) return postern::command_demo(arguments.demo);
+  if (app.got_subcommand("check")) {
+    if (arguments.check.config.empty() && !arguments.check.print_reference)
+      return refuse("check: --config is required");
+    return postern::command_check(arguments.check);
+  }
+  std::fputs(app.help().c_str(), stderr);
+  return usage_error;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app("Postern puts TLS in front of mail servers that have none.", "postern");
+  Arguments arguments;
+  describe(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {  // --help comes this way, too
+    return app.exit(error) == 0 ? 0 : usage_error;
+  }
+  return dispatch(app, arguments);
+}

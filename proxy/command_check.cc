@@ -1,0 +1,21 @@
+#include <cstdio>
+
+#include "config/reference.h"
+#include "proxy/commands.h"
+#include "proxy/preflight.h"
+
+namespace postern {
+
+int command_check(const CheckOptions& options) {
+  if (options.print_reference) {
+    std::fputs(config::print_reference().c_str(), stdout);
+    return 0;
+  }
+  const Prepared prepared = prepare(options.config);
+  print_diagnostics(prepared.loaded);
+  if (prepared.contexts == nullptr) return 1;
+  std::printf("%s: ok\n", options.config.c_str());
+  return 0;
+}
+
+}  // namespace postern

@@ -1,0 +1,31 @@
+// What each subcommand takes and does. The result is the process's exit status.
+#pragma once
+
+#include <string>
+
+#include "proxy/sink/sink_server.h"
+
+namespace postern {
+
+struct RunOptions {
+  std::string config;  // path of the configuration file
+};
+int command_run(const RunOptions& options);
+
+struct CheckOptions {
+  std::string config;
+  bool print_reference = false;  // instead: every option with its default, on stdout
+};
+int command_check(const CheckOptions& options);
+
+int command_sink(const sink::SinkOptions& options);
+
+struct DemoOptions {
+  bool once = false;  // do not stay up afterwards
+};
+int command_demo(const DemoOptions& options);
+
+// Postern's version and those of its libraries.
+int command_version();
+
+}  // namespace postern
