@@ -1,6 +1,7 @@
 // The TLS contexts of a whole configuration, built at once or refused with every reason; immutable once built.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,24 +15,48 @@ namespace postern::tls {
 
 class ServerContext;  // tls/server_context.h
 class ClientContext;  // tls/client_context.h
+class TicketKeys;     // tls/ticket_keys.h
+
+// One loaded certificate, for the metrics and for `postern tlsa`.
+struct CertificateFacts {
+  std::string name;                    // the key below `certificates`
+  std::string subject;                 // RFC 2253
+  std::chrono::sys_seconds not_after;  // the earliest of its chain
+  std::vector<std::string> dns_names;
+  std::vector<std::string> chain;  // DER, leaf first
+};
 
 class Contexts {
  public:
   // Loads keys and chains, matches them, builds a ServerContext for every inbound listener whose mode is not
   // none and a ClientContext for every listener whose backend.tls is not none. Mistakes and warnings (expired or soon
   // expiring chain, skipped groups) are added to loaded.diagnostics with their place. Null if any was an error.
-  static std::shared_ptr<const Contexts> build(config::Loaded& loaded);
+  // After a reload pass the `previous` contexts: ticket keys made at random then live on, where their settings do.
+  //
+  // TLS to a backend is opportunistic: no certificate is judged, and because a backend's own TLS is why there is a
+  // gateway, it may be as old as TLS 1.0, 3DES and SHA-1, whatever `tls` says, and is spared post-quantum groups.
+  static std::shared_ptr<const Contexts> build(config::Loaded& loaded, const Contexts* previous = nullptr);
 
   // `index` is the listener's position in Settings::inbound. Null where the listener has no TLS (or no backend TLS).
   const ServerContext* server(std::size_t index) const;
   const ClientContext* backend(std::size_t index) const;
 
+  const std::vector<CertificateFacts>& certificates() const { return certificates_; }
+
   ~Contexts();
 
  private:
+  friend class ContextsBuilder;
+  struct SharedKeys {
+    config::TicketSettings settings;
+    std::shared_ptr<TicketKeys> keys;
+  };
+
   Contexts();
   std::vector<std::unique_ptr<ServerContext>> servers_;
   std::vector<std::unique_ptr<ClientContext>> backends_;
+  std::vector<CertificateFacts> certificates_;
+  std::vector<SharedKeys> ticket_keys_;  // one for each distinct setting
 };
 
 // "BoringSSL (API 17)"; and whether X25519MLKEM768 and the like are there. For `postern --version`.

@@ -10,10 +10,13 @@
 #include "config/result.h"
 #include "tls/output_buffer.h"
 #include "tls/session_facts.h"
+#include "tls/span_bio.h"
 
 typedef struct ssl_st SSL;
 
 namespace postern::tls {
+
+class TrustStore;  // tls/trust_store.h
 
 class Engine {
  public:
@@ -26,8 +29,9 @@ class Engine {
   };
 
   // Takes the SSL (server or client, from a context's make_engine). Not copyable, not movable:
-  // the BIO under the SSL points at it.
-  explicit Engine(SSL* ssl);  // takes ownership
+  // the BIO under the SSL points at it. `trust` judges the peer's certificate in facts(); null: nobody asks.
+  // The context that made the SSL, and `trust`, must outlive the engine.
+  explicit Engine(SSL* ssl, const TrustStore* trust = nullptr);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -37,7 +41,8 @@ class Engine {
   Received start(OutputBuffer& out);
 
   // Feeds all of `ciphertext`, which need live only for the call (a record cut short is kept inside the
-  // library), writes decrypted octets to `plaintext` and what must be sent (handshake, alerts, tickets) to `out`.
+  // library), writes decrypted octets to `plaintext` and what must be sent (handshake, alerts) to `out`.
+  // Tickets of a server ride with its first `send`. What follows a close_notify or an error is dropped.
   // `plaintext` must hold at least ciphertext.size() + max_record octets, so that one call always suffices.
   Received receive(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out);
 
@@ -48,14 +53,25 @@ class Engine {
   void close(OutputBuffer& out);
 
   bool handshake_done() const;
-  // Only after the handshake.
+
+  // Only after the handshake. Where the peer's certificate is to be judged this is a path validation, made
+  // afresh at every call and for resumed sessions too: ask once.
   SessionFacts facts() const;
 
   static constexpr std::size_t max_record = 16 * 1024 + 2048;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;  // merge into the object itself where that saves an allocation
+  struct FreeSsl {
+    void operator()(SSL* ssl) const noexcept;
+  };
+
+  bool handshake(Received& result);
+  void decrypt(std::span<char> plaintext, Received& result);
+
+  std::unique_ptr<SSL, FreeSsl> ssl_;
+  const TrustStore* trust_;
+  SpanBioRound round_;
+  bool completed_ = false;  // handshake_completed has been reported
 };
 
 }  // namespace postern::tls

@@ -7,16 +7,46 @@
 #include "config/settings.h"
 #include "tls/engine.h"
 
+typedef struct ssl_ctx_st SSL_CTX;
+
 namespace postern::tls {
 
 class CertificateStore;  // tls/certificates.h
 class TicketKeys;        // tls/ticket_keys.h
+class TrustStore;        // tls/trust_store.h
 
 class ServerContext {
  public:
-  // A new server connection on this context; thread-safe. Fails only when memory or the library does.
-  virtual Result<std::unique_ptr<Engine>> make_engine() const = 0;
-  virtual ~ServerContext() = default;
+  struct Options {
+    config::TlsSettings tls;
+    std::shared_ptr<const CertificateStore> certificates;
+    std::shared_ptr<TicketKeys> ticket_keys;  // null: no tickets
+    config::ClientCertificateMode client_certificates = config::ClientCertificateMode::off;
+    std::shared_ptr<const TrustStore> trust;  // null where client_certificates is off
+  };
+
+  // What is wrong with an option, by its name in the configuration ("cipher_list", "groups", "min_version").
+  struct Complaint {
+    bool is_error = false;
+    const char* option = "";
+    std::string message;
+  };
+
+  // Null where any complaint is an error.
+  static std::unique_ptr<ServerContext> make(const Options& options, std::vector<Complaint>& complaints);
+  ~ServerContext();
+  ServerContext(const ServerContext&) = delete;
+  ServerContext& operator=(const ServerContext&) = delete;
+
+  // A new server connection on this context, which must outlive it; thread-safe. Fails only when memory or the
+  // library does. The client's certificate, where it is asked for, never fails the handshake: see the engine's facts.
+  Result<std::unique_ptr<Engine>> make_engine() const;
+
+  struct State;  // for the library's callbacks
+
+ private:
+  explicit ServerContext(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace postern::tls

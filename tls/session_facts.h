@@ -9,7 +9,7 @@
 namespace postern::tls {
 
 enum class Verification : std::uint8_t {
-  not_requested,   // we asked for no certificate
+  not_requested,   // we asked for no certificate, or judge none (a backend)
   no_certificate,  // we asked, the peer sent none
   failed,          // a certificate came and did not verify; `verification_error` says why
   verified,

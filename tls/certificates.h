@@ -1,0 +1,90 @@
+// Our own certificates: load a chain and a key, match them, and pick one for a client.
+#pragma once
+
+#include <openssl/base.h>
+#include <openssl/pool.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "config/result.h"
+
+namespace postern::tls {
+
+using SystemTime = std::chrono::sys_seconds;
+
+// Expiry nearer than this is warned of.
+inline constexpr std::chrono::hours expiry_notice{30 * 24};
+
+// A chain as we send it, leaf first, with what is known of its leaf.
+struct Chain {
+  std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> certificates;  // DER
+  std::vector<std::string> dns_names;  // lower case; SAN, or the common name where there is no SAN
+  std::string subject;                 // RFC 2253
+  SystemTime not_before;               // from when and until when every certificate is valid
+  SystemTime not_after;
+  std::vector<std::string> order_warnings;  // certificates that did not issue the one before them
+};
+
+// Every CERTIFICATE block of a PEM file; other blocks (a key) are passed over. Errc::certificate where one does not
+// parse.
+Result<Chain> load_chain(const std::string& path);
+
+enum class KeyType : std::uint8_t { rsa, ecdsa, ed25519 };
+
+struct PrivateKey {
+  bssl::UniquePtr<EVP_PKEY> key;
+  KeyType type = KeyType::rsa;
+  std::uint16_t tls13_signature = 0;  // SignatureScheme, and group, that an EC key is tied to in TLS 1.3; 0 for RSA
+  std::uint16_t group = 0;
+  std::vector<std::string> warnings;  // readable by everybody; too small
+};
+
+// The first private key of a PEM file. An encrypted one is an error of its own: nobody is there to type a passphrase.
+Result<PrivateKey> load_private_key(const std::string& path);
+
+// One usable pair: a chain and the key of its leaf.
+struct Certificate {
+  Chain chain;
+  PrivateKey key;
+};
+
+// Errc::certificate unless the key belongs to the chain's first certificate; says so if it belongs to another.
+Result<std::shared_ptr<const Certificate>> match(Chain chain, PrivateKey key);
+
+// "expired on 2026-01-31", "expires on … (in 12 days)", "not valid before …"; empty while all is well.
+std::string expiry_warning(const Chain& chain, SystemTime now);
+
+// Which of a listener's certificates fit the name a client asks for.
+class CertificateStore {
+ public:
+  // `named` are the certificates of each configured name; the first name's are for clients that ask for none of ours.
+  explicit CertificateStore(std::vector<std::vector<std::shared_ptr<const Certificate>>> named);
+
+  const std::vector<std::shared_ptr<const Certificate>>& all() const { return all_; }
+
+  // Positions in all(), never empty, ECDSA before RSA. Exact names come before wildcards, which stand for exactly one
+  // leftmost label. `sni` in any case, with or without a trailing dot; empty: none.
+  std::span<const std::size_t> candidates(std::string_view sni) const;
+
+ private:
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+  using Positions = std::vector<std::size_t>;
+
+  void put_ecdsa_first(Positions& positions) const;
+
+  std::vector<std::shared_ptr<const Certificate>> all_;
+  Positions default_;
+  std::unordered_map<std::string, Positions, Hash, std::equal_to<>> by_name_;  // wildcards as "*.example.org"
+};
+
+}  // namespace postern::tls

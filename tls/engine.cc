@@ -1,0 +1,158 @@
+#include "tls/engine.h"
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <string>
+
+#include "config/assert.h"
+#include "tls/error.h"
+#include "tls/peer_facts.h"
+
+namespace postern::tls {
+namespace {
+
+constexpr std::size_t most_per_call = std::size_t{1} << 30;  // the library counts in int
+
+int as_int(std::size_t size) {
+  return static_cast<int>(std::min(size, most_per_call));
+}
+
+std::string_view or_empty(const char* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text);
+}
+
+std::string sni_of(const SSL* ssl) {
+  std::string name(or_empty(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)));
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char letter) { return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter; });
+  return name;
+}
+
+}  // namespace
+
+void Engine::FreeSsl::operator()(SSL* ssl) const noexcept {
+  SSL_free(ssl);
+}
+
+Engine::Engine(SSL* ssl, const TrustStore* trust) : ssl_(ssl), trust_(trust) {
+  POSTERN_ASSERT(ssl != nullptr, "an engine needs an SSL");
+  BIO* bio = new_span_bio(&round_);
+  SSL_set_bio(ssl, bio, bio);
+  SSL_set_shed_handshake_config(ssl, 1);  // an idle session then costs half
+}
+
+Engine::~Engine() {
+  ERR_clear_error();
+}
+
+Engine::Received Engine::start(OutputBuffer& out) {
+  Received result;
+  if (SSL_is_server(ssl_.get())) {
+    return result;
+  }
+  round_ = {{}, &out};
+  handshake(result);
+  round_ = {};
+  return result;
+}
+
+Engine::Received Engine::receive(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out) {
+  POSTERN_ASSERT(plaintext.size() >= ciphertext.size() + max_record, "the plaintext buffer is too small");
+  Received result;
+  round_ = {ciphertext, &out};
+  if (handshake(result)) {
+    decrypt(plaintext, result);
+  }
+  POSTERN_ASSERT(round_.input.empty() || result.peer_closed || result.error, "ciphertext was left unread");
+  round_ = {};
+  return result;
+}
+
+// True once the handshake is over.
+bool Engine::handshake(Received& result) {
+  if (completed_) {
+    return true;
+  }
+  ERR_clear_error();
+  const int done = SSL_do_handshake(ssl_.get());
+  if (done == 1) {
+    completed_ = true;
+    result.handshake_completed = true;
+    return true;
+  }
+  if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ) {
+    result.error = take_error(Errc::tls, "TLS handshake failed");
+  }
+  return false;
+}
+
+void Engine::decrypt(std::span<char> plaintext, Received& result) {
+  ERR_clear_error();
+  for (;;) {
+    const std::span<char> room = plaintext.subspan(result.plaintext);
+    POSTERN_ASSERT(!room.empty(), "more plaintext than ciphertext");
+    const int read = SSL_read(ssl_.get(), room.data(), as_int(room.size()));
+    if (read > 0) {
+      result.plaintext += static_cast<std::size_t>(read);
+      continue;
+    }
+    const int why = SSL_get_error(ssl_.get(), read);
+    if (why == SSL_ERROR_ZERO_RETURN) {
+      result.peer_closed = true;
+    } else if (why != SSL_ERROR_WANT_READ) {
+      result.error = take_error(Errc::tls, "TLS connection broken");
+    }
+    return;
+  }
+}
+
+std::optional<Error> Engine::send(std::string_view plaintext, OutputBuffer& out) {
+  POSTERN_ASSERT(completed_, "nothing can be sent before the handshake is over");
+  ERR_clear_error();
+  round_ = {{}, &out};
+  std::optional<Error> error;
+  while (!plaintext.empty()) {
+    const int written = SSL_write(ssl_.get(), plaintext.data(), as_int(plaintext.size()));
+    if (written <= 0) {
+      error = take_error(Errc::tls, "cannot send over TLS");
+      break;
+    }
+    plaintext.remove_prefix(static_cast<std::size_t>(written));
+  }
+  round_ = {};
+  return error;
+}
+
+void Engine::close(OutputBuffer& out) {
+  // A second SSL_shutdown would wait for the peer's close_notify, and one before the handshake is an error.
+  if (!completed_ || (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) {
+    return;
+  }
+  ERR_clear_error();
+  round_ = {{}, &out};
+  SSL_shutdown(ssl_.get());
+  round_ = {};
+  ERR_clear_error();
+}
+
+bool Engine::handshake_done() const {
+  return completed_;
+}
+
+SessionFacts Engine::facts() const {
+  POSTERN_ASSERT(completed_, "there are no facts before the handshake is over");
+  const SSL* ssl = ssl_.get();
+  SessionFacts facts;
+  facts.version = or_empty(SSL_get_version(ssl));
+  facts.cipher = or_empty(SSL_CIPHER_standard_name(SSL_get_current_cipher(ssl)));
+  facts.group = or_empty(SSL_get_curve_name(SSL_get_curve_id(ssl)));
+  facts.resumed = SSL_session_reused(ssl) == 1;
+  facts.sni = sni_of(ssl);
+  add_peer_facts(ssl, trust_, facts);
+  return facts;
+}
+
+}  // namespace postern::tls

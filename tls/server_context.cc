@@ -1,0 +1,236 @@
+#include "tls/server_context.h"
+
+#include <openssl/err.h>
+#include <openssl/nid.h>
+#include <openssl/sha.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "config/assert.h"
+#include "tls/certificates.h"
+#include "tls/client_hello.h"
+#include "tls/error.h"
+#include "tls/protocol_settings.h"
+#include "tls/ticket_keys.h"
+#include "tls/trust_store.h"
+
+namespace postern::tls {
+
+// There is one SSL_CTX for each certificate, alike but for that: switching a connection to another costs a few
+// references, while giving it another key and chain would parse and compare them for every client.
+struct ServerContext::State {
+  std::shared_ptr<const CertificateStore> certificates;
+  std::shared_ptr<TicketKeys> ticket_keys;
+  std::shared_ptr<const TrustStore> trust;
+  ServerAbilities abilities;
+  std::vector<bssl::UniquePtr<SSL_CTX>> contexts;  // at the positions of certificates->all()
+  SSL_CTX* first = nullptr;                        // for connections of which nothing is known yet
+
+  static int index();  // where an SSL_CTX keeps its State
+  static const State& of(const SSL* ssl) {
+    return *static_cast<const State*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), index()));
+  }
+};
+
+int ServerContext::State::index() {
+  static const int made = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
+  return made;
+}
+
+namespace {
+
+constexpr std::string_view protocol = "smtp";  // RFC 7301's registry, for what we speak
+constexpr std::size_t max_ca_names = 8 * 1024;
+
+// Certificates above all by name, then by what the client can check; where it can check none, it will say so itself.
+ssl_select_cert_result_t select_certificate(const SSL_CLIENT_HELLO* hello) noexcept {
+  const ServerContext::State& state = ServerContext::State::of(hello->ssl);
+  const char* sni = SSL_get_servername(hello->ssl, TLSEXT_NAMETYPE_host_name);
+  const auto candidates = state.certificates->candidates(sni == nullptr ? std::string_view() : std::string_view(sni));
+  const auto& all = state.certificates->all();
+  const auto fits = [&](std::size_t position) { return can_verify(*hello, all[position]->key, state.abilities); };
+  const auto found =
+      candidates.size() == 1 ? candidates.begin() : std::find_if(candidates.begin(), candidates.end(), fits);
+  SSL_CTX* chosen = state.contexts[found == candidates.end() ? candidates.front() : *found].get();
+  if (chosen != SSL_get_SSL_CTX(hello->ssl) && SSL_set_SSL_CTX(hello->ssl, chosen) == nullptr) {
+    return ssl_select_cert_error;
+  }
+  return ssl_select_cert_success;
+}
+
+// Against cross-protocol attacks (ALPACA): who offers protocols but not ours did not mean us.
+int select_protocol(SSL*, const std::uint8_t** out, std::uint8_t* out_size, const std::uint8_t* in, unsigned in_size,
+                    void*) noexcept {
+  for (std::size_t at = 0; at < in_size; at += 1 + std::size_t{in[at]}) {
+    const std::size_t size = in[at];
+    if (size == protocol.size() && at + 1 + size <= in_size &&
+        std::equal(protocol.begin(), protocol.end(), in + at + 1)) {
+      *out = in + at + 1;
+      *out_size = static_cast<std::uint8_t>(size);
+      return SSL_TLSEXT_ERR_OK;
+    }
+  }
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+ssl_verify_result_t accept_any(SSL*, std::uint8_t*) noexcept {
+  return ssl_verify_ok;
+}
+
+std::size_t ticket_overhead(SSL*) noexcept {
+  return TicketKey::overhead;
+}
+
+int seal_ticket(SSL* ssl, std::uint8_t* out, std::size_t* out_size, std::size_t max_out, const std::uint8_t* in,
+                std::size_t in_size) noexcept {
+  const auto keys = ServerContext::State::of(ssl).ticket_keys->current();
+  const auto size = keys->front()->seal({in, in_size}, {out, max_out});
+  *out_size = size.value_or(0);
+  return size ? 1 : 0;
+}
+
+ssl_ticket_aead_result_t open_ticket(SSL* ssl, std::uint8_t* out, std::size_t* out_size, std::size_t max_out,
+                                     const std::uint8_t* in, std::size_t in_size) noexcept {
+  const auto keys = ServerContext::State::of(ssl).ticket_keys->current();
+  for (const auto& key : *keys) {
+    if (const auto size = key->open({in, in_size}, {out, max_out})) {
+      *out_size = *size;
+      return ssl_ticket_aead_success;
+    }
+  }
+  return ssl_ticket_aead_ignore_ticket;  // a key gone by, or a forgery: a full handshake will tell
+}
+
+constexpr SSL_TICKET_AEAD_METHOD ticket_method = {ticket_overhead, seal_ticket, open_ticket};
+
+std::vector<std::uint16_t> ecdsa_ciphers(const SSL_CTX* context) {
+  std::vector<std::uint16_t> found;
+  for (const SSL_CIPHER* cipher : SSL_CTX_get_ciphers(context)) {
+    if (SSL_CIPHER_get_auth_nid(cipher) == NID_auth_ecdsa) {
+      found.push_back(SSL_CIPHER_get_protocol_id(cipher));
+    }
+  }
+  return found;
+}
+
+void set_certificate(SSL_CTX* context, const Certificate& certificate) {
+  std::vector<CRYPTO_BUFFER*> chain;
+  for (const auto& one : certificate.chain.certificates) {
+    chain.push_back(one.get());
+  }
+  const bool set =
+      SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), certificate.key.key.get(), nullptr) == 1;
+  POSTERN_ASSERT(set, "a key that matched its chain no longer does");
+}
+
+// Tickets live as long as their key is sure to.
+void set_tickets(SSL_CTX* context, const ServerContext::Options& options, const SSL_TICKET_AEAD_METHOD* method) {
+  if (options.ticket_keys == nullptr) {
+    SSL_CTX_set_options(context, SSL_OP_NO_TICKET);
+    SSL_CTX_set_num_tickets(context, 0);
+    return;
+  }
+  constexpr std::chrono::seconds longest = std::chrono::days(2);
+  const auto rotate = std::chrono::duration_cast<std::chrono::seconds>(options.tls.session_tickets.rotate);
+  const auto lifetime = static_cast<std::uint32_t>(std::clamp(rotate, std::chrono::seconds(1), longest).count());
+  SSL_CTX_set_timeout(context, lifetime);
+  SSL_CTX_set_session_psk_dhe_timeout(context, lifetime);
+  SSL_CTX_set_ticket_aead_method(context, method);
+  SSL_CTX_set_num_tickets(context, 1);  // SMTP clients come back one at a time
+}
+
+void set_ca_names(SSL_CTX* context, const TrustStore& trust) {
+  bssl::UniquePtr<STACK_OF(CRYPTO_BUFFER)> names(sk_CRYPTO_BUFFER_new_null());
+  std::size_t size = 0;
+  for (const auto& name : trust.names()) {
+    size += CRYPTO_BUFFER_len(name.get());
+    bssl::PushToStack(names.get(), bssl::UpRef(name));
+  }
+  if (size <= max_ca_names) {  // they are a hint; a whole bundle would only swell the handshake
+    SSL_CTX_set0_client_CAs(context, names.release());
+  }
+}
+
+// A session counts only where the same certificates would have been demanded.
+void set_session_scope(SSL_CTX* context, const ServerContext::Options& options) {
+  std::string scope(config::to_string(options.client_certificates));
+  scope += options.trust == nullptr ? std::string() : options.trust->digest();
+  std::uint8_t digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const std::uint8_t*>(scope.data()), scope.size(), digest);
+  static_assert(sizeof digest <= SSL_MAX_SID_CTX_LENGTH);
+  SSL_CTX_set_session_id_context(context, digest, sizeof digest);
+}
+
+bool set_protocol(SSL_CTX* context, const config::TlsSettings& tls, std::vector<ServerContext::Complaint>& complaints) {
+  const std::size_t before = complaints.size();
+  if (tls.min_version > tls.max_version) {
+    complaints.push_back({true, "min_version", "is above max_version"});
+  } else {
+    set_versions(context, tls.min_version, tls.max_version);
+  }
+  if (const auto warning = set_ciphers(context, tls.cipher_list); !warning) {
+    complaints.push_back({true, "cipher_list", warning.error().message});
+  } else if (!warning->empty()) {
+    complaints.push_back({false, "cipher_list", *warning});
+  }
+  if (const auto skipped = set_groups(context, tls.groups); !skipped) {
+    complaints.push_back({true, "groups", skipped.error().message});
+  } else if (!skipped->empty()) {
+    std::string names;
+    for (const std::string& name : *skipped) {
+      names += (names.empty() ? "" : ", ") + name;
+    }
+    complaints.push_back({false, "groups", "this TLS library lacks " + names + ": left out"});
+  }
+  return std::none_of(complaints.begin() + static_cast<std::ptrdiff_t>(before), complaints.end(),
+                      [](const auto& complaint) { return complaint.is_error; });
+}
+
+}  // namespace
+
+std::unique_ptr<ServerContext> ServerContext::make(const Options& options, std::vector<Complaint>& complaints) {
+  POSTERN_ASSERT(options.certificates != nullptr, "a server needs certificates");
+  auto state = std::make_unique<State>();
+  state->certificates = options.certificates;
+  state->ticket_keys = options.ticket_keys;
+  state->trust = options.trust;
+  state->abilities.max_version = library_version(options.tls.max_version);
+  for (const auto& certificate : options.certificates->all()) {
+    auto context = new_ssl_ctx();
+    std::vector<Complaint> again;
+    if (!set_protocol(context.get(), options.tls, state->contexts.empty() ? complaints : again)) {
+      return nullptr;
+    }
+    set_certificate(context.get(), *certificate);
+    set_tickets(context.get(), options, &ticket_method);
+    set_session_scope(context.get(), options);
+    if (options.client_certificates != config::ClientCertificateMode::off) {
+      POSTERN_ASSERT(options.trust != nullptr, "certificates are asked for, but who vouches for them?");
+      SSL_CTX_set_custom_verify(context.get(), SSL_VERIFY_PEER, accept_any);
+      set_ca_names(context.get(), *options.trust);
+    }
+    SSL_CTX_set_select_certificate_cb(context.get(), select_certificate);
+    SSL_CTX_set_alpn_select_cb(context.get(), select_protocol, nullptr);
+    SSL_CTX_set_ex_data(context.get(), State::index(), state.get());
+    state->contexts.push_back(std::move(context));
+  }
+  state->first = state->contexts[options.certificates->candidates({}).front()].get();
+  state->abilities.ecdsa_ciphers = ecdsa_ciphers(state->first);
+  return std::unique_ptr<ServerContext>(new ServerContext(std::move(state)));
+}
+
+ServerContext::ServerContext(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ServerContext::~ServerContext() = default;
+
+Result<std::unique_ptr<Engine>> ServerContext::make_engine() const {
+  bssl::UniquePtr<SSL> ssl(SSL_new(state_->first));
+  if (ssl == nullptr) {
+    return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));
+  }
+  SSL_set_accept_state(ssl.get());
+  return std::make_unique<Engine>(ssl.release(), state_->trust.get());
+}
+
+}  // namespace postern::tls
