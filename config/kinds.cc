@@ -1,0 +1,207 @@
+#include "config/kinds.h"
+
+#include <charconv>
+
+namespace postern::config {
+namespace {
+
+char upper(char c) {
+  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+
+bool is_letter_or_digit(char c) {
+  return (c >= '0' && c <= '9') || (upper(c) >= 'A' && upper(c) <= 'Z');
+}
+
+std::string text_of(const DomainPattern& pattern) {
+  return pattern.text;
+}
+std::string text_of(const std::string& text) {
+  return text;
+}
+template <class V>
+std::string text_of(const V& value) {
+  return to_string(value);
+}
+
+// A kind whose text has its own parser. The parser's sentence says what is wrong.
+template <class V, class Parse>
+Kind<V> parsed(std::string expected, Parse parse) {
+  Kind<V> kind;
+  kind.expected = std::move(expected);
+  kind.read = [parse, description = kind.expected](const Cursor& cursor, V& out) {
+    const std::string* value = cursor.text(description);
+    if (value == nullptr) return;
+    Result<V> result = parse(*value);
+    if (!result) return cursor.error(result.error().message);
+    out = *std::move(result);
+  };
+  kind.print = [](const V& value) {
+    const std::string text = text_of(value);
+    return text.empty() ? text : print_yaml_text(text);
+  };
+  return kind;
+}
+
+// The same for an ordered quantity with bounds.
+template <class V, class Parse>
+Kind<V> bounded(const std::string& noun, V least, V most, Parse parse) {
+  const std::string range = "from " + to_string(least) + " to " + to_string(most);
+  return parsed<V>(noun + " " + range, [=](std::string_view text) -> Result<V> {
+    auto value = parse(text);
+    if (!value || (*value >= least && *value <= most)) return value;
+    return fail(Errc::invalid_argument, quote(text) + " is out of bounds: give " + noun + " " + range);
+  });
+}
+
+Result<Endpoint> parse_listen_address(std::string_view text) {
+  auto endpoint = parse_endpoint(text);
+  if (!endpoint || endpoint->kind == Endpoint::Kind::ip) return endpoint;
+  if (endpoint->kind == Endpoint::Kind::unix_socket) {
+    return fail(Errc::unsupported, "listening on a unix socket is not supported: give an IP address and a port");
+  }
+  return fail(Errc::invalid_argument,
+              quote(endpoint->name) + " is a name; listening needs an IP address, such as 0.0.0.0:25 or [::]:25");
+}
+
+Result<Endpoint> parse_connect_address(std::string_view text) {
+  auto endpoint = parse_endpoint(text);
+  if (!endpoint || endpoint->kind == Endpoint::Kind::unix_socket || endpoint->port != 0) return endpoint;
+  return fail(Errc::invalid_argument, "port 0 cannot be connected to: give the port that the server listens on");
+}
+
+Result<std::string> parse_keyword(std::string_view text) {
+  const bool valid = !text.empty() && text.size() <= 64 && is_letter_or_digit(text.front()) &&
+                     std::ranges::all_of(text, [](char c) { return is_letter_or_digit(c) || c == '-'; });
+  if (!valid) {
+    return fail(Errc::invalid_argument,
+                quote(text) + " is not an EHLO keyword: give one word of letters, digits and hyphens");
+  }
+  std::string keyword(text);
+  std::ranges::transform(keyword, keyword.begin(), upper);
+  return keyword;
+}
+
+// "yes" is a boolean to some YAML readers and a text to others: say what was meant instead of guessing.
+std::string boolean_meant_by(std::string_view text) {
+  std::string word(text.substr(0, 8));
+  std::ranges::transform(word, word.begin(), upper);
+  if (word == "YES" || word == "ON" || word == "TRUE" || word == "1") return "; write true";
+  if (word == "NO" || word == "OFF" || word == "FALSE" || word == "0") return "; write false";
+  return "";
+}
+
+Kind<std::uint32_t> number(const std::string& expected, std::uint32_t least, std::uint32_t most) {
+  const auto read = [=](const Cursor& cursor, std::uint32_t& out) {
+    const std::string* value = cursor.bare_text(expected);
+    if (value == nullptr) return;
+    std::uint32_t parsed_number = 0;
+    const char* end = value->data() + value->size();
+    const auto [rest, problem] = std::from_chars(value->data(), end, parsed_number);
+    const bool in_bounds = parsed_number >= least && parsed_number <= most;
+    if (problem != std::errc() || rest != end || !in_bounds) return cursor.error_expected(expected);
+    out = parsed_number;
+  };
+  return {expected, read, [](const std::uint32_t& value) { return std::to_string(value); }};
+}
+
+// Plain YAML scalars that cannot be taken for anything else, inside [ ] and { } too.
+bool is_safe_plain(std::string_view text) {
+  constexpr std::string_view inner = "-_./:+*!@";
+  return !text.empty() && (is_letter_or_digit(text.front()) || text.front() == '/' || text.front() == '.') &&
+         text.back() != ':' && std::ranges::all_of(text, [&](char c) {
+           return is_letter_or_digit(c) || inner.find(c) != std::string_view::npos;
+         });
+}
+
+}  // namespace
+
+std::string print_yaml_text(std::string_view text) {
+  const bool plain = is_safe_plain(text) && text != "null" && text != "Null" && text != "NULL";
+  std::string printed;
+  for (const char c : text) {
+    if (!plain && (c == '"' || c == '\\')) printed += '\\';
+    if (c == '$') printed += '$';
+    printed += c;
+  }
+  return plain ? printed : "\"" + printed + "\"";
+}
+
+std::string enumerate(const std::vector<std::string_view>& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) text += i + 1 == words.size() ? " or " : ", ";
+    text += words[i];
+  }
+  return text;
+}
+
+Kind<bool> boolean() {
+  const std::string expected = "true or false";
+  const auto read = [expected](const Cursor& cursor, bool& out) {
+    const std::string* value = cursor.bare_text(expected);
+    if (value == nullptr) return;
+    if (*value != "true" && *value != "false") {
+      return cursor.error("expected true or false, not " + quote(*value) + boolean_meant_by(*value));
+    }
+    out = *value == "true";
+  };
+  return {expected, read, [](const bool& value) { return std::string(value ? "true" : "false"); }};
+}
+
+Kind<std::uint32_t> between(std::uint32_t least, std::uint32_t most) {
+  return number("a number from " + std::to_string(least) + " to " + std::to_string(most), least, most);
+}
+
+Kind<std::uint32_t> auto_or_between(std::uint32_t least, std::uint32_t most) {
+  return word_or<std::uint32_t>("auto", 0, number("auto or " + between(least, most).expected, least, most));
+}
+
+Kind<Duration> between(Duration least, Duration most) {
+  return bounded("a duration", least, most, parse_duration);
+}
+
+Kind<ByteSize> between(ByteSize least, ByteSize most) {
+  return bounded("a size", least, most, parse_byte_size);
+}
+
+Kind<std::string> text(std::string expected) {
+  return parsed<std::string>(std::move(expected),
+                             [](std::string_view value) -> Result<std::string> { return std::string(value); });
+}
+
+Kind<std::string> required_text(std::string expected) {
+  return parsed<std::string>(expected, [expected](std::string_view value) -> Result<std::string> {
+    if (value.empty()) return fail(Errc::invalid_argument, "expected " + expected + ", not an empty text");
+    return std::string(value);
+  });
+}
+
+Kind<std::string> host_name(std::string expected) {
+  return parsed<std::string>(std::move(expected), [](std::string_view value) -> Result<std::string> {
+    if (value.empty() || is_host_name(value)) return std::string(value);
+    return fail(Errc::invalid_argument, quote(value) + " is not a host name such as mail.example.org");
+  });
+}
+
+Kind<std::string> ehlo_keyword() {
+  return parsed<std::string>("an EHLO keyword", parse_keyword);
+}
+
+Kind<Network> network() {
+  return parsed<Network>("a network such as 10.0.0.0/8", parse_network);
+}
+
+Kind<DomainPattern> domain() {
+  return parsed<DomainPattern>("a domain such as example.org", parse_domain_pattern);
+}
+
+Kind<Endpoint> listen_address() {
+  return parsed<Endpoint>("an address and port such as 0.0.0.0:25", parse_listen_address);
+}
+
+Kind<Endpoint> connect_address() {
+  return parsed<Endpoint>("an address and port such as 127.0.0.1:2525", parse_connect_address);
+}
+
+}  // namespace postern::config

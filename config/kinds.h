@@ -1,0 +1,132 @@
+// What an option's value may be: how to read it from the file, how to print it, and what to call it in a message.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "config/cursor.h"
+#include "config/suggest.h"
+#include "config/values.h"
+
+namespace postern::config {
+
+template <class V>
+struct Kind {
+  std::string expected;                         // completes "expected …"
+  std::function<void(const Cursor&, V&)> read;  // reports what is wrong and then leaves the value alone
+  std::function<std::string(const V&)> print;   // as YAML, on one line; empty where there is nothing to print
+};
+
+// As a YAML scalar: plain where that is safe, else in quotes. Dollars are doubled.
+std::string print_yaml_text(std::string_view text);
+
+Kind<bool> boolean();
+Kind<std::uint32_t> between(std::uint32_t least, std::uint32_t most);
+Kind<std::uint32_t> auto_or_between(std::uint32_t least, std::uint32_t most);  // auto is 0
+Kind<Duration> between(Duration least, Duration most);
+Kind<ByteSize> between(ByteSize least, ByteSize most);
+Kind<std::string> text(std::string expected);           // empty means the same as leaving the option out
+Kind<std::string> required_text(std::string expected);  // not empty
+Kind<std::string> host_name(std::string expected);      // may be empty, too
+Kind<std::string> ehlo_keyword();                       // RFC 5321 4.1.1.1; becomes upper case
+Kind<Network> network();
+Kind<DomainPattern> domain();
+Kind<Endpoint> listen_address();   // an IP address and a port
+Kind<Endpoint> connect_address();  // anything to connect to
+
+// `word` stands for `value`; everything else is read by `kind`.
+template <class V>
+Kind<V> word_or(std::string_view word, V value, Kind<V> kind) {
+  const auto read = [word, value, kind](const Cursor& cursor, V& out) {
+    if (cursor.node.kind == Node::Kind::scalar && cursor.node.scalar == word) {
+      out = value;
+    } else {
+      kind.read(cursor, out);
+    }
+  };
+  const auto print = [word, value, kind](const V& v) { return v == value ? std::string(word) : kind.print(v); };
+  return {kind.expected, read, print};
+}
+
+// An option that may be absent and has no default.
+template <class V>
+Kind<std::optional<V>> maybe(Kind<V> kind) {
+  const auto read = [kind](const Cursor& cursor, std::optional<V>& out) {
+    const std::size_t before = cursor.loaded.diagnostics.size();
+    V value{};
+    kind.read(cursor, value);
+    if (cursor.loaded.diagnostics.size() == before) out = value;
+  };
+  const auto print = [kind](const std::optional<V>& value) { return value ? kind.print(*value) : std::string(); };
+  return {kind.expected, read, print};
+}
+
+// "none, starttls or implicit"
+std::string enumerate(const std::vector<std::string_view>& words);
+
+template <class E>
+Kind<E> one_of(const std::vector<E>& values) {
+  std::vector<std::string_view> words;
+  for (const E value : values) words.push_back(to_string(value));
+  const std::string expected = enumerate(words);
+  const auto read = [values, words, expected](const Cursor& cursor, E& out) {
+    const std::string* word = cursor.text(expected);
+    if (word == nullptr) return;
+    const auto found = std::ranges::find(words, *word);
+    if (found != words.end()) {
+      out = values[static_cast<std::size_t>(found - words.begin())];
+    } else {
+      cursor.error("expected " + expected + ", not " + quote(*word) + did_you_mean(*word, words));
+    }
+  };
+  return {expected, read, [](const E& value) { return std::string(to_string(value)); }};
+}
+
+// A list with at least one item. One that cannot be read is reported and keeps its place, so that indices are as in the
+// file.
+template <class V>
+Kind<std::vector<V>> list_of(Kind<V> item, std::size_t most = 1000) {
+  const std::string expected = "a list, each item " + item.expected;
+  const auto read = [item, expected, most](const Cursor& cursor, std::vector<V>& out) {
+    if (cursor.node.kind == Node::Kind::scalar) {
+      return cursor.error("expected " + expected + ", not a single value: put it in brackets, as in [VALUE]");
+    }
+    if (!cursor.is_sequence(expected)) return;
+    if (cursor.node.children.empty())
+      return cursor.error("the list is empty: give at least one item, or remove the line");
+    if (cursor.node.children.size() > most) {
+      return cursor.error("the list has more than " + std::to_string(most) + " items");
+    }
+    out.clear();
+    for (std::size_t i = 0; i < cursor.node.children.size(); ++i) {
+      item.read(cursor.item(i), out.emplace_back());
+    }
+  };
+  const auto print = [item](const std::vector<V>& values) {
+    std::string printed;
+    for (const V& value : values) printed += (printed.empty() ? "[" : ", ") + item.print(value);
+    return printed.empty() ? printed : printed + "]";
+  };
+  return {expected, read, print};
+}
+
+// The same, where a single value may stand without its brackets.
+template <class V>
+Kind<std::vector<V>> one_or_list_of(const Kind<V>& item) {
+  Kind<std::vector<V>> list = list_of(item);
+  const std::string expected = item.expected + ", or a list of such";
+  const auto read = [item, list, expected](const Cursor& cursor, std::vector<V>& out) {
+    if (cursor.node.kind == Node::Kind::sequence) return list.read(cursor, out);
+    if (cursor.node.kind != Node::Kind::scalar) return cursor.error_expected(expected);
+    item.read(cursor, out.emplace_back());
+  };
+  return {expected, read, list.print};
+}
+
+}  // namespace postern::config

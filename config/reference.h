@@ -1,0 +1,11 @@
+// The reference: a whole configuration file with every option, its default, its bounds and what it is for.
+#pragma once
+
+#include <string>
+
+namespace postern::config {
+
+// Printed from the schema's rows. It loads as it is; options without a default are commented out, with an example.
+std::string print_reference();
+
+}  // namespace postern::config

@@ -1,0 +1,61 @@
+#include "config/reference.h"
+
+#include <regex>
+
+#include "config/load.h"
+#include "config/schema.h"
+#include "tests/support/catch.h"
+
+namespace reference_test {
+
+using namespace postern::config;
+
+Loaded load(const std::string& yaml) {
+  return load_text(yaml, "reference.yaml", [](const std::string&) -> const char* { return nullptr; });
+}
+
+std::string report(const Loaded& loaded) {
+  std::string text;
+  for (const Diagnostic& diagnostic : loaded.diagnostics) text += to_string(diagnostic) + "\n";
+  return text;
+}
+
+// Options without a default are commented out as "#key: example", explanations as "# text".
+std::string with_examples(const std::string& reference) {
+  return std::regex_replace(reference, std::regex("#([a-z_]+: )"), "$1");
+}
+
+TEST_CASE("reference: the printed file loads as it is, with every default") {
+  const Loaded loaded = load(print_reference());
+  CHECK(report(loaded) == "");
+  REQUIRE(loaded.ok());
+  const Settings defaults;
+  CHECK(loaded.settings.workers == defaults.workers);
+  CHECK(loaded.settings.tls.groups == defaults.tls.groups);
+  CHECK(loaded.settings.inbound.at(0).timeouts.data_end == InboundListener().timeouts.data_end);
+}
+
+TEST_CASE("reference: every row appears, and every example is valid") {
+  const Loaded loaded = load(with_examples(print_reference()));
+  for (const Option& option : list_options(loaded.settings)) {
+    INFO(option.path);
+    CHECK(loaded.place_of(option.path).line != 0);
+    CHECK((option.is_section() || !option.value.empty()));
+  }
+  for (const Diagnostic& diagnostic : loaded.diagnostics) {
+    INFO(to_string(diagnostic));
+    const bool two_backends = diagnostic.message.find("address and exec exclude each other") != std::string::npos;
+    CHECK((two_backends || diagnostic.severity == Diagnostic::Severity::warning));
+  }
+}
+
+TEST_CASE("reference: lines are short enough to read") {
+  const std::string reference = print_reference();
+  for (std::size_t begin = 0; begin < reference.size();) {
+    const std::size_t end = reference.find('\n', begin);
+    CHECK(end - begin <= 120);
+    begin = end + 1;
+  }
+}
+
+}  // namespace reference_test
