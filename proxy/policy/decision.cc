@@ -1,0 +1,378 @@
+#include "proxy/policy/decision.h"
+
+#include <algorithm>
+
+#include "tls/verify_name.h"
+
+namespace postern::policy {
+
+namespace {
+
+using Stage = TlsOutcome::Stage;
+using Chain = TlsOutcome::Chain;
+
+bool wants_dane(const LocalPolicy& local) {
+  return local.dane || local.level == Level::dane || local.level == Level::dane_only;
+}
+
+// A host that cannot be connected to, whatever anybody's policy says.
+std::optional<Refusal> unreachable(const MailHost& host) {
+  Refusal refusal{Source::local, Reason::no_address, Reply::unreachable, host.reason, std::nullopt, false};
+  switch (host.address_state) {
+    case MailHost::Addresses::found: return std::nullopt;
+    case MailHost::Addresses::none: return refusal;
+    case MailHost::Addresses::failed: refusal.reason = Reason::dns_failed; break;
+    case MailHost::Addresses::bogus: refusal.reason = Reason::dns_bogus; break;
+  }
+  refusal.reply = Reply::dns_failed;
+  return refusal;
+}
+
+// The answer about TLSA is unknown. A man in the middle would make it so: the host waits (RFC 7672 2.1.2).
+std::optional<Refusal> unknown_tlsa(const MailHost& host) {
+  if (host.dane != DaneState::failed && host.dane != DaneState::bogus) return std::nullopt;
+  const Reason reason = host.dane == DaneState::bogus ? Reason::dns_bogus : Reason::dns_failed;
+  return Refusal{Source::dane, reason, Reply::dns_failed, host.reason, ReportResult::dnssec_invalid, true};
+}
+
+void add_dane(const MailHost& host, const LocalPolicy& local, Demand& demand) {
+  demand.refusal = unknown_tlsa(host);
+  const bool usable = host.dane == DaneState::records && tls::any_usable(host.tlsa);
+  if (host.dane == DaneState::records) {
+    demand.encrypt = true;
+    demand.source = Source::dane;
+    demand.dane = usable;
+    demand.tlsa_unusable = !usable;
+    demand.dane_by_secure_mx = host.mx_secure;
+  }
+  if (local.level == Level::dane_only && !demand.refusal && !(usable && host.mx_secure))
+    demand.refusal = Refusal{Source::dane,
+                             Reason::dane_required,
+                             Reply::tls_failed,
+                             usable ? "the MX records are not signed" : "no usable TLSA records, proven by DNSSEC",
+                             ReportResult::dane_required,
+                             true};
+}
+
+void add_mta_sts(const MailHost& host, const MtaStsFacts& facts, Demand& demand) {
+  if (!facts.policy) demand.mta_sts_trouble = facts.trouble;  // a cached policy outlives a failed fetch
+  if (!facts.policy || facts.policy->mode == MtaStsMode::none) return;
+  // DANE in full says more than MTA-STS and wins. By unsigned MX records it does not: those MTA-STS must vouch for.
+  if (demand.dane && demand.dane_by_secure_mx) return;
+  demand.mta_sts_listed = lists_host(*facts.policy, host.name);
+  if (facts.policy->mode == MtaStsMode::testing) {
+    demand.mta_sts_testing = true;
+    return;
+  }
+  demand.mta_sts = true;
+  demand.encrypt = true;
+  if (!demand.dane) demand.source = Source::mta_sts;
+  if (!demand.mta_sts_listed && !demand.refusal)
+    demand.refusal = Refusal{Source::mta_sts,
+                             Reason::host_not_listed,
+                             Reply::tls_failed,
+                             "the domain's MTA-STS policy does not list this host",
+                             ReportResult::validation_failure,
+                             true};
+}
+
+void add_local(const MailHost& host, std::string_view domain, const LocalPolicy& local, Demand& demand) {
+  switch (local.level) {
+    case Level::none:
+    case Level::may:
+    case Level::dane: return;
+    case Level::encrypt:
+    case Level::dane_only: break;
+    case Level::fingerprint: demand.fingerprints = local.fingerprints; break;
+    case Level::verify: demand.names = {host.name}; break;
+    case Level::secure:
+      demand.names = local.names.empty() ? std::vector<std::string>{std::string(domain)} : local.names;
+      break;
+  }
+  demand.encrypt = true;
+  if (local.level != Level::encrypt && local.level != Level::dane_only) demand.local = local.level;
+}
+
+// What one demand found wanting.
+struct Failure {
+  Source source = Source::local;
+  Reason reason = Reason::satisfied;
+  ReportResult report = ReportResult::validation_failure;
+  std::string detail;
+};
+
+Failure no_tls(const TlsOutcome& outcome) {
+  Failure failure{Source::local, Reason::tls_not_offered, ReportResult::starttls_not_supported, outcome.error};
+  if (outcome.stage == Stage::handshake_failed) {
+    failure.reason = Reason::handshake_failed;
+    failure.report = ReportResult::validation_failure;
+  } else if (failure.detail.empty()) {
+    failure.detail = "the server does not offer STARTTLS";
+  }
+  return failure;
+}
+
+std::optional<Failure> check_dane(const tls::DaneResult& result) {
+  Failure failure{Source::dane, Reason::tlsa_mismatch, ReportResult::validation_failure, result.reason};
+  switch (result.outcome) {
+    case tls::DaneOutcome::matched: return std::nullopt;
+    case tls::DaneOutcome::not_checked:
+    case tls::DaneOutcome::no_usable_record:
+    case tls::DaneOutcome::no_certificate:
+    case tls::DaneOutcome::no_match: break;
+    case tls::DaneOutcome::not_trusted:
+      failure.reason = Reason::certificate_untrusted;
+      failure.report = ReportResult::certificate_not_trusted;
+      break;
+    case tls::DaneOutcome::expired:
+      failure.reason = Reason::certificate_expired;
+      failure.report = ReportResult::certificate_expired;
+      break;
+    case tls::DaneOutcome::name_mismatch:
+      failure.reason = Reason::certificate_name;
+      failure.report = ReportResult::certificate_host_mismatch;
+      break;
+  }
+  return failure;
+}
+
+bool names_one_of(const TlsOutcome& outcome, const std::vector<std::string>& wanted) {
+  return std::any_of(wanted.begin(), wanted.end(),
+                     [&outcome](const std::string& name) { return tls::names_host(outcome.names, name); });
+}
+
+std::optional<Failure> check_chain(Source source, const TlsOutcome& outcome, const std::vector<std::string>& wanted) {
+  switch (outcome.chain) {
+    case Chain::trusted: break;
+    case Chain::expired:
+      return Failure{source, Reason::certificate_expired, ReportResult::certificate_expired, outcome.chain_error};
+    case Chain::not_checked:
+    case Chain::untrusted:
+      return Failure{source, Reason::certificate_untrusted, ReportResult::certificate_not_trusted, outcome.chain_error};
+  }
+  if (names_one_of(outcome, wanted)) return std::nullopt;
+  return Failure{source, Reason::certificate_name, ReportResult::certificate_host_mismatch,
+                 "the certificate does not name " + (wanted.empty() ? std::string("the host") : wanted.front())};
+}
+
+std::optional<Failure> check_fingerprint(const Demand& demand, const TlsOutcome& outcome) {
+  const auto listed = [&demand](const std::string& own) {
+    return std::find(demand.fingerprints.begin(), demand.fingerprints.end(), own) != demand.fingerprints.end();
+  };
+  if (std::any_of(outcome.fingerprints.begin(), outcome.fingerprints.end(), listed)) return std::nullopt;
+  return Failure{Source::local, Reason::fingerprint_mismatch, ReportResult::validation_failure,
+                 "neither key nor certificate has a listed fingerprint"};
+}
+
+std::optional<Failure> check_local(const Demand& demand, const TlsOutcome& outcome) {
+  if (!demand.local) return std::nullopt;
+  if (*demand.local == Level::fingerprint) return check_fingerprint(demand, outcome);
+  return check_chain(Source::local, outcome, demand.names);
+}
+
+// What each party to the decision finds, on a session whose stage is known.
+struct Findings {
+  std::optional<Failure> dane, mta_sts, local;
+};
+
+Findings examine(const Demand& demand, const TlsOutcome& outcome) {
+  Findings findings;
+  if (outcome.stage != Stage::established) {
+    const Failure failure = no_tls(outcome);
+    findings = {failure, failure, failure};
+    findings.dane->source = Source::dane;
+    findings.mta_sts->source = Source::mta_sts;
+    return findings;
+  }
+  if (demand.dane) findings.dane = check_dane(outcome.dane);
+  if (demand.mta_sts || demand.mta_sts_testing) {
+    findings.mta_sts = check_chain(Source::mta_sts, outcome, {demand.host});
+    if (!demand.mta_sts_listed)
+      findings.mta_sts = Failure{Source::mta_sts, Reason::host_not_listed, ReportResult::validation_failure,
+                                 "the domain's MTA-STS policy does not list this host"};
+  }
+  findings.local = check_local(demand, outcome);
+  return findings;
+}
+
+// The failure that stops the mail: the strongest demand's first.
+const Failure* blocking(const Demand& demand, const Findings& findings) {
+  const bool dane_speaks = demand.dane || demand.tlsa_unusable;
+  if (dane_speaks && findings.dane) return &*findings.dane;
+  if (demand.mta_sts && findings.mta_sts) return &*findings.mta_sts;
+  if (demand.encrypt && findings.local) return &*findings.local;
+  return nullptr;
+}
+
+Level demanded_level(const Demand& demand) {
+  if (demand.dane) return std::max(demand.level, Level::dane);
+  // `dane` without records demands what `may` does, however far up it stands.
+  const Level own = demand.level == Level::dane ? Level::may : demand.level;
+  if (demand.mta_sts) return std::max(own, Level::verify);
+  if (demand.tlsa_unusable) return std::max(own, Level::encrypt);
+  return demand.level;
+}
+
+Level reached_level(const Demand& demand, const TlsOutcome& outcome, const Findings& findings) {
+  if (outcome.stage != Stage::established) return Level::none;
+  if (demand.dane && !findings.dane) return Level::dane;
+  if (demand.local && !findings.local && *demand.local != Level::fingerprint) return *demand.local;
+  if (outcome.chain == Chain::trusted && tls::names_host(outcome.names, demand.host)) return Level::verify;
+  if (demand.local && !findings.local) return Level::fingerprint;
+  return Level::encrypt;
+}
+
+std::optional<ReportResult> result_of(const std::optional<Failure>& failure) {
+  if (!failure) return std::nullopt;
+  return failure->report;
+}
+
+std::vector<ReportRow> report(const Demand& demand, const TlsOutcome& outcome, const Findings& findings) {
+  std::vector<ReportRow> rows;
+  if (demand.dane) rows.push_back({ReportPolicy::tlsa, result_of(findings.dane)});
+  if (demand.tlsa_unusable) rows.push_back({ReportPolicy::tlsa, ReportResult::tlsa_invalid});
+  if (demand.mta_sts || demand.mta_sts_testing) rows.push_back({ReportPolicy::sts, result_of(findings.mta_sts)});
+  if (demand.mta_sts_trouble) rows.push_back({ReportPolicy::sts, demand.mta_sts_trouble});
+  if (rows.empty() && outcome.stage == Stage::established)
+    rows.push_back({ReportPolicy::no_policy_found, std::nullopt});
+  if (rows.empty()) rows.push_back({ReportPolicy::no_policy_found, no_tls(outcome).report});
+  return rows;
+}
+
+void refuse(const Refusal& refusal, bool observe, Verdict& verdict) {
+  verdict.satisfied = false;
+  verdict.deliver = observe && refusal.policy;
+  verdict.source = refusal.source;
+  verdict.reason = refusal.reason;
+  verdict.reply = refusal.reply;
+  verdict.detail = refusal.detail;
+  verdict.reports.clear();
+  if (!refusal.report) return;
+  const ReportPolicy policy = refusal.source == Source::mta_sts ? ReportPolicy::sts : ReportPolicy::tlsa;
+  verdict.reports.push_back({policy, refusal.report});
+}
+
+void fail_with(const Failure& failure, bool observe, Verdict& verdict) {
+  verdict.satisfied = false;
+  verdict.deliver = observe;
+  verdict.source = failure.source;
+  verdict.reason = failure.reason;
+  verdict.reply = failure.reason == Reason::tls_not_offered ? Reply::tls_not_offered : Reply::tls_failed;
+  verdict.detail = failure.detail;
+}
+
+}  // namespace
+
+Demand demand_on(const MailHost& host, std::string_view domain, const LocalPolicy& local, const MtaStsFacts& mta_sts) {
+  Demand demand;
+  demand.level = local.level;
+  demand.observe = local.observe;
+  demand.host = host.name;
+  demand.server_name = host.name;
+  if (auto refusal = unreachable(host)) {
+    demand.refusal = std::move(refusal);
+    return demand;
+  }
+  if (local.level == Level::none) {
+    demand.try_tls = false;
+    return demand;
+  }
+  if (wants_dane(local)) {
+    demand.server_name = host.tlsa_base;
+    add_dane(host, local, demand);
+  }
+  if (local.mta_sts) add_mta_sts(host, mta_sts, demand);
+  add_local(host, domain, local, demand);
+  return demand;
+}
+
+Verdict judge(const Demand& demand, const TlsOutcome& outcome) {
+  Verdict verdict;
+  verdict.satisfied = verdict.deliver = true;
+  verdict.source = demand.source;
+  verdict.demanded = demanded_level(demand);
+  if (demand.try_tls) {
+    const Findings findings = examine(demand, outcome);
+    verdict.reached = reached_level(demand, outcome, findings);
+    verdict.trusted_only = verdict.reached == Level::dane && !demand.dane_by_secure_mx;
+    verdict.reports = report(demand, outcome, findings);
+    if (outcome.stage == Stage::established && demand.dane) verdict.detail = outcome.dane.reason;
+    if (const Failure* failure = blocking(demand, findings)) fail_with(*failure, demand.observe, verdict);
+  }
+  if (demand.refusal) refuse(*demand.refusal, demand.observe, verdict);
+  return verdict;
+}
+
+std::optional<Refusal> refusal_of(const Route& route) {
+  Refusal refusal{Source::local, Reason::no_address, Reply::no_such_domain, route.reason, std::nullopt, false};
+  switch (route.outcome) {
+    case Route::Outcome::hosts: return std::nullopt;
+    case Route::Outcome::no_such_domain: return refusal;
+    case Route::Outcome::null_mx: refusal.reply = Reply::null_mx; return refusal;
+    case Route::Outcome::dns_failed: refusal.reason = Reason::dns_failed; break;
+    case Route::Outcome::dns_bogus:
+      refusal.reason = Reason::dns_bogus;
+      refusal.report = ReportResult::dnssec_invalid;
+      break;
+  }
+  refusal.reply = Reply::dns_failed;
+  return refusal;
+}
+
+std::string_view to_string(Source source) {
+  switch (source) {
+    case Source::local: return "local";
+    case Source::dane: return "dane";
+    case Source::mta_sts: return "mta-sts";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Reason reason) {
+  switch (reason) {
+    case Reason::satisfied: return "satisfied";
+    case Reason::dns_failed: return "dns_failed";
+    case Reason::dns_bogus: return "dns_bogus";
+    case Reason::no_address: return "no_address";
+    case Reason::host_not_listed: return "host_not_listed";
+    case Reason::dane_required: return "dane_required";
+    case Reason::tls_not_offered: return "tls_not_offered";
+    case Reason::handshake_failed: return "handshake_failed";
+    case Reason::certificate_expired: return "certificate_expired";
+    case Reason::certificate_untrusted: return "certificate_untrusted";
+    case Reason::certificate_name: return "certificate_name";
+    case Reason::fingerprint_mismatch: return "fingerprint_mismatch";
+    case Reason::tlsa_mismatch: return "tlsa_mismatch";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Reply reply) {
+  switch (reply) {
+    case Reply::none: return "";
+    case Reply::tls_not_offered: return "451 4.7.4";
+    case Reply::tls_failed: return "451 4.7.5";
+    case Reply::dns_failed: return "451 4.4.3";
+    case Reply::unreachable: return "451 4.4.1";
+    case Reply::null_mx: return "556 5.1.10";
+    case Reply::no_such_domain: return "550 5.1.2";
+  }
+  return "";
+}
+
+std::string reply_line(Reply reply, Source source, std::string_view host, std::string_view detail) {
+  // Details may quote the network: nothing of them may end the line or drive a terminal. RFC 5321 4.5.3.1.5: 512
+  // octets.
+  constexpr std::size_t longest = 500;
+  std::string line(to_string(reply));
+  line.append(" ").append(host).append(": ");
+  if (source == Source::dane) line += "DANE: ";
+  if (source == Source::mta_sts) line += "MTA-STS: ";
+  line += detail;
+  line.resize(std::min(line.size(), longest));
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return line;
+}
+
+}  // namespace postern::policy

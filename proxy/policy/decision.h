@@ -1,0 +1,144 @@
+// Why a remote server is trusted with a domain's mail, or is not: facts in, verdict and reason out. Pure; sessions and
+// `postern probe` use the same two steps. First `demand_on` a host, before connecting: what must its TLS be. Then
+// `judge` what the handshake brought. A session that serves several recipients is judged for each domain's demand.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxy/policy/level.h"
+#include "proxy/policy/mta_sts_policy.h"
+#include "proxy/policy/report_types.h"
+#include "proxy/policy/route.h"
+#include "tls/verify_dane.h"
+
+namespace postern::policy {
+
+// What the operator wants for this recipient domain.
+struct LocalPolicy {
+  Level level = Level::may;
+  bool dane = true;      // raise the level where TLSA demands it; levels dane and dane-only do in any case, none never
+  bool mta_sts = true;   // likewise for MTA-STS
+  bool observe = false;  // deliver as `may` would, and say what would have been refused
+  std::vector<std::string> names;         // for `secure`, in place of the recipient domain
+  std::vector<std::string> fingerprints;  // for `fingerprint`: SHA-256 of SPKI or certificate, 32 octets each
+};
+
+// What the domain wants by MTA-STS. A fetch that failed with nothing cached is no policy, and is reported.
+struct MtaStsFacts {
+  std::optional<MtaStsPolicy> policy;
+  std::optional<ReportResult> trouble;  // sts_policy_fetch_error, sts_policy_invalid or sts_webpki_invalid
+};
+
+// The policy that decided.
+enum class Source : std::uint8_t { local, dane, mta_sts };
+std::string_view to_string(Source source);
+
+// Stable: these are metric labels and the log's words.
+enum class Reason : std::uint8_t {
+  satisfied,
+  dns_failed,       // addresses or TLSA could not be looked up
+  dns_bogus,        // or their signatures are wrong
+  no_address,       // the host has none
+  host_not_listed,  // MTA-STS does not name this MX host
+  dane_required,    // dane-only, and there is nothing usable
+  tls_not_offered,  // no STARTTLS in the EHLO reply, or it was refused
+  handshake_failed,
+  certificate_expired,
+  certificate_untrusted,
+  certificate_name,
+  fingerprint_mismatch,
+  tlsa_mismatch,
+};
+std::string_view to_string(Reason reason);
+
+// The replies of ours that a decision can lead to (RFC 3463 codes).
+enum class Reply : std::uint8_t {
+  none,
+  tls_not_offered,  // 451 4.7.4
+  tls_failed,       // 451 4.7.5
+  dns_failed,       // 451 4.4.3
+  unreachable,      // 451 4.4.1
+  null_mx,          // 556 5.1.10
+  no_such_domain,   // 550 5.1.2
+};
+std::string_view to_string(Reply reply);  // "451 4.7.5"; empty for none
+
+// Why no TLS session at all can help.
+struct Refusal {
+  Source source = Source::local;
+  Reason reason = Reason::satisfied;
+  Reply reply = Reply::none;
+  std::string detail;
+  std::optional<ReportResult> report;
+  bool policy = true;  // false: the host cannot be reached, so that not even `observe` can deliver
+};
+
+// What a host's TLS must be for one recipient domain. Demands add up: DANE and MTA-STS never take back what the
+// operator asks, and DANE in full (signed MX, usable records) stands in for MTA-STS (RFC 8461 2).
+struct Demand {
+  std::optional<Refusal> refusal;
+  bool try_tls = true;
+  bool encrypt = false;           // no plaintext
+  bool dane = false;              // one of the TLSA records must match
+  bool dane_by_secure_mx = true;  // false: the MX records are unsigned, so a match makes the host "trusted" at most
+  bool tlsa_unusable = false;     // records exist, none usable: encryption is demanded, nothing more
+  bool mta_sts = false;           // Web-PKI chain, and the certificate names the MX host
+  bool mta_sts_testing = false;   // the same is looked at for reports, and demanded of nobody
+  bool mta_sts_listed = true;     // in testing mode: the policy lists the host
+  bool observe = false;
+  std::optional<Level> local;  // fingerprint, verify or secure: demanded by the operator
+  std::vector<std::string> fingerprints;
+  std::vector<std::string> names;  // for local verify and secure: the certificate has one of these
+  std::string host;                // the MX host's name
+  std::string server_name;         // for SNI
+  Level level = Level::may;        // the operator's level
+  Source source = Source::local;   // the strongest of those that demand something
+  std::optional<ReportResult> mta_sts_trouble;
+
+  bool allows_plaintext() const { return !encrypt || observe; }
+  // The Web-PKI chain must be built, be it for reports.
+  bool wants_chain() const { return mta_sts || mta_sts_testing || local == Level::verify || local == Level::secure; }
+};
+
+// `domain` is the recipient's, or the relay's name.
+Demand demand_on(const MailHost& host, std::string_view domain, const LocalPolicy& local, const MtaStsFacts& mta_sts);
+
+// What became of TLS with the host.
+struct TlsOutcome {
+  enum class Stage : std::uint8_t { not_tried, not_offered, refused, handshake_failed, established };
+  enum class Chain : std::uint8_t { not_checked, trusted, expired, untrusted };
+  Stage stage = Stage::not_tried;
+  std::string error;  // for people: the refusal or the handshake's failure
+  Chain chain = Chain::not_checked;
+  std::string chain_error;
+  std::vector<std::string> names;         // the certificate's dNSNames
+  std::vector<std::string> fingerprints;  // SHA-256 of its SPKI and of itself
+  tls::DaneResult dane;                   // against the records of the host in question
+};
+
+struct Verdict {
+  bool satisfied = false;
+  bool deliver = false;  // satisfied, or observing
+  Source source = Source::local;
+  Level demanded = Level::may;  // the operator's level, raised by what was published
+  Level reached = Level::none;
+  bool trusted_only = false;  // DANE matched, but the MX records were not signed
+  Reason reason = Reason::satisfied;
+  Reply reply = Reply::none;       // for the client, if no other host does better and we do not observe
+  std::string detail;              // for people
+  std::vector<ReportRow> reports;  // how TLSRPT counts this session, one row for each policy
+};
+
+Verdict judge(const Demand& demand, const TlsOutcome& outcome);
+
+// Why a route has no hosts; nothing if it has some.
+std::optional<Refusal> refusal_of(const Route& route);
+
+// "451 4.7.5 mx.example.org: DANE: no TLSA record matches …", without CRLF, printable ASCII, at most 500 octets.
+std::string reply_line(Reply reply, Source source, std::string_view host, std::string_view detail);
+
+}  // namespace postern::policy
