@@ -22,6 +22,22 @@ enum class ClientCertificateMode : std::uint8_t { off, request, require };
 enum class ClientAddress : std::uint8_t { none, xclient, proxy_v1, proxy_v2, transparent };
 enum class GreetingMode : std::uint8_t { backend, gateway };
 enum class BareNewline : std::uint8_t { normalize, reject, pass };
+enum class OutboundRoute : std::uint8_t { original_destination, relay, mx };
+enum class Interception : std::uint8_t { redirect, tproxy };
+enum class OutboundSource : std::uint8_t { gateway, client, address };
+enum class Enforcement : std::uint8_t { enforce, observe };
+enum class AuthMechanism : std::uint8_t { plain, login, xoauth2, oauthbearer };
+// How much TLS is demanded toward a remote server, in Postfix's words.
+enum class TlsLevel : std::uint8_t {
+  none,         // never TLS
+  may,          // opportunistic (RFC 7435)
+  encrypt,      // TLS, unauthenticated
+  fingerprint,  // one of the listed keys or certificates
+  verify,       // a Web-PKI chain and the MX host's name
+  secure,       // a Web-PKI chain and the recipient domain's name, or the listed ones
+  dane,         // TLSA where usable, otherwise may
+  dane_only,    // usable TLSA, or nothing
+};
 
 struct LogSettings {
   LogLevel level = LogLevel::info;
@@ -105,6 +121,76 @@ struct InboundListener {
   TlsSettings tls;  // the global `tls` with this listener's own min_version … laid over it
 };
 
+// Our own credentials for a relay, for a client that has none.
+struct RelayAuth {
+  AuthMechanism mechanism = AuthMechanism::plain;
+  std::string username;
+  std::string password_file;           // plain, login
+  std::string token_file;              // xoauth2, oauthbearer; like the other, read again when it changes
+  bool allow_unauthenticated = false;  // give them to a server whose certificate nobody vouched for
+};
+
+struct Relay {
+  std::optional<Endpoint> address;
+  TlsMode mode = TlsMode::starttls;  // starttls or implicit
+  std::optional<RelayAuth> auth;
+};
+
+// What is demanded toward the domains that match; members not set are the listener's.
+struct OutboundPolicy {
+  std::vector<DomainPattern> match;
+  std::optional<TlsLevel> level;
+  std::optional<TlsVersion> min_version;
+  std::optional<TlsVersion> max_version;
+  std::vector<std::string> groups;        // empty: the listener's
+  std::vector<std::string> names;         // level secure: in place of the recipient domain
+  std::vector<std::string> fingerprints;  // level fingerprint: SHA-256 of SPKI or certificate, 64 hexadecimal digits
+};
+
+struct OutboundLimits {
+  std::uint32_t command_length = 2048;
+  std::uint32_t errors = 20;
+};
+
+struct OutboundTimeouts {
+  Duration greeting = 60s;
+  Duration command = 5min;
+  Duration data_block = 3min;
+  Duration data_end = 10min;
+  Duration connect = 30s;
+};
+
+struct OutboundListener {
+  std::string name;  // the key below `outbound`
+  std::vector<Endpoint> listen;
+  TlsMode mode = TlsMode::none;  // TLS offered to the legacy client
+  std::vector<std::string> certificates;
+  TlsSettings tls;  // toward the legacy client: the global `tls` under this listener's own keys
+  OutboundRoute route = OutboundRoute::original_destination;
+  Interception interception = Interception::redirect;
+  OutboundSource source = OutboundSource::gateway;
+  std::optional<IpAddress> source_address;  // with OutboundSource::address
+  std::uint32_t socket_mark = 0;
+  Relay relay;
+  std::vector<Network> allow_clients;  // default: 127.0.0.0/8 and ::1
+  TlsLevel level = TlsLevel::may;
+  bool dane = true;
+  bool mta_sts = true;
+  Enforcement enforcement = Enforcement::enforce;
+  std::vector<OutboundPolicy> policies;  // first match wins
+  std::string ca_file = "system";
+  std::string client_certificate;  // a name in Settings::certificates shown to remote servers that ask; empty: none
+  EhloSettings ehlo;
+  BareNewline bare_newline = BareNewline::normalize;
+  OutboundLimits limits;
+  OutboundTimeouts timeouts;
+};
+
+struct DnsSettings {
+  std::vector<Endpoint> servers;  // empty: those of /etc/resolv.conf
+  std::string trust_anchor = "/usr/share/dns/root.key";
+};
+
 struct Settings {
   unsigned workers = 0;  // 0: auto, the CPUs this process may use
   std::string user;      // empty: stay who we are
@@ -112,6 +198,9 @@ struct Settings {
   LogSettings log;
   std::map<std::string, std::vector<CertificatePair>> certificates;
   TlsSettings tls;
+  std::vector<OutboundListener> outbound;
+  DnsSettings dns;
+  std::string state_directory;           // empty: what is learned stays in memory
   std::vector<InboundListener> inbound;  // in the order of the file
 };
 
