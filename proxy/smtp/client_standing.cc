@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "proxy/smtp/octets.h"
 #include "proxy/smtp/relay_guard.h"
 
 namespace postern::smtp {
@@ -13,14 +14,6 @@ namespace {
 using config::InboundListener;
 
 constexpr std::size_t helo_name_limit = 255;  // RFC 5321 4.5.3.1.2
-
-char upper(char octet) {
-  return octet >= 'a' && octet <= 'z' ? static_cast<char>(octet - 'a' + 'A') : octet;
-}
-
-bool same_word(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return upper(x) == upper(y); });
-}
 
 // Keywords that are no verbs, or verbs that Verb knows: not worth remembering.
 bool is_well_known(std::string_view keyword) {
@@ -43,14 +36,13 @@ bool allowed_without_tls(Verb verb) {
 
 bool is_hidden(const Command& command, const InboundListener& listener) {
   const auto& hide = listener.ehlo.hide;
-  return std::any_of(hide.begin(), hide.end(), [&](const auto& name) { return same_word(name, command.name); });
+  return std::any_of(hide.begin(), hide.end(),
+                     [&](const auto& name) { return same_ignoring_case(name, command.name); });
 }
 
 bool is_helo_name(std::string_view name) {
-  return !name.empty() && name.size() <= helo_name_limit && std::all_of(name.begin(), name.end(), [](char octet) {
-    const auto value = static_cast<unsigned char>(octet);
-    return value >= 0x20 && value != 0x7f;
-  });
+  return !name.empty() && name.size() <= helo_name_limit &&
+         std::all_of(name.begin(), name.end(), [](char octet) { return !is_control(octet); });
 }
 
 std::optional<Refusal> starttls_refusal(const Command& command, const ClientStanding& standing,
@@ -143,7 +135,7 @@ bool ClientStanding::offers(const Command& command) const {
   }
   std::string_view names = other_keywords;
   for (auto blank = names.find(' '); blank != std::string_view::npos; blank = names.find(' ')) {
-    if (same_word(names.substr(0, blank), command.name)) return true;
+    if (same_ignoring_case(names.substr(0, blank), command.name)) return true;
     names.remove_prefix(blank + 1);
   }
   return false;
