@@ -6,7 +6,6 @@ namespace postern::dns {
 
 namespace {
 
-constexpr std::size_t header_size = 12;
 constexpr std::size_t max_name_octets = 255;
 constexpr std::size_t max_label = 63;
 constexpr std::uint16_t type_soa = 6;

@@ -1,0 +1,42 @@
+// The Resolver that a worker uses: libunbound, validating for itself, in the worker's own loop.
+//
+// libunbound offers three ways to be asynchronous. ub_ctx_async forks a process or starts a thread for every context
+// and hands answers over a pipe: with a context in each worker that doubles the threads, and every answer crosses two
+// of them. ub_ctx_create_event wants the very libevent that libunbound was built with. ub_ctx_create_ub_event takes any
+// event loop behind a table of functions: unbound_events.h is that table for libuv. So all happens on the worker's
+// thread, without a lock, and Debian builds its library that way.
+#pragma once
+
+#include <uv.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/result.h"
+#include "config/values.h"
+#include "proxy/dns/resolver.h"
+
+namespace postern::dns {
+
+struct ResolverSettings {
+  enum class Source : std::uint8_t {
+    resolv_conf,  // the servers of /etc/resolv.conf
+    servers,      // those below
+    recursion,    // ask the authoritative servers, from the root down
+  };
+  Source source = Source::resolv_conf;
+  std::vector<config::Endpoint> servers;  // by address; they forward, and need not validate
+  std::string trust_anchor_file;          // as /usr/share/dns/root.key; empty: nothing is ever secure, unless
+  std::string trust_anchor;               // this holds a DS or DNSKEY record in zone-file form
+  config::Duration timeout = std::chrono::seconds(10);  // for a whole lookup, validation included
+};
+
+// Fails where a setting is wrong, an unreadable or malformed trust anchor too. One for each loop, used and destroyed on
+// its thread; the loop must turn once more after that. Lookups may outlive it and are then never answered.
+Result<std::unique_ptr<Resolver>> make_unbound_resolver(uv_loop_t* loop, const ResolverSettings& settings);
+
+// "1.17.1", for `postern --version`.
+std::string unbound_version();
+
+}  // namespace postern::dns
