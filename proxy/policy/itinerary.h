@@ -1,0 +1,80 @@
+// Which connections are tried for a recipient's domain, one after the other, and when to give up: hosts in order, their
+// addresses, TLS first, plaintext only where every demand allows it (RFC 7435, 7672 2.2, 8461 5). Pure.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/values.h"
+#include "proxy/policy/decision.h"
+#include "proxy/policy/route.h"
+
+namespace postern::policy {
+
+// One connection to be made.
+struct Attempt {
+  std::size_t host = 0;  // index in Route::hosts
+  config::IpAddress address;
+  bool use_tls = true;  // false: TLS failed with this address before, and nothing forbids plaintext
+  bool demand_tls = false;
+  bool operator==(const Attempt&) const = default;
+};
+
+// What became of an attempt, before any policy was asked.
+struct AttemptOutcome {
+  enum class Kind : std::uint8_t {
+    unreachable,  // no connection, or the host was silent or lost before it could be used
+    refused,      // it greeted with 4yz or 5yz: `reply` holds its words
+    tls_failed,   // handshake failed or was injected: nothing more can be said there
+    open,         // it can be used; `tls` says how
+  };
+  Kind kind = Kind::unreachable;
+  std::string reply;  // of the host, without CRLF
+  TlsOutcome tls;
+};
+
+class Itinerary {
+ public:
+  // `route` has hosts, `local` the operator's demand for `domain`. `pinned`, where given, is the one address to go to
+  // (an intercepted connection): hosts that do not have it are left out, and where none has it the address is tried as
+  // a host without a name.
+  Itinerary(Route route, std::string domain, const LocalPolicy& local, const MtaStsFacts& mta_sts,
+            std::optional<config::IpAddress> pinned = std::nullopt);
+
+  // What to try now; nothing: all is lost, and refusal() is what the client is told.
+  const std::optional<Attempt>& current() const { return current_; }
+  const MailHost& host() const { return route_.hosts[current_->host]; }
+  const Demand& demand() const { return demands_[current_->host]; }
+
+  // Takes the outcome of the current attempt. True: it will do, verdict() says why. False: current() is the next one.
+  bool on_outcome(const AttemptOutcome& outcome);
+  // A connection that was made for something else would do for this domain too: one of its hosts has the address, and
+  // the TLS there, as `examine` finds it for that host, satisfies. Changes nothing.
+  bool would_accept(const config::IpAddress& address,
+                    const std::function<TlsOutcome(const MailHost&, const Demand&)>& examine) const;
+
+  // Of the last outcome that got as far as a judgement.
+  const Verdict& verdict() const { return verdict_; }
+  // One line without CRLF; meaningful once current() is empty.
+  const std::string& refusal() const { return refusal_; }
+
+ private:
+  bool usable(std::size_t host) const;
+  void begin_host(std::size_t host);
+  void next_address();
+  void refuse(std::string reply);
+
+  Route route_;
+  std::string domain_;
+  std::vector<Demand> demands_;  // of each host
+  std::optional<Attempt> current_;
+  std::size_t next_address_ = 0;
+  Verdict verdict_;
+  std::string refusal_ = "451 4.4.1 no mail host can be reached";
+  bool refusal_is_policy_ = false;  // a policy's refusal says more than a host that cannot be reached
+};
+
+}  // namespace postern::policy
