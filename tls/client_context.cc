@@ -31,8 +31,12 @@ ssl_verify_result_t accept_any(SSL*, std::uint8_t*) noexcept {
   return ssl_verify_ok;
 }
 
-bool is_sni_name(const std::string& name) {
-  return config::is_host_name(name) && !config::parse_ip_address(name).has_value();
+// What SNI says for a server called `name`; empty: nothing (RFC 6066 3: no addresses, no trailing dot).
+std::string sni_for(std::string name) {
+  if (name.ends_with('.')) {
+    name.pop_back();
+  }
+  return config::is_host_name(name) && !config::parse_ip_address(name).has_value() ? name : std::string();
 }
 
 }  // namespace
@@ -68,11 +72,9 @@ Result<std::unique_ptr<Engine>> ClientContext::make_engine(const std::string& se
     return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));
   }
   SSL_set_connect_state(ssl.get());
-  if (is_sni_name(server_name)) {
-    const std::string name = server_name.ends_with('.') ? server_name.substr(0, server_name.size() - 1) : server_name;
-    if (SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1) {
-      return tl::unexpected(take_error(Errc::tls, "cannot name the server"));
-    }
+  const std::string sni = sni_for(server_name);
+  if (!sni.empty() && SSL_set_tlsext_host_name(ssl.get(), sni.c_str()) != 1) {
+    return tl::unexpected(take_error(Errc::tls, "cannot name the server"));
   }
   return std::make_unique<Engine>(ssl.release());
 }

@@ -4,6 +4,7 @@
 #include <openssl/mem.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
+#include <openssl/x509v3.h>
 
 #include "config/assert.h"
 #include "tls/pem.h"
@@ -31,6 +32,18 @@ bssl::UniquePtr<STACK_OF(X509)> parse_chain(const STACK_OF(CRYPTO_BUFFER) * chai
     bssl::PushToStack(parsed.get(), std::move(one));
   }
   return parsed;
+}
+
+// The library takes an anchor as it stands (RFC 5280 6.1), so that somebody's own certificate, listed to let them in,
+// would let in all whom they vouch for.
+bool only_cas_vouch(X509_STORE_CTX* validation) {
+  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(validation);
+  for (std::size_t i = 1; i < sk_X509_num(path); ++i) {
+    if (X509_check_ca(sk_X509_value(path, i)) == 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -72,6 +85,8 @@ std::string TrustStore::verify(const STACK_OF(CRYPTO_BUFFER) * chain, Peer peer)
     failure = "the certificate cannot be judged";
   } else if (X509_verify_cert(validation.get()) != 1) {
     failure = X509_verify_cert_error_string(X509_STORE_CTX_get_error(validation.get()));
+  } else if (!only_cas_vouch(validation.get())) {
+    failure = X509_verify_cert_error_string(X509_V_ERR_INVALID_CA);
   }
   ERR_clear_error();
   return failure;

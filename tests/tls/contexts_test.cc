@@ -1,0 +1,185 @@
+#include "tls/contexts.h"
+
+#include <algorithm>
+
+#include "tests/support/catch.h"
+#include "tests/tls/engine_pair.h"
+#include "tls/client_context.h"
+
+namespace postern::tls::contexts_test {
+
+using namespace engine_pair;
+
+// A configuration with one certificate and one listener, to be spoilt.
+struct Configuration {
+  Configuration() {
+    const auto made = make_certificate({.dns_names = {"mx.example.org"}});
+    loaded.file = "postern.yaml";
+    loaded.settings.certificates["mx"] = {
+        {directory.write("chain", made.certificate_pem()), directory.write("key", made.key_pem())}};
+    config::InboundListener listener;
+    listener.name = "mx";
+    listener.certificates = {"mx"};
+    listener.tls.groups = {"X25519", "P-256"};
+    loaded.settings.inbound.push_back(listener);
+    std::size_t line = 0;
+    for (const char* path : {"certificates.mx[0].chain", "certificates.mx[0].key", "tls.groups", "tls.cipher_list",
+                             "tls.session_tickets.key_file", "inbound.mx.client_certificates.ca_file"}) {
+      loaded.places[path] = {++line, 7};
+    }
+  }
+  config::InboundListener& listener() { return loaded.settings.inbound.front(); }
+  config::CertificatePair& pair() { return loaded.settings.certificates["mx"].front(); }
+  std::shared_ptr<const Contexts> build(const Contexts* previous = nullptr) {
+    return Contexts::build(loaded, previous);
+  }
+  // "line severity message" of the only diagnostic.
+  std::string only_diagnostic() const {
+    REQUIRE(loaded.diagnostics.size() == 1);
+    const auto& told = loaded.diagnostics.front();
+    return std::to_string(told.place.line) +
+           (told.severity == config::Diagnostic::Severity::error ? " error " : " warning ") + told.message;
+  }
+  std::string failure() {
+    REQUIRE(build() == nullptr);
+    return only_diagnostic();
+  }
+  std::string warning() {
+    REQUIRE(build() != nullptr);
+    return only_diagnostic();
+  }
+
+  TempDirectory directory;
+  config::Loaded loaded;
+};
+
+bool holds(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_CASE("contexts: a good configuration gives servers that work") {
+  Configuration configuration;
+  const auto contexts = configuration.build();
+  REQUIRE(contexts != nullptr);
+  CHECK(configuration.loaded.diagnostics.empty());
+  REQUIRE(contexts->server(0) != nullptr);
+  CHECK(contexts->backend(0) == nullptr);
+  REQUIRE(contexts->certificates().size() == 1);
+  CHECK(contexts->certificates()[0].name == "mx");
+  CHECK(contexts->certificates()[0].subject == "CN=mx.example.org");
+  TestClient client;
+  Pair pair(client, *contexts->server(0));
+  pair.greet();
+}
+
+TEST_CASE("contexts: a listener without TLS has no server, a backend with TLS has a client") {
+  Configuration configuration;
+  configuration.listener().mode = config::TlsMode::none;
+  configuration.listener().backend.tls = config::TlsMode::starttls;
+  const auto contexts = configuration.build();
+  REQUIRE(contexts != nullptr);
+  CHECK(contexts->server(0) == nullptr);
+  REQUIRE(contexts->backend(0) != nullptr);
+
+  auto old = server_options({load(make_certificate({.existing_key = test_support::shared_rsa_key()}))});
+  old.tls.max_version = config::TlsVersion::tls1_0;
+  old.tls.cipher_list = "DES-CBC3-SHA";
+  const auto server = make_server(old);
+  Pair pair(std::move(*contexts->backend(0)->make_engine("backend.example")), std::move(*server->make_engine()));
+  pair.greet();
+  CHECK(pair.facts().version == "TLSv1");
+}
+
+TEST_CASE("contexts: mistakes are told with their place") {
+  Configuration configuration;
+  SECTION("no chain") {
+    configuration.pair().chain = configuration.directory.path("absent");
+    CHECK(configuration.failure().starts_with("1 error cannot read "));
+  }
+  SECTION("no key") {
+    configuration.pair().key = configuration.directory.path("absent");
+    CHECK(configuration.failure().starts_with("2 error cannot read "));
+  }
+  SECTION("encrypted key") {
+    configuration.directory.write("key", make_certificate({}).encrypted_key_pem("secret"));
+    CHECK(holds(configuration.failure(), "is encrypted"));
+  }
+  SECTION("another's key") {
+    configuration.directory.write("key", make_certificate({}).key_pem());
+    CHECK(configuration.failure() == "2 error the key does not belong to the certificate (CN=mx.example.org)");
+  }
+  SECTION("no group left, in defaults that two listeners share") {
+    configuration.listener().tls.groups = {"X448"};
+    configuration.loaded.settings.inbound.push_back(configuration.listener());
+    CHECK(configuration.failure() == "3 error this TLS library has none of the groups");
+  }
+  SECTION("a bad cipher list") {
+    configuration.listener().tls.cipher_list = "no such thing";
+    CHECK(configuration.failure().starts_with("4 error the cipher list cannot be used: "));
+  }
+  SECTION("a bad cipher list of the listener's own") {
+    configuration.loaded.places["inbound.mx.cipher_list"] = {99, 1};
+    configuration.listener().tls.cipher_list = "no such thing";
+    CHECK(configuration.failure().starts_with("99 error the cipher list cannot be used: "));
+  }
+  SECTION("no ticket keys") {
+    configuration.listener().tls.session_tickets.key_file = configuration.directory.write("tickets", "short");
+    CHECK(holds(configuration.failure(), "holds 5 octets, but ticket keys take 80 or 48 each"));
+  }
+  SECTION("no CA file") {
+    configuration.listener().client_certificates = {config::ClientCertificateMode::require,
+                                                    configuration.directory.path("absent")};
+    CHECK(configuration.failure().starts_with("6 error cannot read "));
+  }
+  SECTION("all at once") {
+    configuration.pair() = {configuration.directory.path("absent"), configuration.directory.path("absent")};
+    configuration.listener().tls.session_tickets.key_file = configuration.directory.path("absent");
+    configuration.listener().client_certificates = {config::ClientCertificateMode::require,
+                                                    configuration.directory.path("absent")};
+    CHECK(configuration.build() == nullptr);
+    CHECK(configuration.loaded.diagnostics.size() == 4);
+  }
+}
+
+TEST_CASE("contexts: warnings do not keep the gateway from starting") {
+  Configuration configuration;
+  const auto write = [&configuration](const TestCertificate& made) {
+    configuration.directory.write("chain", made.certificate_pem());
+    configuration.directory.write("key", made.key_pem());
+  };
+  SECTION("expired") {
+    write(make_certificate({.valid_from_days = -10, .valid_until_days = -1}));
+    CHECK(holds(configuration.warning(), "EXPIRED"));
+  }
+  SECTION("soon to expire") {
+    write(make_certificate({.valid_until_days = 20}));
+    CHECK(configuration.warning().starts_with("1 warning "));
+  }
+  SECTION("skipped groups, one warning for all listeners") {
+    configuration.listener().tls.groups = {"X448", "X25519"};
+    configuration.loaded.settings.inbound.push_back(configuration.listener());
+    CHECK(configuration.warning() == "3 warning this TLS library lacks X448: left out");
+  }
+}
+
+TEST_CASE("contexts: listeners share ticket keys, and so do the contexts after a reload") {
+  Configuration configuration;
+  configuration.loaded.settings.inbound.push_back(configuration.listener());
+  const auto first = configuration.build();
+  const auto resumes = [](TestClient& client, const Contexts& contexts, std::size_t index) {
+    Pair pair(client, *contexts.server(index));
+    pair.greet();
+    return pair.facts().resumed;
+  };
+  TestClient client;
+  CHECK_FALSE(resumes(client, *first, 0));
+  CHECK(resumes(client, *first, 1));
+  CHECK(resumes(client, *configuration.build(first.get()), 0));
+  CHECK_FALSE(resumes(client, *configuration.build(), 0));
+}
+
+TEST_CASE("contexts: the library tells its version") {
+  CHECK(library_facts().api_version >= 17);
+}
+
+}  // namespace postern::tls::contexts_test
