@@ -120,7 +120,7 @@ void Connection::queue(std::string bytes) {
     if (request->handle->data != nullptr) static_cast<Connection*>(request->handle->data)->on_written(result);
   });
   if (status != 0) return close();
-  owner.release();
+  static_cast<void>(owner.release());  // libuv has it now, and the callback takes it back
 }
 
 void Connection::on_written(int status) {

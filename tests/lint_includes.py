@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Which folder may include which: style.md's directions, checked line by line.
+
+proxy -> tls -> config, never back. Prints every breach as FILE:LINE: sentence; exit status 1 if there is one."""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
+
+# What the files of a folder may include of ours; the longest folder that fits a file decides. Tests may include all.
+OURS = {
+    "config": ["config/"],
+    "tls": ["tls/", "config/"],
+    "proxy": ["proxy/", "tls/", "config/"],
+    "proxy/smtp": ["proxy/smtp/", "config/", "tls/session_facts.h"],
+    "proxy/wire": ["proxy/wire/", "config/", "tls/session_facts.h"],
+    "proxy/dns": ["proxy/dns/", "proxy/net/", "config/"],
+    "proxy/net": ["proxy/net/", "config/"],
+    "proxy/process": ["proxy/process/", "config/"],
+    "proxy/observe": ["proxy/observe/", "proxy/smtp/", "config/"],
+    "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
+    "proxy/sink": ["proxy/sink/", "proxy/net/", "proxy/smtp/", "proxy/observe/", "proxy/process/", "config/"],
+}
+
+# One library, one place: header -> the folders and files that may include it.
+LIBRARIES = [
+    (re.compile(r"^openssl/"), ["tls/"]),
+    (re.compile(r"^yaml\.h$"), ["config/yaml.cc"]),
+    (re.compile(r"^unbound(-event)?\.h$"), ["proxy/dns/unbound_"]),
+    (re.compile(r"^uv\.h$"), ["proxy/net/", "proxy/process/", "proxy/sink/", "proxy/dns/unbound_"]),
+    (re.compile(r"^spdlog/"), ["proxy/observe/log.cc"]),
+    (re.compile(r"^http_parser\.h$"), ["proxy/wire/http"]),
+    (re.compile(r"^CLI/"), ["proxy/main.cc"]),
+]
+
+
+def rule_for(path):
+    fitting = [folder for folder in OURS if path.startswith(folder + "/")]
+    return OURS[max(fitting, key=len)] if fitting else None
+
+
+def allowed(places, path):
+    return any(path.startswith(place) for place in places)
+
+
+def breaches(path, text):
+    ours = rule_for(path)
+    for number, line in enumerate(text.splitlines(), 1):
+        found = INCLUDE.match(line)
+        if not found:
+            continue
+        quote, header = found.groups()
+        place = f"{path}:{number}"
+        if (ROOT / header).is_file() or quote == '"':
+            if not (ROOT / header).is_file():
+                yield f'{place}: "{header}" is not found from the root of the repository'
+            elif header.startswith("tests/"):
+                yield f"{place}: only tests include {header}"
+            elif ours is not None and not allowed(ours, header):
+                yield f"{place}: {path.rsplit('/', 1)[0]}/ may not include {header}"
+        for pattern, places in LIBRARIES:
+            if pattern.match(header) and not allowed(places, path):
+                yield f"{place}: {header} belongs in {', '.join(places)}"
+
+
+def main():
+    found = []
+    for folder in ("config", "tls", "proxy"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".h", ".cc"):
+                found += breaches(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8"))
+    for breach in found:
+        print(breach)
+    return 1 if found else 0
+
+
+sys.exit(main())
