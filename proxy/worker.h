@@ -11,7 +11,7 @@
 #include "proxy/net/loop.h"
 #include "proxy/observe/counters.h"
 #include "proxy/runtime.h"
-#include "proxy/session/session.h"
+#include "proxy/session/inbound_session.h"
 
 namespace postern {
 

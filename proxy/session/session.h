@@ -1,21 +1,20 @@
 // One client's session: performs the effects of its dialogue, owns both streams and its timer. Thin on purpose:
-// whatever is protocol stands in the dialogue.
+// whatever is protocol stands in the dialogue; what differs between the directions, in the classes made from this one.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "proxy/net/child_process.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/counters.h"
 #include "proxy/runtime.h"
-#include "proxy/session/backend_dialer.h"
-#include "proxy/session/backend_pool.h"
 #include "proxy/session/session_record.h"
 #include "proxy/session/stream.h"
-#include "proxy/smtp/inbound_dialogue.h"
+#include "proxy/smtp/dialogue.h"
 
 namespace postern::session {
 
@@ -33,17 +32,11 @@ struct Surroundings {
   std::function<void(std::unique_ptr<Stream>)> bury;
 };
 
-// A listener as one worker serves it.
-struct ServedListener {
-  std::size_t index = 0;  // in Settings::inbound
-  BackendPool pool;
-};
-
-class Session final : public Stream::Owner {
+class Session : public Stream::Owner {
  public:
-  Session(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, ServedListener& listener,
-          std::uint64_t id, net::StreamPtr client);
-  ~Session();
+  virtual ~Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   void start();
   // Called every so often: has what we wait for taken too long?
@@ -54,48 +47,68 @@ class Session final : public Stream::Owner {
 
   std::size_t slot = 0;  // the worker's: where it keeps us
 
- private:
-  const config::InboundListener& settings() const { return runtime_->settings.inbound[listener_.index]; }
+ protected:
+  Session(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, std::uint64_t id, net::StreamPtr client);
 
+  // --- what a direction decides
+  // The client is there and record_.client says who: begin(), or wait for something before.
+  virtual void on_client() = 0;
+  // Bytes of the client while there is no dialogue yet, and why there never was one.
+  virtual void on_early_bytes(std::string_view bytes) = 0;
+  virtual void on_early_end(std::string reason) = 0;
+  // False: these first bytes of the client are not to be had, and the session has been finished.
+  virtual bool welcome(std::string_view) { return true; }
+  // Performs connect_backend: now or later, connected() or connect_failed().
+  virtual void dial() = 0;
+  // What takes too long is given up. True: something else is being tried, and is waited for anew.
+  virtual bool dial_timed_out() = 0;
+  // drop_backend: whatever belongs to the connection or its making, beyond the stream.
+  virtual void release_backend() = 0;
+  virtual Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) = 0;
+  virtual void on_tls_up(smtp::Side side) = 0;
+  virtual void judge(std::string_view domain) = 0;
+  // After every event: what a direction has to tell the dialogue. True: it told something.
+  virtual bool tell_more() { return false; }
+  virtual std::chrono::milliseconds wait_for(smtp::Timer timer) const = 0;
+  virtual const std::string& listener_name() const = 0;
+  virtual std::string_view direction() const = 0;
+
+  // --- what it does it with
+  void begin(std::unique_ptr<smtp::Dialogue> dialogue);
+  void adopt_backend(net::StreamPtr socket);
+  void start_tls(smtp::Side side);
+  void connected() { pending_.connected = true; }
+  void connect_failed(std::string reason);
+  // Tells the dialogue what is pending, and sends what it answers. After anything that came from outside.
+  void pump();
+  void carry_out();
+  void flush();
+  void arm(smtp::Timer timer);
+  void finish(smtp::Ending ending);
+  bool over() const { return finishing_ || retired_; }
+  smtp::Effects& effects() { return around_.effects; }
+
+  Surroundings& around_;
+  std::shared_ptr<const Runtime> runtime_;
+  Stream client_;
+  std::unique_ptr<smtp::Dialogue> dialogue_;  // begins once the client is known
+  std::unique_ptr<Stream> backend_;
+  SessionRecord record_;
+
+ private:
   void on_bytes(smtp::Side side, std::string_view bytes) override;
   void on_handshake(smtp::Side side, Result<tls::SessionFacts> facts) override;
   void on_end(smtp::Side side, std::string_view error) override;
   void on_drained(smtp::Side side) override;
 
-  void take_proxy_header(std::string_view bytes);
-  void refuse_proxy_header(std::string reason);
-  void begin();
   void offer(std::string_view bytes);
   void feed_held();
-
-  void pump();
-  void carry_out();
+  bool tell_pending();
   void perform(const smtp::Effect& effect);
-  void flush();
   void update_reading();
-
-  void start_client_tls();
-  void start_backend_tls();
-  void dial();
-  void dial_program();
-  void on_dialed(Result<BackendDialer::Connected> connected);
-  void adopt_backend(BackendDialer::Connected connected);
-  void greet_backend_with_proxy_header();
   void drop_backend();
-  void arm(smtp::Timer timer);
-
-  void finish(smtp::Ending ending);
   void retire();
 
-  Surroundings& around_;
-  std::shared_ptr<const Runtime> runtime_;
-  ServedListener& listener_;
-  Stream client_;
-  std::optional<smtp::InboundDialogue> dialogue_;  // begins once the client's address is known
-  std::unique_ptr<Stream> backend_;
-  std::unique_ptr<BackendDialer> dialer_;
-  std::unique_ptr<net::ChildProcess> child_;
-  std::optional<std::size_t> pooled_;
   std::string held_;            // bytes of the client that the dialogue did not take yet
   std::size_t held_taken_ = 0;  // of held_, already consumed
   std::uint64_t deadline_ = 0;  // loop time; 0: none
@@ -108,10 +121,8 @@ class Session final : public Stream::Owner {
     bool client_tls_failed = false;
     bool backend_tls_failed = false;
   } pending_;
-  bool dial_after_handshake_ = false;  // the server is to learn TLS facts that are not there yet
   bool finishing_ = false;
   bool retired_ = false;
-  SessionRecord record_;
 };
 
 }  // namespace postern::session

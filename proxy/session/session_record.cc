@@ -50,8 +50,8 @@ void add_tls(std::vector<Field>& fields, const TlsNames& names, const tls::Sessi
 
 }  // namespace
 
-void log_session(const SessionRecord& record, const std::string& listener, const smtp::InboundOutcome& outcome,
-                 const SessionTotals& totals) {
+void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
+                 const smtp::DialogueOutcome& outcome, const SessionTotals& totals) {
   if (!log::enabled(config::LogLevel::info)) return;
   char id[17];
   std::snprintf(id, sizeof id, "%012llx", static_cast<unsigned long long>(record.id));
@@ -60,7 +60,7 @@ void log_session(const SessionRecord& record, const std::string& listener, const
   std::vector<Field> fields;
   fields.reserve(32);
   fields.emplace_back("session", static_cast<const char*>(id));
-  fields.emplace_back("direction", "inbound");
+  fields.emplace_back("direction", direction);
   fields.emplace_back("listener", listener);
   fields.emplace_back("client", client);
   if (!outcome.helo.empty()) fields.emplace_back("helo", outcome.helo);

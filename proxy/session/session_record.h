@@ -5,10 +5,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "proxy/net/address.h"
+#include "proxy/smtp/dialogue.h"
 #include "proxy/smtp/endings.h"
-#include "proxy/smtp/inbound_dialogue.h"
 #include "tls/session_facts.h"
 
 namespace postern::session {
@@ -31,7 +32,7 @@ struct SessionTotals {
 };
 
 // Writes the session's line to the log.
-void log_session(const SessionRecord& record, const std::string& listener, const smtp::InboundOutcome& outcome,
-                 const SessionTotals& totals);
+void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
+                 const smtp::DialogueOutcome& outcome, const SessionTotals& totals);
 
 }  // namespace postern::session

@@ -44,6 +44,11 @@ void Effects::arm(Timer timer) {
   list_.push_back({.kind = Effect::Kind::arm, .timer = timer});
 }
 
+void Effects::judge(std::string_view domain) {
+  kept_.push_back(std::make_unique<std::string>(domain));
+  list_.push_back({.kind = Effect::Kind::judge, .bytes = *kept_.back()});
+}
+
 void Effects::refused(Refusal refusal) {
   list_.push_back({.kind = Effect::Kind::refused, .refusal = refusal});
 }

@@ -35,6 +35,7 @@ struct Effect {
     connect_backend,  // dial (or start) the server; answered by on_connected or on_connect_failed
     drop_backend,     // close the connection to the server at once, unsent bytes thrown away
     arm,              // `timer`
+    judge,            // may mail for the domain in `bytes` leave on the present connection? Answered by on_judged
     refused,          // count `refusal` (its reply, if any, is a send of its own)
     message,          // count a message and `message_result`
     finish,           // send what is queued to the client, then close everything; `ending` for the record
@@ -60,6 +61,7 @@ class Effects {
   void connect_backend();
   void drop_backend();
   void arm(Timer timer);
+  void judge(std::string_view domain);  // copied
   void refused(Refusal refusal);
   void message(MessageResult result);
   void finish(Ending ending);

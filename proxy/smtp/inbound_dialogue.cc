@@ -20,7 +20,7 @@ InboundDialogue::InboundDialogue(const InboundFacts& facts) : facts_(facts), sca
 
 InboundDialogue::~InboundDialogue() = default;
 
-const InboundOutcome& InboundDialogue::outcome() const {
+const DialogueOutcome& InboundDialogue::outcome() const {
   return outcome_;
 }
 

@@ -13,6 +13,7 @@
 #include "proxy/smtp/backend_opening.h"
 #include "proxy/smtp/client_standing.h"
 #include "proxy/smtp/content.h"
+#include "proxy/smtp/dialogue.h"
 #include "proxy/smtp/effects.h"
 #include "proxy/smtp/endings.h"
 #include "proxy/smtp/expected_replies.h"
@@ -32,52 +33,26 @@ struct InboundFacts {
   bool tls_available = true;  // false: STARTTLS is answered 454
 };
 
-// What the dialogue found out, for the session's record.
-struct InboundOutcome {
-  std::string helo;  // what the client called itself last
-  bool authenticated = false;
-  std::uint32_t messages_accepted = 0;
-  std::uint32_t messages_refused = 0;
-  std::uint32_t errors = 0;  // refusals of ours
-};
-
-class InboundDialogue {
+class InboundDialogue final : public Dialogue {
  public:
   explicit InboundDialogue(const InboundFacts& facts);
-  ~InboundDialogue();
+  ~InboundDialogue() override;
 
-  // The connection is there (PROXY header, if any, already taken off). With mode implicit: asks for TLS first.
-  void start(Effects& out);
-
-  // Plaintext of the client. Returns how much was consumed; less than all means that the dialogue must
-  // wait for the server: the session keeps the rest, stops reading the client, and offers it again after the next
-  // event for which wants_client_bytes() is true.
-  std::size_t on_client_bytes(std::string_view plaintext, Effects& out);
-  bool wants_client_bytes() const;
-
-  // Plaintext of the server; always consumed whole.
-  void on_server_bytes(std::string_view plaintext, Effects& out);
-
-  // Answers connect_backend. With backend.tls implicit the session calls it once that handshake is over.
-  void on_connected(Effects& out);
-  void on_connect_failed(Effects& out);
-
-  // A handshake asked for by start_tls is over.
-  void on_tls(Side side, const tls::SessionFacts& facts, Effects& out);
-  void on_tls_failed(Side side, Effects& out);
-
-  void on_timer(Timer which, Effects& out);
-
-  // The peer will send nothing more (FIN, close_notify, reset). All its earlier bytes were offered before this; bytes
-  // of the client not yet consumed are still offered later, so the dialogue ends only when they are used up.
-  void on_closed(Side side, Effects& out);
-
-  // The process is stopping: the session ends at the next command after the running transaction.
-  void on_drain(Effects& out);
-
-  const InboundOutcome& outcome() const;
-  // No transaction, no outstanding reply, no content: may be told 421 without harm.
-  bool idle() const;
+  // With mode implicit: asks for TLS first. A PROXY header, if any, has been taken off.
+  void start(Effects& out) override;
+  std::size_t on_client_bytes(std::string_view plaintext, Effects& out) override;
+  bool wants_client_bytes() const override;
+  void on_server_bytes(std::string_view plaintext, Effects& out) override;
+  void on_connected(Effects& out) override;
+  void on_connect_failed(Effects& out) override;
+  void on_tls(Side side, const tls::SessionFacts& facts, Effects& out) override;
+  void on_tls_failed(Side side, Effects& out) override;
+  void on_timer(Timer which, Effects& out) override;
+  void on_closed(Side side, Effects& out) override;
+  // A second time it ends a session that is idle().
+  void on_drain(Effects& out) override;
+  const DialogueOutcome& outcome() const override;
+  bool idle() const override;
 
  private:
   enum class State : std::uint8_t {
@@ -166,7 +141,7 @@ class InboundDialogue {
   EhloView view() const;
 
   InboundFacts facts_;
-  InboundOutcome outcome_;
+  DialogueOutcome outcome_;
   ClientStanding standing_;
   ExpectedReplies expected_;
   ReplyReader replies_;

@@ -187,6 +187,7 @@ class Rig {
         timer = effect.timer;
         ++armed;
         return;
+      case Effect::Kind::judge: return events.push_back("judge " + std::string(effect.bytes));
       case Effect::Kind::refused: return events.push_back("refused " + std::string(row(effect.refusal).label));
       case Effect::Kind::message: return events.push_back("message " + std::string(name_of(effect.message_result)));
       case Effect::Kind::finish: ending = to_string(effect.ending); return events.push_back("end " + ending);

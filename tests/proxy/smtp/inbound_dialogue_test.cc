@@ -521,7 +521,7 @@ TEST_CASE("outcome: messages and errors are counted") {
   rig.client("BDAT 1 LAST\r\nx");
   rig.server("554 no\r\n");
   rig.client("XCLIENT ADDR=1.2.3.4\r\n");
-  const InboundOutcome& outcome = rig.dialogue().outcome();
+  const auto& outcome = rig.dialogue().outcome();
   CHECK(outcome.helo == "client.example");
   CHECK(outcome.messages_accepted == 1);
   CHECK(outcome.messages_refused == 1);

@@ -1,0 +1,53 @@
+// A client from outside in front of a plaintext server.
+#pragma once
+
+#include <optional>
+
+#include "proxy/session/backend_dialer.h"
+#include "proxy/session/backend_pool.h"
+#include "proxy/session/session.h"
+
+namespace postern::session {
+
+// A listener as one worker serves it.
+struct ServedListener {
+  std::size_t index = 0;  // in Settings::inbound
+  BackendPool pool;
+};
+
+class InboundSession final : public Session {
+ public:
+  InboundSession(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, ServedListener& listener,
+                 std::uint64_t id, net::StreamPtr client);
+
+ private:
+  const config::InboundListener& settings() const { return runtime_->settings.inbound[listener_.index]; }
+
+  void on_client() override;
+  void on_early_bytes(std::string_view bytes) override;
+  void on_early_end(std::string reason) override;
+  bool welcome(std::string_view first_bytes) override;
+  void dial() override;
+  bool dial_timed_out() override;
+  void release_backend() override;
+  Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) override;
+  void on_tls_up(smtp::Side side) override;
+  void judge(std::string_view) override {}  // an inbound dialogue asks for none
+  std::chrono::milliseconds wait_for(smtp::Timer timer) const override;
+  const std::string& listener_name() const override { return settings().name; }
+  std::string_view direction() const override { return "inbound"; }
+
+  void begin_dialogue();
+  void dial_program();
+  void adopt(BackendDialer::Connected connected);
+  std::string proxy_header() const;
+
+  ServedListener& listener_;
+  std::unique_ptr<BackendDialer> dialer_;
+  std::unique_ptr<net::ChildProcess> child_;
+  std::optional<std::size_t> pooled_;
+  std::unique_ptr<std::string> proxy_header_;  // of the balancer in front, as far as it came
+  bool dial_after_handshake_ = false;          // the server is to learn TLS facts that are not there yet
+};
+
+}  // namespace postern::session
