@@ -43,7 +43,7 @@ struct HttpResponseReader::State {
 
   int stop(Errc code, std::string message) {
     error = Error{code, std::move(message)};
-    return 1;
+    return -1;  // 1 would mean "no body" to the library, in one of its callbacks
   }
   std::optional<Result<HttpResponse>> outcome();
 
