@@ -185,7 +185,8 @@ class ScriptedServer:
             self.socket.bind(unix_path)
             self.address = f"unix:{unix_path}"
         else:
-            self.socket = socket.create_server((host, port), backlog=1024)
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self.socket = socket.create_server((host, port), family=family, backlog=1024)
             self.port = self.socket.getsockname()[1]
             self.address = f"{host}:{self.port}"
         self.socket.listen(1024)

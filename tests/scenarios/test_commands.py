@@ -1,0 +1,166 @@
+"""The commands besides run: check, sink, demo, --version; and run where it must not start."""
+
+import os
+import subprocess
+
+import pytest
+
+from harness.client import Client
+from harness.gateway import write_configuration
+from harness.messages import message
+from harness.ports import free_port
+
+
+def command(*argv, timeout=60, env=None):
+    return subprocess.run(
+        [str(word) for word in argv], capture_output=True, text=True, timeout=timeout, check=False, env=env
+    )
+
+
+def configuration(folder, certificates, **listener):
+    backend = {"address": "127.0.0.1:2525"}
+    settings = {
+        "certificates": {"mx": [certificates.ecdsa.as_setting()]},
+        "inbound": {
+            "mx": {
+                "listen": f"127.0.0.1:{free_port()}",
+                "certificates": ["mx"],
+                "recipients": {"allow_domains": ["example.org"]},
+                "backend": backend,
+                **listener,
+            }
+        },
+    }
+    return write_configuration(f"{folder}/postern.yaml", settings)
+
+
+def test_check_finds_nothing_wrong(postern, folder, certificates):
+    done = command(postern, "check", "--config", configuration(folder, certificates))
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_check_shows_every_mistake_with_its_place(postern, folder):
+    path = f"{folder}/wrong.yaml"
+    with open(path, "w", encoding="ascii") as file:
+        file.write(
+            "worker: 2\n"
+            "inbound:\n"
+            "  mx:\n"
+            '    listen: "127.0.0.1:99999"\n'
+            "    mode: startls\n"
+            "    timeouts: { command: 5 }\n"
+            "    backend: { adress: 127.0.0.1:25 }\n"
+        )
+    done = command(postern, "check", "--config", path)
+    output = done.stderr + done.stdout
+    assert done.returncode == 1
+    for place in ("1:1", "4:13", "5:11", "6:26", "7:16"):
+        assert f"{path}:{place}: error: " in output, output
+    assert "workers" in output and "starttls" in output and "address" in output
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_an_open_relay_is_refused_with_an_explanation(postern, folder, certificates, verb):
+    for risky, settings in (
+        (True, {"recipients": {"allow_domains": []}}),
+        (False, {"backend": {"address": "127.0.0.1:2525", "client_address": "xclient"}, "recipients": {}}),
+    ):
+        path = configuration(folder, certificates, **settings)
+        if risky:
+            done = command(postern, verb, "--config", path, timeout=10)
+            assert done.returncode == 1
+            assert "allow_open_relay_risk" in done.stderr + done.stdout
+        elif verb == "check":
+            assert command(postern, verb, "--config", path).returncode == 0
+
+
+def test_a_key_that_does_not_belong_to_its_chain(postern, folder, certificates):
+    settings = {
+        "certificates": {"mx": [{"chain": certificates.ecdsa.chain, "key": certificates.other.key}]},
+        "inbound": {
+            "mx": {
+                "listen": f"127.0.0.1:{free_port()}",
+                "certificates": ["mx"],
+                "allow_open_relay_risk": True,
+                "backend": {"address": "127.0.0.1:2525"},
+            }
+        },
+    }
+    path = write_configuration(f"{folder}/postern.yaml", settings)
+    for verb in ("check", "run"):
+        done = command(postern, verb, "--config", path, timeout=10)
+        assert done.returncode == 1 and "match" in done.stderr + done.stdout, done
+
+
+def test_run_says_which_port_it_cannot_have(postern, folder, certificates, scripted_server):
+    taken = scripted_server().port
+    done = command(
+        postern, "run", "--config", configuration(folder, certificates, listen=f"127.0.0.1:{taken}"), timeout=10
+    )
+    assert done.returncode == 1
+    assert str(taken) in done.stderr
+
+
+@pytest.mark.parametrize("argv", [[], ["frobnicate"], ["run"], ["check"], ["run", "--config"], ["check", "--what"]])
+def test_wrong_usage(postern, argv):
+    done = command(postern, *argv)
+    assert done.returncode == 2
+    assert "sage" in done.stderr + done.stdout
+
+
+def test_a_file_that_is_not_there(postern, folder):
+    for verb in ("check", "run"):
+        done = command(postern, verb, "--config", f"{folder}/absent.yaml")
+        assert done.returncode == 1 and "absent.yaml" in done.stderr + done.stdout
+
+
+def test_version(postern):
+    done = command(postern, "--version")
+    assert done.returncode == 0
+    for name in ("BoringSSL", "libuv", "libyaml", "jemalloc"):
+        assert name.lower() in done.stdout.lower(), done.stdout
+
+
+def test_no_openssl_is_linked(postern):
+    linked = command("ldd", postern).stdout
+    assert "libuv" in linked
+    for line in linked.splitlines():
+        name = line.split()[0]
+        assert not (name.startswith(("libssl", "libcrypto")) and "android" not in line and "boringssl" not in line.lower()), line
+
+
+def test_variables_of_the_environment(postern, folder, certificates):
+    path = configuration(folder, certificates, backend={"address": "${BACKEND}:${BACKEND_PORT:-2525}"})
+    assert command(postern, "check", "--config", path, env={**os.environ, "BACKEND": "127.0.0.1"}).returncode == 0
+    without = {name: value for name, value in os.environ.items() if name != "BACKEND"}
+    done = command(postern, "check", "--config", path, env=without)
+    assert done.returncode == 1 and "BACKEND" in done.stderr + done.stdout
+
+
+def test_the_sink_alone(sink):
+    with Client(sink.port) as client:
+        keywords = client.greeted().keywords()
+        assert "STARTTLS" not in keywords and "PIPELINING" in keywords
+        client.send_message("a@example.net", ["b@example.org"], message(b".dot\r\n", "alone"))
+        client.send_message_by_bdat("a@example.net", ["b@example.org"], message(b".dot\r\n", "by-bdat"), chunk=50)
+        client.quit()
+    assert sink.maildir.wait_for(b"alone").endswith((b"\r\n\r\n.dot\r\n", b"\n\n.dot\n"))
+    assert sink.maildir.wait_for(b"by-bdat").endswith((b"\r\n\r\n.dot\r\n", b"\n\n.dot\n"))
+
+
+def test_demo_once(postern, folder):
+    done = command(postern, "demo", "--once", timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "STARTTLS" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it drops to another user")
+def test_root_is_given_up_after_binding(start_gateway, scripted_server):
+    gateway = start_gateway({"address": scripted_server().address}, top={"user": "nobody"})
+    with open(f"/proc/{gateway.pid}/status", encoding="ascii") as status:
+        facts = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    assert set(facts["Uid"].split()) == {"65534"}
+    assert "0" not in facts["Gid"].split() and facts["Groups"].split() in ([], ["65534"])
+    assert int(facts["CapEff"], 16) == 0
+    with Client(gateway.port()) as client:
+        client.greeted()
