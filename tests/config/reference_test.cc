@@ -1,7 +1,5 @@
 #include "config/reference.h"
 
-#include <regex>
-
 #include "config/load.h"
 #include "config/schema.h"
 #include "tests/support/catch.h"
@@ -21,8 +19,11 @@ std::string report(const Loaded& loaded) {
 }
 
 // Options without a default are commented out as "#key: example", explanations as "# text".
-std::string with_examples(const std::string& reference) {
-  return std::regex_replace(reference, std::regex("#([a-z_]+: )"), "$1");
+std::string with_examples(std::string reference) {
+  for (std::size_t at = 0; (at = reference.find('#', at)) != std::string::npos; ++at) {
+    if (reference.at(at + 1) != ' ') reference.erase(at, 1);
+  }
+  return reference;
 }
 
 TEST_CASE("reference: the printed file loads as it is, with every default") {
