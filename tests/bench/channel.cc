@@ -1,6 +1,7 @@
 #include "tests/bench/channel.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -38,9 +39,6 @@ int connect_to(int port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  const timeval patience{30, 0};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   const sockaddr_in address = loopback(port);
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     die("cannot connect to port " + std::to_string(port) + ": " + std::strerror(errno));
@@ -58,6 +56,10 @@ int listen_on(int port) {
   return fd;
 }
 
+void make_non_blocking(int fd) {
+  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
 Channel::~Channel() {
   close(fd_);
 }
@@ -70,11 +72,18 @@ void Channel::start_tls(SSL* ssl) {
   SSL_set_bio(ssl, bio, bio);
 }
 
+Channel::Progress Channel::handshake() {
+  ERR_clear_error();
+  const int done = SSL_do_handshake(ssl_.get());
+  const Progress sent = flush();
+  if (done == 1) return sent;
+  const bool waits = SSL_get_error(ssl_.get(), done) == SSL_ERROR_WANT_READ;
+  return waits && sent != Progress::broken ? Progress::would_block : Progress::broken;
+}
+
 std::ptrdiff_t Channel::read(std::span<char> into) {
-  if (!ssl_) {
-    flush();
-    return receive(into);
-  }
+  if (flush() == Progress::broken) return 0;
+  if (!ssl_) return receive(into);
   ERR_clear_error();
   const int got = SSL_read(ssl_.get(), into.data(), static_cast<int>(into.size()));
   if (got > 0) return got;
@@ -84,28 +93,24 @@ std::ptrdiff_t Channel::read(std::span<char> into) {
 void Channel::write(std::string_view octets) {
   if (!ssl_) {
     out_ += octets;
-    if (out_.size() >= batch) flush();
     return;
   }
   while (!octets.empty()) {
-    const int wrote = SSL_write(ssl_.get(), octets.data(), static_cast<int>(std::min(octets.size(), batch)));
+    const int wrote = SSL_write(ssl_.get(), octets.data(), static_cast<int>(octets.size()));
     if (wrote <= 0) return;  // the next read or flush finds the connection broken
     octets.remove_prefix(static_cast<std::size_t>(wrote));
   }
 }
 
-bool Channel::flush() {
-  std::string_view rest = out_;
-  while (!rest.empty()) {
-    const ssize_t sent = send(fd_, rest.data(), rest.size(), MSG_NOSIGNAL);
-    if (sent < 0) {
-      out_.clear();
-      return false;
-    }
-    rest.remove_prefix(static_cast<std::size_t>(sent));
+Channel::Progress Channel::flush() {
+  while (sent_ < out_.size()) {
+    const ssize_t more = send(fd_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+    if (more < 0) return errno == EAGAIN ? Progress::would_block : Progress::broken;
+    sent_ += static_cast<std::size_t>(more);
   }
   out_.clear();
-  return true;
+  sent_ = 0;
+  return Progress::done;
 }
 
 void Channel::release_buffers() {
@@ -123,7 +128,6 @@ int Channel::bio_read(BIO* bio, char* into, int size) {
   auto* self = static_cast<Channel*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   if (self->unread_.empty()) {
-    if (!self->flush()) return 0;
     if (!self->in_) self->in_ = std::make_unique_for_overwrite<char[]>(batch);
     const std::ptrdiff_t got = self->receive({self->in_.get(), batch});
     if (got < 0) BIO_set_retry_read(bio);
@@ -140,7 +144,6 @@ int Channel::bio_write(BIO* bio, const char* octets, int size) {
   auto* self = static_cast<Channel*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
   self->out_.append(octets, static_cast<std::size_t>(size));
-  if (self->out_.size() >= batch && !self->flush()) return -1;
   return size;
 }
 

@@ -1,5 +1,5 @@
-// One TCP connection, in plaintext or TLS, as both the load generator and the sink use it. Reads and writes up to 64
-// KiB at once, whatever the record size, so that the bench's own system calls do not become the limit.
+// One TCP connection, in plaintext or TLS, as both the load generator and the sink use it. Never blocks. Reads and
+// writes up to 64 KiB at once, whatever the record size, so that the bench's own system calls do not become the limit.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -15,13 +15,16 @@ namespace postern::bench {
 // The bench measures or fails; there is nothing to recover. Prints the sentence and ends the program with 1.
 [[noreturn]] void die(const std::string& sentence);
 
-// "127.0.0.1:PORT". Nagle is off on both.
+// "127.0.0.1:PORT". Nagle is off on both; a connected socket still blocks.
 int connect_to(int port);
 int listen_on(int port);
+void make_non_blocking(int fd);
 
 class Channel {
  public:
-  explicit Channel(int fd) : fd_(fd) {}  // takes ownership
+  enum class Progress { done, would_block, broken };
+
+  explicit Channel(int fd) : fd_(fd) {}  // takes ownership of a socket that does not block
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -31,14 +34,15 @@ class Channel {
   SSL* ssl() const { return ssl_.get(); }
   int fd() const { return fd_; }
 
-  // Octets read; 0 when the peer closed or the connection broke; -1 when a non-blocking socket has no more.
-  // Sends what is queued first where it has to wait.
+  // Goes on with the handshake; read() does so by itself.
+  Progress handshake();
+  // Octets read; 0 when the peer closed or the connection broke; -1 when there is no more for now. What is queued
+  // leaves first.
   std::ptrdiff_t read(std::span<char> into);
 
-  // Queues; leaves when flush() is called or 64 KiB are waiting.
+  // Queues without a bound: at most 64 KiB between two flushes is a good idea.
   void write(std::string_view octets);
-  // False when the connection broke.
-  bool flush();
+  Progress flush();
 
   // Gives memory back that an idle connection has no use for.
   void release_buffers();
@@ -59,6 +63,7 @@ class Channel {
   std::unique_ptr<char[]> in_;  // ciphertext
   std::string_view unread_;     // what the library has not taken of it
   std::string out_;
+  std::size_t sent_ = 0;  // of out_
 };
 
 }  // namespace postern::bench

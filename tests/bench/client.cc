@@ -47,95 +47,116 @@ void ClientTls::count(SSL* ssl) {
   if (SSL_session_reused(ssl)) ++resumed;
 }
 
-Client::Client(int port, Security security, ClientTls& tls) : channel_(connect_to(port)) {
-  if (security == Security::implicit) start_tls(tls);
-  expect(220);
-  if (security == Security::starttls) {
-    ask("EHLO client.bench.example\r\n", 250);
-    ask("STARTTLS\r\n", 220);
-    start_tls(tls);
-  }
-  ask("EHLO client.bench.example\r\n", 250);
+Client::Client(int port, Poller& poller) : poller_(poller), channel_(connect_to(port)) {
+  make_non_blocking(channel_.fd());
+  poller_.watch(channel_.fd());
 }
 
-void Client::start_tls(ClientTls& tls) {
+Task Client::open(Security security, ClientTls& tls) {
+  if (security == Security::implicit) co_await start_tls(tls);
+  co_await expect(220);
+  if (security == Security::starttls) {
+    co_await ask("EHLO client.bench.example\r\n", 250);
+    co_await ask("STARTTLS\r\n", 220);
+    co_await start_tls(tls);
+  }
+  co_await ask("EHLO client.bench.example\r\n", 250);
+}
+
+Task Client::start_tls(ClientTls& tls) {
   channel_.start_tls(tls.make());
-  if (SSL_do_handshake(channel_.ssl()) != 1 || !channel_.flush()) die("the TLS handshake failed");
+  for (;;) {
+    const auto progress = channel_.handshake();
+    if (progress == Channel::Progress::done) break;
+    if (progress == Channel::Progress::broken) die("the TLS handshake failed");
+    co_await poller_.changed(channel_.fd());
+  }
   tls.count(channel_.ssl());
 }
 
-void Client::noop() {
-  ask("NOOP\r\n", 250);
+Task Client::noop() {
+  return ask("NOOP\r\n", 250);
 }
 
-void Client::quit() {
-  ask("QUIT\r\n", 221);
+Task Client::quit() {
+  return ask("QUIT\r\n", 221);
 }
 
-void Client::send_lock_step(std::string_view body) {
-  ask(mail, 250);
-  ask(rcpt, 250);
-  ask("DATA\r\n", 354);
-  write_body(body);
-  expect(250);
+Task Client::send_lock_step(std::string_view body) {
+  co_await ask(mail, 250);
+  co_await ask(rcpt, 250);
+  co_await ask("DATA\r\n", 354);
+  co_await send_body(body);
+  co_await expect(250);
 }
 
-void Client::send_pipelined(std::string_view body) {
+Task Client::send_pipelined(std::string_view body) {
   static const std::string commands = std::string(mail) + std::string(rcpt) + "DATA\r\n";
-  ask(commands, 250);
-  expect(250);
-  expect(354);
-  write_body(body);
-  expect(250);
+  co_await ask(commands, 250);
+  co_await expect(250);
+  co_await expect(354);
+  co_await send_body(body);
+  co_await expect(250);
 }
 
-void Client::send_bdat(std::string_view body) {
+Task Client::send_bdat(std::string_view body) {
   std::string all = std::string(mail) + std::string(rcpt) + "BDAT " + std::to_string(body.size()) + " LAST\r\n";
   all += body;
-  ask(all, 250);
-  expect(250);
-  expect(250);
+  co_await ask(all, 250);
+  co_await expect(250);
+  co_await expect(250);
 }
 
-void Client::ask(std::string_view commands, int code) {
+Task Client::ask(std::string_view commands, int code) {
   channel_.write(commands);
-  expect(code);
+  co_await expect(code);
 }
 
-void Client::write_body(std::string_view body) {
-  // The dot belongs into the last record: a body with a record of its own for the dot is a rare client's.
+Task Client::send_body(std::string_view body) {
   constexpr std::size_t piece = 64 * 1024;
   while (body.size() > piece) {
     channel_.write(body.substr(0, piece));
     body.remove_prefix(piece);
+    co_await flush();
   }
-  channel_.write(std::string(body) + ".\r\n");
+  channel_.write(std::string(body) + ".\r\n");  // the dot belongs into the last record
+  co_await flush();
 }
 
-void Client::expect(int code) {
-  if (!channel_.flush()) die("the gateway closed the connection");
-  std::string_view line;
-  do line = next_line();
-  while (line.size() > 3 && line[3] == '-');
-  if (std::atoi(std::string(line.substr(0, 3)).c_str()) != code)
-    die("expected " + std::to_string(code) + ", the gateway said: " + std::string(line));
-}
-
-std::string_view Client::next_line() {
+Task Client::flush() {
   for (;;) {
-    const std::size_t end = received_.find('\n', used_);
-    if (end != std::string::npos) {
-      const std::string_view line = std::string_view(received_).substr(used_, end - used_);
-      used_ = end + 1;
-      return line;
+    const auto progress = channel_.flush();
+    if (progress == Channel::Progress::done) co_return;
+    if (progress == Channel::Progress::broken) die("the gateway closed the connection");
+    co_await poller_.changed(channel_.fd());
+  }
+}
+
+Task Client::expect(int code) {
+  for (;;) {
+    while (const auto line = next_line()) {
+      if (line->size() > 3 && (*line)[3] == '-') continue;
+      if (std::atoi(std::string(line->substr(0, 3)).c_str()) == code) co_return;
+      die("expected " + std::to_string(code) + ", the gateway said: " + std::string(*line));
     }
-    received_.erase(0, used_);
-    used_ = 0;
     std::array<char, 4096> piece;
     const std::ptrdiff_t got = channel_.read(piece);
-    if (got <= 0) die(got == 0 ? "the gateway closed the connection" : "no reply within 30 s");
-    received_.append(piece.data(), static_cast<std::size_t>(got));
+    if (got == 0) die("the gateway closed the connection");
+    if (got < 0) co_await poller_.changed(channel_.fd());
+    if (got > 0) received_.append(piece.data(), static_cast<std::size_t>(got));
   }
+}
+
+std::optional<std::string_view> Client::next_line() {
+  const std::size_t end = received_.find('\n', used_);
+  if (end == std::string::npos) {
+    received_.erase(0, used_);
+    used_ = 0;
+    return std::nullopt;
+  }
+  const std::string_view line = std::string_view(received_).substr(used_, end - used_);
+  used_ = end + 1;
+  return line;
 }
 
 }  // namespace postern::bench

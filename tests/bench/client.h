@@ -1,17 +1,18 @@
-// A blocking SMTP client, one per thread: exactly the writes that a row asks for, no cleverness.
+// An SMTP client: exactly the writes that a row asks for, no cleverness.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "tests/bench/channel.h"
+#include "tests/bench/task.h"
 
 namespace postern::bench {
 
 enum class Security { plain, starttls, implicit };
 
-// What all sessions of a thread share.
+// What all sessions share.
 class ClientTls {
  public:
   explicit ClientTls(bool resume);
@@ -37,25 +38,28 @@ class ClientTls {
 
 class Client {
  public:
-  // Connects, starts TLS as asked for and says EHLO. Every unexpected reply ends the program.
-  Client(int port, Security security, ClientTls& tls);
+  Client(int port, Poller& poller);
 
-  void noop();
-  void quit();
+  // Starts TLS as asked for and says EHLO. Every unexpected reply ends the program.
+  Task open(Security security, ClientTls& tls);
+  Task noop();
+  Task quit();
   // MAIL, RCPT, DATA, then `body` (which ends in CRLF) and the final dot: a round trip each.
-  void send_lock_step(std::string_view body);
+  Task send_lock_step(std::string_view body);
   // The three commands in one write, the body in another (RFC 2920).
-  void send_pipelined(std::string_view body);
+  Task send_pipelined(std::string_view body);
   // Commands and content in a single write (RFC 3030).
-  void send_bdat(std::string_view body);
+  Task send_bdat(std::string_view body);
 
  private:
-  void start_tls(ClientTls& tls);
-  void ask(std::string_view commands, int code);
-  void write_body(std::string_view body);
-  void expect(int code);
-  std::string_view next_line();
+  Task start_tls(ClientTls& tls);
+  Task ask(std::string_view commands, int code);
+  Task send_body(std::string_view body);
+  Task flush();
+  Task expect(int code);
+  std::optional<std::string_view> next_line();
 
+  Poller& poller_;
   Channel channel_;
   std::string received_;
   std::size_t used_ = 0;

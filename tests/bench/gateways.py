@@ -70,6 +70,7 @@ class Gateway:
 
 class Postern(Gateway):
     name = "postern"
+    binary = property(lambda self: self.place.postern)
 
     def command(self):
         text = "workers: 1\nhostname: gateway.bench.example\nlog: { level: warning }\ncertificates:\n"
@@ -79,7 +80,7 @@ class Postern(Gateway):
         for listener, mode, kind, port in self.tls_listeners():
             text += self._listener(listener, port, mode, kind)
         text += self._listener("plain", self.ports["plain"], "starttls", "p256")
-        return [self.place.postern, "run", "--config", self.place.write("postern.yaml", text)]
+        return [self.binary, "run", "--config", self.place.write(self.name + ".yaml", text)]
 
     def _listener(self, name, port, mode, kind):
         return f"""\
@@ -90,6 +91,15 @@ class Postern(Gateway):
     backend: {{ address: "127.0.0.1:{self.place.sink_port}" }}
     allow_open_relay_risk: true
 """
+
+
+class OtherPostern(Postern):
+    """Another build, measured beside the first: with another BoringSSL, or of another commit."""
+    binary = ""
+
+    def __init__(self, place, name, binary):
+        super().__init__(place)
+        self.name, self.binary = name, binary
 
 
 class HaProxy(Gateway):

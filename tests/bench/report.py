@@ -75,7 +75,7 @@ def print_figures(title, key, samples, note=""):
     figures = summary(samples, key)
     print(f"\n{title}{note}")
     for gateway, (middle, low, high) in figures.items():
-        print(f"  {gateway:10} {number(middle):>8}  [{number(low)}–{number(high)}]{extras(samples[gateway])}")
+        print(f"  {gateway:12} {number(middle):>8}  [{number(low)}–{number(high)}]{extras(samples[gateway])}")
 
 
 def extras(rounds):
@@ -91,7 +91,7 @@ def extras(rounds):
 
 def print_ratios(entries):
     for entry in entries:
-        line = f"    postern / {entry['peer']:10} {entry['ratio']:>8}"
+        line = f"    postern / {entry['peer']:12} {entry['ratio']:>8}"
         if "verdict" in entry:
             never = "" if entry["never"] is None else f", never over {entry['never']}"
             line += f"   clearly ahead ≤ {entry['clearly_ahead']}{never}: {entry['verdict']}"
@@ -129,4 +129,4 @@ def print_calls(row, calls):
           + (f" (clearly ahead ≤ {row.most_calls:g})" if row.most_calls else ""))
     for gateway, counts in calls.items():
         most = sorted(counts.items(), key=lambda item: -item[1])[:7]
-        print(f"  {gateway:10} {number(sum(counts.values())):>8}   " + ", ".join(f"{name} {number(n)}" for name, n in most if n >= 0.05))
+        print(f"  {gateway:12} {number(sum(counts.values())):>8}   " + ", ".join(f"{name} {number(n)}" for name, n in most if n >= 0.05))

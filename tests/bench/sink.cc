@@ -81,7 +81,7 @@ bool Session::on_readable(std::span<char> scratch) {
     // A short read of plaintext has emptied the socket; within TLS only WANT_READ says so.
     if (channel_.ssl() == nullptr && static_cast<std::size_t>(got) < scratch.size()) break;
   }
-  if (!channel_.flush()) return false;
+  if (channel_.flush() == Channel::Progress::broken) return false;
   channel_.release_buffers();
   return true;
 }

@@ -1,12 +1,9 @@
 #include "tests/bench/workload.h"
 
 #include <algorithm>
-#include <atomic>
-#include <barrier>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
-#include <thread>
 #include <vector>
 
 namespace postern::bench {
@@ -42,138 +39,133 @@ void await_script() {
 class Run {
  public:
   explicit Run(const Workload& workload)
-      : workload_(workload),
-        body_(make_body(workload.size)),
-        meeting_(static_cast<std::ptrdiff_t>(workload.connections) + 1) {}
+      : workload_(workload), body_(make_body(workload.size)), tls_(workload.resume), clients_(workload.connections) {}
 
   void start();
 
  private:
-  struct Thread {
-    explicit Thread(bool resume) : tls(resume) {}
-    ClientTls tls;
-    std::vector<std::unique_ptr<Client>> clients;
-    std::vector<std::uint32_t> nanoseconds;
-    std::thread runner;
-  };
+  using ClientPtr = std::unique_ptr<Client>;
 
-  void work_in(Thread& thread);
-  void work_idle(Thread& thread);
-  void set_up(Thread& thread);
-  void unit(Thread& thread);
-  void message(Client& client);
-  bool next() { return taken_.fetch_add(1) < workload_.count && Clock::now() < deadline_; }
+  void in_parallel(Task (Run::*job)(ClientPtr& client));
+  void measure(Task (Run::*job)(ClientPtr& client));
+  Task open(ClientPtr& client);
+  Task set_up(ClientPtr& client);
+  Task work(ClientPtr& client);
+  Task unit(ClientPtr& client);
+  Task message(Client& client);
+  Task open_idle(ClientPtr& client);
+  Task use_idle(ClientPtr& client);
+  bool next() { return taken_++ < workload_.count && Clock::now() < deadline_; }
   std::string result();
 
   const Workload workload_;
   const std::string body_;
-  std::barrier<> meeting_;
-  std::vector<std::unique_ptr<Thread>> threads_;
-  std::atomic<std::size_t> taken_ = 0;
+  const std::string first_body_ = make_body(1024);
+  ClientTls tls_;
+  Poller poller_;
+  std::vector<ClientPtr> clients_;
+  std::vector<ClientPtr> idle_;
+  std::vector<std::uint32_t> nanoseconds_;
+  std::size_t taken_ = 0;
   Clock::time_point started_;
   Clock::time_point deadline_;
 };
 
 void Run::start() {
-  for (std::size_t n = 0; n < workload_.connections; ++n)
-    threads_.push_back(std::make_unique<Thread>(workload_.resume));
-  for (auto& thread : threads_) {
-    thread->runner =
-        std::thread([this, &thread = *thread] { workload_.work == Work::idle ? work_idle(thread) : work_in(thread); });
-  }
-  meeting_.arrive_and_wait();  // everybody is set up
-  for (int phase = 0; phase < (workload_.work == Work::idle ? 2 : 1); ++phase) {
-    tell_script("ready");
-    await_script();
-    taken_ = 0;
-    started_ = Clock::now();
-    deadline_ = started_ + workload_.limit;
-    meeting_.arrive_and_wait();
-    meeting_.arrive_and_wait();  // the work is done
-    tell_script(result());
+  in_parallel(&Run::set_up);
+  tls_.handshakes = tls_.resumed = 0;
+  if (workload_.work == Work::idle) {
+    clients_.resize(1);  // one after the other is enough
+    measure(&Run::open_idle);
+    measure(&Run::use_idle);
+  } else {
+    measure(&Run::work);
   }
   await_script();
-  meeting_.arrive_and_wait();
-  for (auto& thread : threads_) thread->runner.join();
 }
 
-void Run::work_in(Thread& thread) {
-  set_up(thread);
-  meeting_.arrive_and_wait();
-  meeting_.arrive_and_wait();
-  while (next()) {
-    const auto begin = Clock::now();
-    unit(thread);
-    thread.nanoseconds.push_back(static_cast<std::uint32_t>((Clock::now() - begin).count()));
+// One coroutine per connection, all in this thread, until all are done.
+void Run::in_parallel(Task (Run::*job)(ClientPtr& client)) {
+  std::vector<Task> tasks;
+  for (auto& client : clients_) {
+    tasks.push_back((this->*job)(client));
+    tasks.back().start();
   }
-  meeting_.arrive_and_wait();
-  meeting_.arrive_and_wait();
-  for (auto& client : thread.clients) client->quit();
+  const auto all_done = [&] { return std::all_of(tasks.begin(), tasks.end(), [](const Task& t) { return t.done(); }); };
+  while (!all_done()) poller_.turn();
 }
 
-void Run::work_idle(Thread& thread) {
-  set_up(thread);
-  thread.clients.front()->quit();
-  thread.clients.clear();
-  meeting_.arrive_and_wait();
-  meeting_.arrive_and_wait();
-  while (next()) {
-    thread.clients.push_back(std::make_unique<Client>(workload_.port, workload_.security, thread.tls));
-    thread.nanoseconds.push_back(0);
-  }
-  meeting_.arrive_and_wait();
-  meeting_.arrive_and_wait();
-  for (auto& client : thread.clients) message(*client);
-  meeting_.arrive_and_wait();
-  meeting_.arrive_and_wait();
+void Run::measure(Task (Run::*job)(ClientPtr& client)) {
+  tell_script("ready");
+  await_script();
+  taken_ = 0;
+  nanoseconds_.clear();
+  started_ = Clock::now();
+  deadline_ = started_ + workload_.limit;
+  in_parallel(job);
+  tell_script(result());
+}
+
+Task Run::open(ClientPtr& client) {
+  client = std::make_unique<Client>(workload_.port, poller_);
+  co_await client->open(workload_.security, tls_);
 }
 
 // One message (or session) before the stopwatch runs: nginx dials its backend only at the first RCPT, tickets must
 // exist before they can be used, and nobody's first touch of memory is to be measured.
-void Run::set_up(Thread& thread) {
-  thread.clients.push_back(std::make_unique<Client>(workload_.port, workload_.security, thread.tls));
-  if (workload_.work == Work::sessions) {
-    thread.clients.back()->quit();
-    thread.clients.clear();
+Task Run::set_up(ClientPtr& client) {
+  co_await open(client);
+  if (workload_.work != Work::sessions) co_await client->send_lock_step(first_body_);
+  if (workload_.work == Work::sessions || workload_.work == Work::idle) {
+    co_await client->quit();
+    client.reset();
+  }
+}
+
+Task Run::work(ClientPtr& client) {
+  while (next()) {
+    const auto begin = Clock::now();
+    co_await unit(client);
+    nanoseconds_.push_back(static_cast<std::uint32_t>((Clock::now() - begin).count()));
+  }
+}
+
+Task Run::unit(ClientPtr& client) {
+  if (workload_.work == Work::noop) {
+    co_await client->noop();
+  } else if (workload_.work != Work::sessions) {
+    co_await message(*client);
   } else {
-    thread.clients.back()->send_lock_step(make_body(1024));
-  }
-  thread.tls.handshakes = thread.tls.resumed = 0;
-}
-
-void Run::unit(Thread& thread) {
-  switch (workload_.work) {
-    case Work::sessions: {
-      Client client(workload_.port, workload_.security, thread.tls);
-      client.quit();
-      return;
-    }
-    case Work::noop: thread.clients.front()->noop(); return;
-    case Work::idle:
-    case Work::lock_step:
-    case Work::pipelined:
-    case Work::bdat: message(*thread.clients.front()); return;
+    co_await open(client);
+    co_await client->quit();
+    client.reset();
   }
 }
 
-void Run::message(Client& client) {
-  if (workload_.work == Work::bdat)
-    client.send_bdat(body_);
-  else if (workload_.work == Work::lock_step)
-    client.send_lock_step(body_);
-  else
-    client.send_pipelined(body_);
+Task Run::message(Client& client) {
+  if (workload_.work == Work::bdat) return client.send_bdat(body_);
+  if (workload_.work == Work::lock_step) return client.send_lock_step(body_);
+  return client.send_pipelined(body_);
+}
+
+Task Run::open_idle(ClientPtr&) {
+  while (next()) {
+    idle_.emplace_back();
+    co_await open(idle_.back());
+    nanoseconds_.push_back(0);
+  }
+}
+
+Task Run::use_idle(ClientPtr&) {
+  for (auto& client : idle_) {
+    co_await message(*client);
+    nanoseconds_.push_back(0);
+  }
 }
 
 std::string Run::result() {
   const std::chrono::duration<double> elapsed = Clock::now() - started_;
-  std::vector<std::uint32_t> all;
-  std::size_t handshakes = 0, resumed = 0;
-  for (const auto& thread : threads_) {
-    all.insert(all.end(), thread->nanoseconds.begin(), thread->nanoseconds.end());
-    handshakes += thread->tls.handshakes;
-    resumed += thread->tls.resumed;
-  }
+  auto& all = nanoseconds_;
   std::sort(all.begin(), all.end());
   const auto quantile = [&all](double share) {
     return all.empty() ? 0.0 : all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))] / 1000.0;
@@ -182,7 +174,8 @@ std::string Run::result() {
   std::snprintf(line, sizeof line,
                 R"({"units": %zu, "seconds": %.6f, "handshakes": %zu, "resumed": %zu, "p50_us": %.1f, "p99_us": %.1f, )"
                 R"("max_us": %.1f})",
-                all.size(), elapsed.count(), handshakes, resumed, quantile(0.5), quantile(0.99), quantile(1.0));
+                all.size(), elapsed.count(), tls_.handshakes, tls_.resumed, quantile(0.5), quantile(0.99),
+                quantile(1.0));
   return line;
 }
 

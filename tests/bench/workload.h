@@ -1,4 +1,4 @@
-// The rows of the bench, as work for a number of client threads.
+// The rows of the bench, as work for a number of clients.
 #pragma once
 
 #include <chrono>
@@ -18,7 +18,7 @@ struct Workload {
   bool resume = false;
   std::size_t size = 1024;         // octets of a message, "idle" included
   std::size_t count = 100;         // units: sessions, messages, NOOPs; for "idle" the sessions held open
-  std::size_t connections = 1;     // at a time, one thread each
+  std::size_t connections = 1;     // at a time
   std::chrono::seconds limit{30};  // stops early, so that no gateway can hold up the run
 };
 
