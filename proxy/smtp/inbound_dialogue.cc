@@ -360,7 +360,10 @@ void InboundDialogue::on_client_tls(const tls::SessionFacts& facts, Effects& out
     enter(State::await_greeting);
     return server_is_ready(out);
   }
-  if (server_ == Server::open && !server_knows_client_) return enter(State::command);
+  if (server_ == Server::open && !server_knows_client_) {
+    server_pipelines_ = false;  // until the new EHLO says so again
+    return enter(State::command);
+  }
   // What the plaintext phase did to the server's state goes with its connection.
   if (server_ != Server::none) out.drop_backend();
   enter(State::await_backend);
