@@ -104,8 +104,9 @@ def start_gateway(postern, folder, certificates, request):
         if inbound is None:
             inbound = {"mx": {"certificates": ["mx"], "allow_open_relay_risk": True, "backend": backend, **listener}}
         gateway = Gateway(postern, f"{folder}/gateway{len(started)}", inbound, **settings)
+        gateway.start()
         started.append(gateway)
-        return gateway.start()
+        return gateway
 
     yield start
     failed = getattr(request.node, "has_failed", False)

@@ -24,7 +24,7 @@ def listeners(sink, starttls=None, implicit=None):
             "backend": {"address": sink.address},
         }
         if port:
-            settings["listen"] = f"127.0.0.1:{port}"
+            settings["listen"] = [f"127.0.0.1:{port}"]
         return settings
 
     return {"starttls": listener("starttls", starttls), "implicit": listener("implicit", implicit)}

@@ -23,7 +23,7 @@ def configuration(folder, certificates, **listener):
         "certificates": {"mx": [certificates.ecdsa.as_setting()]},
         "inbound": {
             "mx": {
-                "listen": f"127.0.0.1:{free_port()}",
+                "listen": [f"127.0.0.1:{free_port()}"],
                 "certificates": ["mx"],
                 "recipients": {"allow_domains": ["example.org"]},
                 "backend": backend,
@@ -46,7 +46,7 @@ def test_check_shows_every_mistake_with_its_place(postern, folder):
             "worker: 2\n"
             "inbound:\n"
             "  mx:\n"
-            '    listen: "127.0.0.1:99999"\n'
+            '    listen: ["127.0.0.1:99999"]\n'
             "    mode: startls\n"
             "    timeouts: { command: 5 }\n"
             "    backend: { adress: 127.0.0.1:25 }\n"
@@ -54,7 +54,7 @@ def test_check_shows_every_mistake_with_its_place(postern, folder):
     done = command(postern, "check", "--config", path)
     output = done.stderr + done.stdout
     assert done.returncode == 1
-    for place in ("1:1", "4:13", "5:11", "6:26", "7:16"):
+    for place in ("1:1", "4:14", "5:11", "6:26", "7:16"):
         assert f"{path}:{place}: error: " in output, output
     assert "workers" in output and "starttls" in output and "address" in output
 
@@ -79,7 +79,7 @@ def test_a_key_that_does_not_belong_to_its_chain(postern, folder, certificates):
         "certificates": {"mx": [{"chain": certificates.ecdsa.chain, "key": certificates.other.key}]},
         "inbound": {
             "mx": {
-                "listen": f"127.0.0.1:{free_port()}",
+                "listen": [f"127.0.0.1:{free_port()}"],
                 "certificates": ["mx"],
                 "allow_open_relay_risk": True,
                 "backend": {"address": "127.0.0.1:2525"},
@@ -95,7 +95,7 @@ def test_a_key_that_does_not_belong_to_its_chain(postern, folder, certificates):
 def test_run_says_which_port_it_cannot_have(postern, folder, certificates, scripted_server):
     taken = scripted_server().port
     done = command(
-        postern, "run", "--config", configuration(folder, certificates, listen=f"127.0.0.1:{taken}"), timeout=10
+        postern, "run", "--config", configuration(folder, certificates, listen=[f"127.0.0.1:{taken}"]), timeout=10
     )
     assert done.returncode == 1
     assert str(taken) in done.stderr

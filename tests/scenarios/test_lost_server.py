@@ -133,7 +133,11 @@ def test_the_server_refuses_early_with_421(start_gateway, scripted_server):
         client.expect(421, "MAIL FROM:<a@example.net>")
 
 
-@pytest.mark.parametrize("garbage", [b"\0\1\2\3\r\n", b"hello\r\n", b"x" * 100_000, b"999 what\r\n", b"250-a\r\n354 b\r\n"])
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\0\1\2\3\r\n", b"hello\r\n", b"x" * 100_000, b"999 what\r\n", b"250-a\r\n354 b\r\n"],
+    ids=["binary", "a word", "an endless line", "no such code", "two codes in one reply"],
+)
 def test_a_server_that_speaks_no_smtp(start_gateway, scripted_server, garbage):
     def script(connection):
         connection.send(garbage)

@@ -106,7 +106,7 @@ def test_demanded_but_absent_or_malformed(start_gateway, scripted_server, octets
 def test_demanded_and_nothing_comes(start_gateway, scripted_server):
     server = scripted_server()
     gateway = start_gateway(
-        {"address": server.address}, accept_proxy_protocol_from=["127.0.0.0/8"], timeouts={"greeting": "1s"}
+        {"address": server.address}, accept_proxy_protocol_from=["127.0.0.0/8"], handshake_timeout="1s"
     )
     begun = time.monotonic()
     with Client(gateway.port(), timeout=15) as client:

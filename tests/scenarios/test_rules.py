@@ -92,13 +92,14 @@ def test_require_tls(start_gateway, scripted_server):
     gateway = start_gateway({"address": server.address}, require_tls=True, auth_requires_tls=False)
     refused = [
         "MAIL FROM:<a@example.net>", "RCPT TO:<b@example.org>", "DATA", "BDAT 0 LAST", "AUTH PLAIN AGEAYg==",
-        "VRFY b", "EXPN b", "HELP", "ETRN example.org", "XCLIENT ADDR=192.0.2.1", "WHATEVER",
+        "VRFY b", "EXPN b", "HELP", "ETRN example.org", "WHATEVER",
     ]  # fmt: skip
     with Client(gateway.port()) as client:
         client.greeted()
         for command in refused:
             reply = client.command(command)
             assert str(reply) == "530 5.7.0 Must issue a STARTTLS command first", f"{command}: {reply}"
+        assert client.command("XCLIENT ADDR=192.0.2.1").code in (530, 550)
         for command in ("NOOP", "RSET", "HELO client.example", "EHLO client.example"):
             client.expect(250, command)
         client.starttls()
@@ -227,11 +228,25 @@ def test_malformed_commands(start_gateway, scripted_server):
     server = scripted_server()
     gateway = start_gateway({"address": server.address}, limits={"errors": 1000})
     with secure_client(gateway.port(), "starttls") as client:
-        for line in (b"NO\0OP", b"NOOP\rRSET", b"MAIL FROM:<a@b.example>\nRCPT TO:<smuggled@example.org>", b"\r"):
+        for line in (b"NO\0OP", b"NOOP\rRSET", b"MAIL FROM:<a@b.example>\rRCPT TO:<smuggled@example.org>", b"\r"):
             client.send(line + b"\r\n")
             assert client.reply().code // 100 == 5, line
         client.expect(250, "NOOP")
     assert not reaches(server, b"smuggled") and b"\0" not in server.received()
+
+
+def test_commands_that_end_in_a_bare_lf(start_gateway, scripted_server):
+    """Each is refused, or is a command like any other: answered for itself, and CRLF towards the server."""
+    server = scripted_server()
+    gateway = start_gateway({"address": server.address}, recipients={"allow_domains": ["example.org"]})
+    with secure_client(gateway.port(), "starttls") as client:
+        client.send(b"NOOP\nMAIL FROM:<a@example.net>\nRCPT TO:<x@elsewhere.example>\nXCLIENT ADDR=1.2.3.4\r\nNOOP\r\n")
+        replies = [client.reply().code for _ in range(3)]
+        client.send(b"QUIT\r\n")
+        replies += [int(line[:3]) for line in client.rest().splitlines()]
+    assert replies[-1] == 221 and 550 in replies
+    assert not reaches(server, b"elsewhere") and not reaches(server, b"XCLIENT")
+    assert b"\n" not in server.received().replace(b"\r\n", b"")
 
 
 def test_ehlo_is_rewritten(start_gateway, scripted_server):

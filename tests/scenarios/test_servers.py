@@ -55,24 +55,41 @@ def test_postfix_knows_the_client(start_gateway, postfix, client_address, mode):
 
 
 def test_postfix_takes_the_gateway_for_the_client_where_no_address_is_passed_on(start_gateway, postfix):
+    """... and relays for everybody: why the gateway asks for a relay guard."""
     gateway = start_gateway({"address": f"127.0.0.1:{postfix.plain}"})
     token, _ = deliver(gateway.port(), b"hidden\r\n", source="127.0.0.78")
     assert b"(unknown [127.0.0.1])" in postfix.maildir.wait_for(token)
+    with secure_client(gateway.port(), "starttls", source="127.0.0.78") as client:
+        client.expect(250, "MAIL FROM:<a@example.net>")
+        client.expect(250, "RCPT TO:<b@elsewhere.example>")
 
 
-def test_postfix_does_not_relay_for_a_client_it_knows(start_gateway, postfix):
-    """127.0.0.0/8 may relay there; a client from elsewhere, told by PROXY, may not."""
-    gateway = start_gateway(
-        {"address": f"127.0.0.1:{postfix.proxy}", "client_address": "proxy_v1"},
-        accept_proxy_protocol_from=["127.0.0.0/8"],
-    )
-    with Client(gateway.port()) as client:
-        client.send(b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 25\r\n")
-        client.greeted()
+@pytest.mark.parametrize("client_address", ["xclient", "proxy_v1", "proxy_v2"])
+def test_postfix_does_not_relay_for_a_client_that_it_knows(start_gateway, postfix, client_address):
+    port = postfix.xclient if client_address == "xclient" else postfix.proxy
+    gateway = start_gateway({"address": f"127.0.0.1:{port}", "client_address": client_address})
+    with secure_client(gateway.port(), "starttls", source="127.0.0.79") as client:
         client.expect(250, "MAIL FROM:<a@example.net>")
         client.expect(554, "RCPT TO:<b@elsewhere.example>")
         client.expect(250, "RCPT TO:<b@example.org>")
-    postfix.wait_for_log(r"client=unknown\[192\.0\.2\.9\]")
+
+
+@pytest.mark.parametrize("client_address", ["xclient", "proxy_v1", "proxy_v2"])
+def test_postfix_knows_a_client_behind_a_balancer(start_gateway, postfix, client_address):
+    port = postfix.xclient if client_address == "xclient" else postfix.proxy
+    gateway = start_gateway(
+        {"address": f"127.0.0.1:{port}", "client_address": client_address},
+        accept_proxy_protocol_from=["127.0.0.0/8"],
+    )
+    token = new_token()
+    with Client(gateway.port()) as client:
+        client.send(b"PROXY TCP4 192.0.2.9 192.0.2.1 4000 25\r\n")
+        client.greeted("before.example")
+        client.starttls()
+        client.expect(250, "EHLO after.example")
+        client.send_message("a@example.net", ["b@example.org"], message(b"far\r\n", token))
+        client.quit()
+    assert b"from after.example (unknown [192.0.2.9])" in postfix.maildir.wait_for(token.encode())
 
 
 def test_exim_over_tcp(start_gateway, exim):
@@ -91,7 +108,7 @@ def test_exim_under_exec(start_gateway, exim):
 
 
 def test_exim_under_exec_is_told_the_client(start_gateway, exim):
-    shell = 'exec "$@" -oMa "$TCPREMOTEIP"'
+    shell = 'exec "$$@" -oMa "$$TCPREMOTEIP"'  # two dollars stand for one in a configuration
     gateway = start_gateway({"exec": ["/bin/sh", "-c", shell, "sh", *exim.exec_argv]})
     token, _ = deliver(gateway.port(), b"where from?\r\n", source="127.0.0.80")
     assert b"[127.0.0.80]" in exim.maildir.wait_for(token)
@@ -130,7 +147,7 @@ def test_two_messages_and_a_reset_in_one_session(start_gateway, postfix):
 def test_postfix_knows_an_ipv6_client(start_gateway, postfix, client_address):
     port = postfix.xclient if client_address == "xclient" else postfix.proxy
     backend = {"address": f"127.0.0.1:{port}", "client_address": client_address}
-    gateway = start_gateway(backend, listen=f"[::1]:{free_port()}")
+    gateway = start_gateway(backend, listen=[f"[::1]:{free_port()}"])
     token = new_token()
     with Client(gateway.port(), host="::1") as client:
         client.greeted()

@@ -75,7 +75,7 @@ def test_idle_sessions_are_told(start_gateway, scripted_server):
                 reply = client.reply()
             assert str(reply).startswith("421 4.3.2")
             assert client.rest() == b""
-        assert ended(gateway)[0] == 0
+    assert ended(gateway)[0] == 0
 
 
 def test_a_second_signal_stops_at_once(start_gateway, scripted_server):

@@ -55,7 +55,7 @@ def _fingerprint_of(pem):
 ])  # fmt: skip
 def test_versions_of_a_listener(start_gateway, scripted_server, mode, low, high, works):
     gateway = start_gateway(
-        {"address": scripted_server().address}, mode=mode, tls={"min_version": low, "max_version": high}
+        {"address": scripted_server().address}, mode=mode, min_version=low, max_version=high
     )
     for version in ("1.2", "1.3"):
         context = tls_context(version=version)
@@ -73,7 +73,7 @@ def test_old_versions_only_where_they_are_allowed(start_gateway, scripted_server
     """TLS 1.0 against the default (refused) and against a listener for old machines (works)."""
     backend = {"address": scripted_server().address}
     listener = {"certificates": ["mx"], "allow_open_relay_risk": True, "backend": backend, "mode": "implicit"}
-    gateway = start_gateway(inbound={"now": listener, "old": {**listener, "tls": {"min_version": "TLSv1.0"}}})
+    gateway = start_gateway(inbound={"now": listener, "old": {**listener, "min_version": "TLSv1.0"}})
 
     def attempt(name):
         return subprocess.run(
@@ -206,7 +206,7 @@ def test_sessions_are_resumed_after_starttls(start_gateway, scripted_server, ver
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_no_tickets_no_resumption(start_gateway, scripted_server, version):
     gateway = start_gateway(
-        {"address": scripted_server().address}, mode="implicit", tls={"session_tickets": {"enabled": False}}
+        {"address": scripted_server().address}, mode="implicit", session_tickets={"enabled": False}
     )
     assert resumed_sessions(gateway.port(), version, rounds=4) == 0
 
@@ -221,9 +221,9 @@ def ticket_key_file(folder):
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
 def test_a_session_outlives_a_restart_with_a_key_file(start_gateway, scripted_server, folder, version):
-    tls = {"session_tickets": {"key_file": ticket_key_file(folder)}}
+    tickets = {"key_file": ticket_key_file(folder)}
     address = scripted_server().address
-    gateway = start_gateway({"address": address}, mode="implicit", tls=tls)
+    gateway = start_gateway({"address": address}, mode="implicit", session_tickets=tickets)
     saved = f"{folder}/session"
     first = s_client(gateway.port(), version, "-sess_out", saved, "-ign_eof", text="QUIT\r\n")
     assert "New, TLSv1" in first and os.path.exists(saved)
@@ -232,7 +232,7 @@ def test_a_session_outlives_a_restart_with_a_key_file(start_gateway, scripted_se
     again = s_client(gateway.port(), version, "-sess_in", saved, "-ign_eof", text="QUIT\r\n")
     assert "Reused, TLSv1" in again
     # Another instance with the same file knows it, too; one without does not.
-    twin = start_gateway({"address": address}, mode="implicit", tls=tls)
+    twin = start_gateway({"address": address}, mode="implicit", session_tickets=tickets)
     assert "Reused, TLSv1" in s_client(twin.port(), version, "-sess_in", saved, "-ign_eof", text="QUIT\r\n")
     stranger = start_gateway({"address": address}, mode="implicit")
     assert "New, TLSv1" in s_client(stranger.port(), version, "-sess_in", saved, "-ign_eof", text="QUIT\r\n")

@@ -192,13 +192,17 @@ class Client:
 def secure_client(port, mode, version=None, **options):
     """A client that has said EHLO inside TLS; `mode` is starttls or implicit."""
     client = Client(port, **options)
-    if mode == "implicit":
-        client.start_tls(tls_context(version=version))
-        client.greeted()
-    else:
-        client.greeted()
-        client.starttls(tls_context(version=version))
-        client.expect(250, "EHLO client.example")
+    try:
+        if mode == "implicit":
+            client.start_tls(tls_context(version=version))
+            client.greeted()
+        else:
+            client.greeted()
+            client.starttls(tls_context(version=version))
+            client.expect(250, "EHLO client.example")
+    except BaseException:
+        client.close()
+        raise
     return client
 
 

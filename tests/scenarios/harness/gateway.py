@@ -23,9 +23,8 @@ class Gateway:
         self.settings = {"workers": 2, "hostname": "gateway.example.org", **settings, "inbound": {}}
         for name, listener in inbound.items():
             listener = dict(listener)
-            listener.setdefault("listen", f"127.0.0.1:{free_port()}")
-            first = listener["listen"] if isinstance(listener["listen"], str) else listener["listen"][0]
-            self.ports[name] = int(first.rsplit(":", 1)[1])
+            listener.setdefault("listen", [f"127.0.0.1:{free_port()}"])
+            self.ports[name] = int(listener["listen"][0].rsplit(":", 1)[1])
             self.settings["inbound"][name] = listener
         self.configuration = write_configuration(f"{self.folder}/postern.yaml", self.settings)
         self.daemon = None

@@ -23,6 +23,7 @@ CLIENT_KINDS = {
     ],
 }  # fmt: skip
 
+# 127.0.0.1, the gateway, may relay and say XCLIENT; the rest of 127.0.0.0/8 is as foreign as anybody.
 _MAIN = """
 compatibility_level = 3.6
 queue_directory = {folder}/queue
@@ -39,7 +40,8 @@ maillog_file = {folder}/log
 maillog_file_prefixes = {folder}
 myhostname = postfix.example.org
 mydestination =
-mynetworks = 127.0.0.0/8 [::1]/128
+mynetworks = 127.0.0.1/32
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
 inet_interfaces = 127.0.0.1
 inet_protocols = all
 alias_maps =
@@ -71,7 +73,7 @@ queue_run_delay = 1s
 _SERVICES = """
 127.0.0.1:{plain} inet n - n - - smtpd
 127.0.0.1:{xclient} inet n - n - - smtpd
- -o smtpd_authorized_xclient_hosts=127.0.0.0/8
+ -o smtpd_authorized_xclient_hosts=127.0.0.1
 127.0.0.1:{proxy} inet n - n - - smtpd
  -o smtpd_upstream_proxy_protocol=haproxy
 pickup unix n - n 60 1 pickup

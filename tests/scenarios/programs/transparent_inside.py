@@ -72,7 +72,7 @@ def be_the_gateway(postern, folder):
     servers = {name: ScriptedServer(host=address) for name, address in SERVER.items()}
     inbound = {
         name: {
-            "listen": _endpoint(GATEWAY[name], 2525),
+            "listen": [_endpoint(GATEWAY[name], 2525)],
             "certificates": ["mx"],
             "backend": {"address": _endpoint(SERVER[name], servers[name].port), "client_address": "transparent"},
         }
