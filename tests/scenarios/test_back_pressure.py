@@ -23,7 +23,7 @@ def send_until_stuck(client, data, quiet_seconds=1.0, at_most=200 << 20):
     try:
         while sent < at_most:
             sent += client.socket.send(data)
-    except TimeoutError:
+    except OSError:  # no room for a while, or the gateway has had enough
         pass
     return sent
 
@@ -118,7 +118,7 @@ def _connect_with_small_buffer(client, port):
 
 def test_refusals_without_end_to_a_client_that_never_reads(start_gateway, scripted_server):
     """Replies of the gateway's own must not pile up either."""
-    gateway = start_gateway({"address": scripted_server().address}, mode="none", limits={"errors": 1_000_000})
+    gateway = start_gateway({"address": scripted_server().address}, mode="none", limits={"errors": 10_000})
     client = Client.__new__(Client)
     _connect_with_small_buffer(client, gateway.port())
     try:
