@@ -40,11 +40,6 @@ bool is_hidden(const Command& command, const InboundListener& listener) {
                      [&](const auto& name) { return same_ignoring_case(name, command.name); });
 }
 
-bool is_helo_name(std::string_view name) {
-  return !name.empty() && name.size() <= helo_name_limit &&
-         std::all_of(name.begin(), name.end(), [](char octet) { return !is_control(octet); });
-}
-
 std::optional<Refusal> starttls_refusal(const Command& command, const ClientStanding& standing,
                                         const InboundListener& listener) {
   if (standing.tls) return Refusal::starttls_active;
@@ -110,6 +105,11 @@ bool is_never_forwarded(Verb verb) {
 }
 
 }  // namespace
+
+bool is_helo_name(std::string_view name) {
+  return !name.empty() && name.size() <= helo_name_limit &&
+         std::all_of(name.begin(), name.end(), [](char octet) { return !is_control(octet); });
+}
 
 void ClientStanding::offer_nothing() {
   chunking = auth = etrn = false;

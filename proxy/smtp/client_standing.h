@@ -36,6 +36,9 @@ struct ClientStanding {
   bool offers(const Command& command) const;
 };
 
+// Can be said in EHLO and HELO: bounded, without controls.
+bool is_helo_name(std::string_view name);
+
 // Why this command is not for the server; nothing: it may pass. STARTTLS passes when it may begin.
 std::optional<Refusal> refusal_for(const Command& command, const ClientStanding& standing,
                                    const config::InboundListener& listener);

@@ -23,6 +23,7 @@ enum class Expected : std::uint8_t {
   auth,         // AUTH or a SASL response: 334 asks for a line
   quit,
   swallowed,  // answers a command of ours, the client never sees it
+  recipient,  // RCPT (outbound)
 };
 
 // One octet per outstanding reply; nothing allocated while few are.

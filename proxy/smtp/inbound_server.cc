@@ -151,6 +151,7 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
   const bool positive = code / 100 == 2;
   switch (to) {
     case Expected::plain:
+    case Expected::recipient:
     case Expected::chunk:
     case Expected::hello: break;
     case Expected::swallowed:  // our RSET

@@ -48,6 +48,21 @@ constexpr std::array<RefusalRow, refusal_count> rows = {{
     {Refusal::timeout, "timeout", "421 4.4.2 Timeout, closing\r\n", ends, no_error, Ending::timeout},
     {Refusal::draining, "draining", "421 4.3.2 Service is shutting down, try again\r\n", ends, no_error,
      Ending::draining},
+    {Refusal::hello_first, "hello_first", "503 5.5.1 EHLO or HELO comes first\r\n", goes_on, error},
+    {Refusal::mail_first, "mail_first", "503 5.5.1 MAIL comes first\r\n", goes_on, error},
+    {Refusal::recipients_first, "recipients_first", "503 5.5.1 No valid recipients\r\n", goes_on, no_error},
+    {Refusal::nested_mail, "nested_mail", "503 5.5.1 A transaction is under way\r\n", goes_on, error},
+    {Refusal::malformed_path, "malformed_path", "501 5.5.4 Malformed address\r\n", goes_on, error},
+    {Refusal::other_domain, "other_domain", "452 4.5.3 One recipient domain in each message, send this one again\r\n",
+     goes_on, no_error},
+    {Refusal::remote_unusable, "remote_unusable", "451 4.4.1 The remote server cannot be used now\r\n", goes_on,
+     no_error},
+    {Refusal::remote_lost, "remote_lost", "451 4.4.2 The connection to the remote server was lost\r\n", goes_on,
+     no_error},
+    {Refusal::remote_lost_message, "remote_lost_message",
+     "451 4.4.2 The connection was lost before the remote server took the message\r\n", goes_on, no_error},
+    {Refusal::remote_closed, "remote_closed", "421 4.4.2 The remote server closed the connection\r\n", ends, no_error,
+     Ending::backend_closed},
 }};
 
 constexpr bool in_order() {

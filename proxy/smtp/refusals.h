@@ -35,6 +35,17 @@ enum class Refusal : std::uint8_t {
   ehlo_first,            // 503 5.5.1: after STARTTLS the client starts with EHLO
   timeout,               // 421 4.4.2, ends
   draining,              // 421 4.3.2, ends
+  // Outbound only.
+  hello_first,          // 503 5.5.1
+  mail_first,           // 503 5.5.1
+  recipients_first,     // 503 5.5.1: DATA or BDAT before a recipient was accepted
+  nested_mail,          // 503 5.5.1
+  malformed_path,       // 501 5.5.4
+  other_domain,         // 452 4.5.3: one transaction, one recipient domain (route: mx)
+  remote_unusable,      // 451 4.4.1: there is no connection that the recipient's mail may take
+  remote_lost,          // 451 4.4.2: in the middle of a transaction
+  remote_lost_message,  // 451 4.4.2: after content, before its reply
+  remote_closed,        // 421 4.4.2, ends: between transactions
 };
 
 struct RefusalRow {
@@ -46,6 +57,6 @@ struct RefusalRow {
   Ending ending = Ending::internal;  // how the session ended, where it ends with this
 };
 const RefusalRow& row(Refusal refusal);
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::draining) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::remote_closed) + 1;
 
 }  // namespace postern::smtp

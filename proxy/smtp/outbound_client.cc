@@ -1,0 +1,482 @@
+// The client's half of OutboundDialogue: its commands and its content.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "config/assert.h"
+#include "proxy/smtp/command.h"
+#include "proxy/smtp/octets.h"
+#include "proxy/smtp/outbound_dialogue.h"
+
+namespace postern::smtp {
+
+namespace {
+
+constexpr std::size_t sasl_line_limit = 12288;    // RFC 4954 4
+constexpr std::size_t domain_length_limit = 255;  // RFC 5321 4.5.3.1.2
+constexpr std::string_view without_domain = ".";  // <postmaster>
+
+bool is_domain_octet(char octet) {
+  return is_alphanumeric(octet) || is_8bit(octet) || is_one_of(octet, "-_.");
+}
+bool is_literal_octet(char octet) {
+  return is_alphanumeric(octet) || is_one_of(octet, "[].:-");
+}
+
+// What is judged for a recipient; nothing: no domain that could be looked up.
+std::optional<std::string> domain_to_judge(std::string_view path) {
+  std::string domain(domain_of(path));
+  if (domain.empty()) {
+    if (path.find('@') != std::string_view::npos) return std::nullopt;
+    return std::string(without_domain);
+  }
+  std::transform(domain.begin(), domain.end(), domain.begin(),
+                 [](char octet) { return is_letter(octet) ? static_cast<char>(octet | 0x20) : octet; });
+  if (domain.size() > domain_length_limit) return std::nullopt;
+  const bool literal = domain.size() > 2 && domain.front() == '[' && domain.back() == ']';
+  if (!std::all_of(domain.begin(), domain.end(), literal ? is_literal_octet : is_domain_octet)) return std::nullopt;
+  if (domain.back() == '.') domain.pop_back();
+  if (domain.empty()) return std::nullopt;
+  return domain;
+}
+
+// A number beyond all bounds counts as the largest; what is no number, as none.
+std::optional<std::uint64_t> number(std::string_view digits) {
+  std::uint64_t value = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (read.ec == std::errc::result_out_of_range) return ~std::uint64_t{0};
+  return read.ec == std::errc() ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace
+
+void OutboundDialogue::serve_client(std::string_view& rest, Effects& out) {
+  switch (state_) {
+    case State::command: return command(rest, out);
+    case State::sasl: return sasl(rest, out);
+    case State::content: return content(rest, out);
+    case State::chunk: return chunk(rest, out);
+    case State::discard_content: return discard_content(rest, out);
+    case State::discard_chunk: return discard_chunk(rest, out);
+    case State::starttls: return starttls(rest, out);
+    case State::handshake:
+    case State::closing:
+      rest = {};  // never used
+      return;
+    case State::await_greeting:
+    case State::await_turn:
+    case State::opening:
+    case State::judgement:
+    case State::await_reply:
+    case State::ended: POSTERN_ASSERT(false, "the client must wait in this state");
+  }
+}
+
+// AUTH may carry its first response (RFC 4954 4); other lines are held to the operator's limit once they are whole.
+std::size_t OutboundDialogue::line_limit() const {
+  const std::size_t commands = facts_.listener->limits.command_length;
+  return standing_.auth ? std::max(commands, sasl_line_limit) : commands;
+}
+
+void OutboundDialogue::command(std::string_view& rest, Effects& out) {
+  const std::string_view input = rest;
+  const auto line = standing_.lines.next(rest, line_limit());
+  if (!line) return;
+  if (expected_.empty()) progress_ = true;
+  const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
+  on_line(*line, in_input, rest, out);
+}
+
+void OutboundDialogue::on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out) {
+  if (draining_ && !transaction_.active() && expected_.empty()) return answer(Refusal::draining, out);
+  if (line.too_long) return answer(Refusal::line_too_long, out);
+  const Command command = parse_command(line.text);
+  if (line.raw.size() > facts_.listener->limits.command_length && command.verb != Verb::auth) {
+    return answer(Refusal::line_too_long, out);
+  }
+  const bool malformed =
+      line.nul || line.bare_cr || (line.bare_lf && facts_.listener->bare_newline == config::BareNewline::reject);
+  if (malformed) return refuse_command(command, Refusal::malformed_line, out);
+  if (command.verb == Verb::starttls && !refusal_for(command)) {
+    enter(State::starttls);
+    if (!rest.empty()) starttls(rest, out);
+    return;
+  }
+  obey(command, line, in_input, out);
+}
+
+// Plaintext behind STARTTLS: whoever wrote it, it must never be taken for something said inside TLS (CVE-2011-0411).
+void OutboundDialogue::starttls(std::string_view& rest, Effects& out) {
+  rest = {};
+  answer(Refusal::starttls_injection, out);
+}
+
+void OutboundDialogue::obey(const Command& command, const Line& line, bool in_input, Effects& out) {
+  if (const auto refusal = refusal_for(command)) return refuse_command(command, *refusal, out);
+  on_command(command, line, in_input, out);
+}
+
+void OutboundDialogue::on_command(const Command& command, const Line& line, bool in_input, Effects& out) {
+  switch (command.verb) {
+    case Verb::ehlo:
+    case Verb::helo: return hello(command, line, out);
+    case Verb::mail: return mail(command, line, out);
+    case Verb::rcpt: return recipient(command, line, in_input, out);
+    case Verb::data: return data(line, out);
+    case Verb::bdat: return bdat(command, line, in_input, out);
+    case Verb::rset: return reset(line, out);
+    case Verb::noop: return noop(line, out);
+    case Verb::quit: return quit(line, out);
+    case Verb::auth: return auth(line, in_input, out);
+    case Verb::vrfy:
+    case Verb::expn:
+    case Verb::help:
+    case Verb::etrn:
+    case Verb::starttls:
+    case Verb::xclient:
+    case Verb::xforward:
+    case Verb::http:
+    case Verb::other:
+    case Verb::invalid: POSTERN_ASSERT(false, "these are always refused");
+  }
+}
+
+// --- refusals
+
+std::optional<Refusal> OutboundDialogue::refusal_for(const Command& command) const {
+  switch (command.verb) {
+    case Verb::http: return Refusal::http_request;
+    case Verb::invalid: return Refusal::malformed_line;
+    case Verb::xclient:
+    case Verb::xforward: return Refusal::xclient_forbidden;
+    case Verb::starttls: return starttls_refusal(command);
+    case Verb::ehlo:
+    case Verb::helo: return is_helo_name(command.argument) ? std::nullopt : std::optional(Refusal::malformed_helo);
+    case Verb::rset:
+    case Verb::noop:
+    case Verb::quit: return std::nullopt;
+    case Verb::mail:
+    case Verb::rcpt:
+    case Verb::data:
+      if (standing_.ehlo_first) return Refusal::ehlo_first;
+      return introduced_ || !hello_refusal_.empty() ? std::nullopt : std::optional(Refusal::hello_first);
+    case Verb::bdat:
+    case Verb::auth:
+      if (standing_.ehlo_first) return Refusal::ehlo_first;
+      return standing_.offers(command) ? std::nullopt : std::optional(Refusal::verb_not_offered);
+    case Verb::vrfy:
+    case Verb::expn:
+    case Verb::help:
+    case Verb::etrn:
+    case Verb::other: break;
+  }
+  return standing_.ehlo_first ? Refusal::ehlo_first : Refusal::verb_not_offered;
+}
+
+std::optional<Refusal> OutboundDialogue::starttls_refusal(const Command& command) const {
+  if (standing_.tls) return Refusal::starttls_active;
+  if (facts_.listener->mode != config::TlsMode::starttls) return Refusal::starttls_not_offered;
+  if (!command.argument.empty()) return Refusal::starttls_argument;
+  if (!standing_.tls_available) return Refusal::tls_unavailable;
+  return std::nullopt;
+}
+
+void OutboundDialogue::refuse_command(const Command& command, Refusal refusal, Effects& out) {
+  if (command.verb == Verb::bdat) return refuse_bdat(command, refusal, out);
+  answer(refusal, out);
+}
+
+// Whatever the reason: the octets that follow are content, never commands.
+void OutboundDialogue::refuse_bdat(const Command& command, Refusal refusal, Effects& out) {
+  const auto argument = parse_bdat_argument(command.argument);
+  if (!argument) return answer(Refusal::malformed_bdat, out);
+  answer(refusal, out);
+  if (state_ == State::command) begin_chunk(State::discard_chunk, argument->size);
+}
+
+// --- commands that wait
+
+void OutboundDialogue::hold(const Line& line, State state) {
+  held_ = std::make_unique<std::string>(line.text);
+  enter(state);
+}
+
+// Nothing is outstanding; else the command comes again when that is so.
+bool OutboundDialogue::in_turn(const Line& line) {
+  if (expected_.empty()) return true;
+  hold(line, State::await_turn);
+  return false;
+}
+
+void OutboundDialogue::resume(Effects& out) {
+  enter(State::command);
+  const auto held = std::exchange(held_, nullptr);
+  if (!held) return;
+  const std::string raw = *held + "\r\n";
+  Line line;
+  line.text = *held;
+  line.raw = raw;
+  obey(parse_command(line.text), line, false, out);
+}
+
+// --- commands
+
+void OutboundDialogue::hello(const Command& command, const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  transaction_ = {};
+  outcome_.helo = command.argument;
+  if (!hello_refusal_.empty()) return say(hello_refusal_, out);
+  if (facts_.greets_itself || (server_ == Server::open && link_.judged)) return answer_hello(command, out);
+  judging_.clear();
+  hold(line, State::opening);
+  if (opening_) {
+    opening_->introduce(outcome_.helo, out);
+  } else {
+    dial(out);
+  }
+  opening_moved(out);
+}
+
+bool OutboundDialogue::too_large(std::string_view mail_parameters) const {
+  const auto declared = parameter(mail_parameters, "SIZE");
+  const auto size = declared ? number(*declared) : std::nullopt;
+  if (!size) return false;
+  const auto& ours = facts_.listener->ehlo.size_limit;
+  if (ours && *size > ours->bytes) return true;
+  const EhloKeyword* theirs = link_.hello.find("SIZE");
+  const auto limit = theirs != nullptr ? number(theirs->parameters) : std::nullopt;
+  return limit && *limit > 0 && *size > *limit;  // RFC 1870 4: 0 is no limit
+}
+
+void OutboundDialogue::mail(const Command& command, const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  if (!hello_refusal_.empty()) return say(hello_refusal_, out);
+  if (transaction_.active()) return answer(Refusal::nested_mail, out);
+  const auto from = parse_path_argument(command.argument, "FROM");
+  if (!from) return answer(Refusal::malformed_path, out);
+  if (too_large(from->parameters)) return answer(Refusal::message_too_large, out);
+  transaction_ = {};
+  transaction_.mail = std::string(line.text) + "\r\n";
+  say("250 2.1.0 Ok\r\n", out);
+}
+
+void OutboundDialogue::recipient(const Command& command, const Line& line, bool in_input, Effects& out) {
+  if (!transaction_.active() && !in_turn(line)) return;
+  if (!transaction_.active()) return answer(Refusal::mail_first, out);
+  const auto to = parse_path_argument(command.argument, "TO");
+  const auto domain = to && !to->path.empty() ? domain_to_judge(to->path) : std::nullopt;
+  if (!domain) return answer(Refusal::malformed_path, out);
+  const bool changes = *domain != transaction_.domain && !transaction_.domain.empty();
+  const bool known = std::find(link_.domains.begin(), link_.domains.end(), *domain) != link_.domains.end();
+  const bool at_once = known && transaction_.refusal.empty() && !(facts_.greets_itself && changes);
+  if (!at_once && !in_turn(line)) return;
+  if (!transaction_.refusal.empty()) return say(transaction_.refusal, out);
+  if (facts_.greets_itself && changes && transaction_.accepted) return answer(Refusal::other_domain, out);
+  if (!known) {
+    held_ = std::make_unique<std::string>(line.text);
+    return ask(*domain, out);
+  }
+  if (!begin_at_remote(line, out)) return;
+  transaction_.domain = *domain;
+  forward(line, in_input, Expected::recipient, out);
+}
+
+// The kept MAIL goes ahead of the first recipient. False: the server takes one command at a time, and `line` is held.
+bool OutboundDialogue::begin_at_remote(const Line& line, Effects& out) {
+  if (transaction_.sent) return true;
+  if (std::exchange(link_.dirty, false)) {
+    out.send(Side::backend, "RSET\r\n");
+    expected_.push(Expected::swallowed);
+    if (!link_.pipelines) return in_turn(line);
+  }
+  out.send_copy(Side::backend, transaction_.mail);
+  expected_.push(Expected::mail);
+  mail_reply_.clear();
+  link_.dirty = true;
+  transaction_.sent = true;
+  return link_.pipelines || in_turn(line);
+}
+
+void OutboundDialogue::data(const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  if (!transaction_.active()) return answer(Refusal::mail_first, out);
+  const bool lost = transaction_.refusal.starts_with('4');
+  if (!transaction_.refusal.empty() && (transaction_.accepted || lost)) return say(transaction_.refusal, out);
+  if (!transaction_.accepted || !transaction_.sent) return answer(Refusal::recipients_first, out);
+  out.send(Side::backend, "DATA\r\n");
+  expected_.push(Expected::data);
+  enter(State::await_reply);
+}
+
+void OutboundDialogue::reset(const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  transaction_ = {};
+  if (!std::exchange(link_.dirty, false)) return say("250 2.0.0 Ok\r\n", out);
+  out.send(Side::backend, "RSET\r\n");
+  expected_.push(Expected::reset);
+}
+
+// Its argument means nothing and stays here.
+void OutboundDialogue::noop(const Line& line, Effects& out) {
+  if (server_ == Server::open && link_.judged) {
+    out.send(Side::backend, "NOOP\r\n");
+    return expected_.push(Expected::plain);
+  }
+  if (in_turn(line)) say("250 2.0.0 Ok\r\n", out);
+}
+
+void OutboundDialogue::quit(const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  if (server_ == Server::open || (opening_ && opening_->greeted())) out.send(Side::backend, "QUIT\r\n");
+  say("221 2.0.0 Bye\r\n", out);
+  finish(Ending::quit, out);
+}
+
+void OutboundDialogue::auth(const Line& line, bool in_input, Effects& out) {
+  if (!in_turn(line)) return;
+  if (server_ != Server::open) return answer(Refusal::remote_unusable, out);
+  forward(line, in_input, Expected::auth, out);
+  enter(State::await_reply);
+}
+
+void OutboundDialogue::forward(const Line& line, bool in_input, Expected reply, Effects& out) {
+  if (line.bare_lf) {
+    out.send_copy(Side::backend, std::string(line.text) + "\r\n");
+  } else if (in_input) {
+    out.send(Side::backend, line.raw);
+  } else {
+    out.send_copy(Side::backend, line.raw);
+  }
+  expected_.push(reply);
+}
+
+// --- BDAT
+
+void OutboundDialogue::begin_chunk(State state, std::uint64_t size) {
+  chunk_left_ = size;
+  if (size > 0) enter(state);
+}
+
+void OutboundDialogue::bdat(const Command& command, const Line& line, bool in_input, Effects& out) {
+  const auto argument = parse_bdat_argument(command.argument);
+  if (!argument) return answer(Refusal::malformed_bdat, out);
+  const bool at_once = transaction_.chunked && transaction_.refusal.empty();
+  if (!at_once && !in_turn(line)) return;
+  if (!transaction_.active()) return refuse_bdat(command, Refusal::mail_first, out);
+  if (!transaction_.refusal.empty()) {
+    say(transaction_.refusal, out);
+    return begin_chunk(State::discard_chunk, argument->size);
+  }
+  if (!transaction_.accepted || !transaction_.sent) return refuse_bdat(command, Refusal::recipients_first, out);
+  const auto& limit = facts_.listener->ehlo.size_limit;
+  const std::uint64_t octets = transaction_.octets;
+  if (limit && (octets > limit->bytes || argument->size > limit->bytes - octets)) return bdat_too_large(*argument, out);
+  transaction_.octets += argument->size;
+  transaction_.chunked = !argument->last;
+  forward(line, in_input, argument->last ? Expected::last_chunk : Expected::chunk, out);
+  begin_chunk(State::chunk, argument->size);
+}
+
+// Chunks that have reached the server are taken back with its transaction: RSET comes before the next MAIL.
+void OutboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out) {
+  out.message(MessageResult::refused_permanently);
+  ++outcome_.messages_refused;
+  transaction_.refusal = row(Refusal::message_too_large).reply;
+  answer(Refusal::message_too_large, out);
+  if (state_ == State::command) begin_chunk(State::discard_chunk, argument.size);
+}
+
+void OutboundDialogue::chunk(std::string_view& rest, Effects& out) {
+  const auto octets = rest.substr(0, std::min<std::uint64_t>(rest.size(), chunk_left_));
+  out.send(Side::backend, octets);
+  rest.remove_prefix(octets.size());
+  chunk_left_ -= octets.size();
+  progress_ = true;
+  if (chunk_left_ == 0) enter(State::command);
+}
+
+void OutboundDialogue::discard_chunk(std::string_view& rest, Effects&) {
+  const std::uint64_t octets = std::min<std::uint64_t>(rest.size(), chunk_left_);
+  rest.remove_prefix(octets);
+  chunk_left_ -= octets;
+  progress_ = true;
+  if (chunk_left_ == 0) enter(State::command);
+}
+
+// --- DATA
+
+void OutboundDialogue::content(std::string_view& rest, Effects& out) {
+  constexpr std::uint64_t terminator = 3;  // ".CRLF" is no part of the message
+  const auto& limit = facts_.listener->ehlo.size_limit;
+  std::uint64_t& octets = transaction_.octets;
+  bool over_limit = false;
+  const auto scanned = scanner_.scan(rest, [&](std::string_view span) {
+    octets += span.size();
+    if (limit && octets > limit->bytes && octets - limit->bytes > terminator) over_limit = true;
+    if (!over_limit) out.send(Side::backend, span);
+  });
+  rest.remove_prefix(scanned.consumed);
+  progress_ = true;
+  const bool rejected = scanned.outcome == ContentScanner::Outcome::rejected;
+  const bool at_its_end = scanned.outcome != ContentScanner::Outcome::more;
+  if (rejected || over_limit) {
+    const Refusal refusal = rejected ? Refusal::bare_newline : Refusal::message_too_large;
+    out.refused(refusal);
+    ++outcome_.errors;
+    const Ending ending = rejected ? Ending::bare_newline : Ending::message_too_large;
+    return end_content({std::string(row(refusal).reply), ending}, at_its_end, out);
+  }
+  if (!at_its_end) return;
+  expected_.push(Expected::end_of_data);
+  enter(State::command);
+}
+
+// The message is refused without an end of data: the server, left in the middle of it, delivers nothing.
+void OutboundDialogue::end_content(Verdict verdict, bool at_its_end, Effects& out) {
+  const bool temporary = verdict.reply.starts_with('4');
+  out.message(temporary ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
+  ++outcome_.messages_refused;
+  drop_remote(out);
+  remote_.stage = RemoteState::Stage::lost;
+  verdict_ = std::make_unique<Verdict>(std::move(verdict));
+  enter(State::discard_content);
+  if (at_its_end) give_verdict(out);
+}
+
+void OutboundDialogue::discard_content(std::string_view& rest, Effects& out) {
+  const auto scanned = scanner_.scan(rest, [](std::string_view) {});
+  rest.remove_prefix(scanned.consumed);
+  progress_ = true;
+  if (scanned.outcome != ContentScanner::Outcome::more) give_verdict(out);
+}
+
+void OutboundDialogue::give_verdict(Effects& out) {
+  const auto verdict = std::exchange(verdict_, nullptr);
+  transaction_ = {};
+  say(verdict->reply, out);
+  if (verdict->ending) return finish(*verdict->ending, out);
+  enter(State::command);
+}
+
+// --- AUTH
+
+// Opaque, and recorded nowhere. What could not be a response cancels the exchange instead (RFC 4954 4): the server
+// answers that, so its reply and the client's line still belong together.
+void OutboundDialogue::sasl(std::string_view& rest, Effects& out) {
+  const std::string_view input = rest;
+  const auto line = standing_.lines.next(rest, sasl_line_limit);
+  if (!line) return;
+  progress_ = true;
+  if (line->too_long || line->nul || line->bare_cr) {
+    out.refused(line->too_long ? Refusal::line_too_long : Refusal::malformed_line);
+    ++outcome_.errors;
+    out.send(Side::backend, "*\r\n");
+    expected_.push(Expected::auth);
+  } else {
+    const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
+    forward(*line, in_input, Expected::auth, out);
+  }
+  enter(State::await_reply);
+}
+
+}  // namespace postern::smtp

@@ -1,0 +1,210 @@
+#include "proxy/smtp/remote_opening.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "config/assert.h"
+#include "proxy/smtp/octets.h"
+
+namespace postern::smtp {
+
+namespace {
+
+using Stage = RemoteState::Stage;
+
+// It goes into replies of ours and into the log.
+constexpr std::size_t reply_length = 400;
+
+// The server does not know EHLO (RFC 5321 4.1.4 asks to fall back to HELO then). Other codes are policy.
+bool knows_no_ehlo(int code) {
+  return code == 500 || code == 501 || code == 502 || code == 504;
+}
+
+std::string one_line(const ReplyPiece& piece) {
+  std::string line = std::to_string(piece.code) + " " + std::string(piece.text.substr(0, reply_length));
+  std::replace_if(line.begin(), line.end(), is_control, '?');
+  return line;
+}
+
+bool lists(std::string_view words, std::string_view wanted) {
+  while (!words.empty()) {
+    const auto blank = std::min(words.find(' '), words.size());
+    if (same_ignoring_case(words.substr(0, blank), wanted)) return true;
+    words.remove_prefix(std::min(blank + 1, words.size()));
+  }
+  return false;
+}
+
+}  // namespace
+
+void RemoteOpening::enter(State state) {
+  const bool again_in_tls = state_ == State::handshake && state == State::ehlo;
+  POSTERN_ASSERT(!over() && (state > state_ || again_in_tls), "an opening only moves forward");
+  state_ = state;
+}
+
+void RemoteOpening::finish(Stage stage) {
+  if (over()) return;
+  result_.stage = stage;
+  plan_.auth_secret.clear();
+  sasl_.reset();
+  enter(State::over);
+}
+
+void RemoteOpening::say(std::string_view line, Effects& out) const {
+  out.send_copy(Side::backend, std::string(line) + "\r\n");
+}
+
+void RemoteOpening::say_ehlo(Effects& out) {
+  hello_ = EhloReply{};
+  introduced_ = true;
+  say("EHLO " + name_, out);
+  enter(State::ehlo);
+}
+
+// The first line of a reply says most.
+void RemoteOpening::note(const ReplyPiece& piece) {
+  if (piece.first) result_.reply = one_line(piece);
+}
+
+void RemoteOpening::introduce(std::string_view name, Effects& out) {
+  name_ = name;
+  if (greeted()) say_ehlo(out);
+}
+
+void RemoteOpening::on_connected(RemotePlan plan) {
+  if (state_ != State::connecting) return;
+  plan_ = std::move(plan);
+  tls_ = plan_.tls_first;
+  enter(State::greeting);
+}
+
+void RemoteOpening::on_tls(Effects& out) {
+  if (state_ != State::handshake) return;
+  tls_ = true;
+  say_ehlo(out);
+}
+
+void RemoteOpening::on_tls_failed() {
+  finish(Stage::tls_failed);
+}
+
+void RemoteOpening::on_lost() {
+  finish(state_ == State::handshake ? Stage::tls_failed : Stage::lost);
+}
+
+void RemoteOpening::on_reply(const ReplyPiece& piece, bool more, Effects& out) {
+  switch (state_) {
+    case State::greeting: return greeting(piece, out);
+    case State::greeted: return greeted(piece);
+    case State::ehlo: return ehlo(piece, out);
+    case State::helo: return helo(piece);
+    case State::starttls: return starttls(piece, more, out);
+    case State::handshake: return finish(Stage::tls_injected);
+    case State::auth: return auth(piece, out);
+    case State::connecting: return finish(Stage::lost);
+    case State::over: return;  // the dialogue does not ask
+  }
+}
+
+void RemoteOpening::greeting(const ReplyPiece& piece, Effects& out) {
+  greeting_ += print(piece, piece.text);
+  if (piece.negative()) note(piece);
+  if (!piece.last) return;
+  if (piece.negative()) return finish(Stage::greeting_failed);
+  if (piece.code != 220) return finish(Stage::lost);
+  enter(State::greeted);
+  if (!name_.empty()) say_ehlo(out);
+}
+
+// Nothing was asked: it takes its leave, or it is no SMTP server.
+void RemoteOpening::greeted(const ReplyPiece& piece) {
+  note(piece);
+  finish(Stage::lost);
+}
+
+void RemoteOpening::ehlo(const ReplyPiece& piece, Effects& out) {
+  if (piece.negative()) return ehlo_refused(piece, out);
+  if (piece.code != 250) return finish(Stage::lost);
+  hello_.add_line(piece.text);
+  if (!piece.last) return;
+  if (!tls_) return before_tls(out);
+  authenticate(out);
+}
+
+void RemoteOpening::ehlo_refused(const ReplyPiece& piece, Effects& out) {
+  note(piece);
+  if (!piece.last) return;
+  if (!knows_no_ehlo(piece.code)) return finish(Stage::greeting_failed);
+  // Who knows no EHLO has no STARTTLS, and HELO has no other use then.
+  if (plan_.demand_tls && !tls_) return finish(Stage::tls_not_offered);
+  result_.reply.clear();
+  say("HELO " + name_, out);
+  enter(State::helo);
+}
+
+void RemoteOpening::helo(const ReplyPiece& piece) {
+  if (piece.negative()) note(piece);
+  if (piece.first) hello_.add_line(piece.text);
+  if (!piece.last) return;
+  if (piece.negative()) return finish(Stage::greeting_failed);
+  if (piece.code != 250) return finish(Stage::lost);
+  if (!tls_ && (plan_.try_starttls || plan_.demand_tls)) return finish(Stage::tls_not_offered);
+  if (authenticates()) return auth_impossible("502 5.5.1 AUTH is not offered");
+  finish(Stage::open);
+}
+
+void RemoteOpening::before_tls(Effects& out) {
+  if (plan_.try_starttls && hello_.has("STARTTLS")) {
+    say("STARTTLS", out);
+    return enter(State::starttls);
+  }
+  if (plan_.try_starttls || plan_.demand_tls) return finish(Stage::tls_not_offered);
+  authenticate(out);
+}
+
+void RemoteOpening::starttls(const ReplyPiece& piece, bool more, Effects& out) {
+  if (piece.negative()) note(piece);
+  if (!piece.last) return;
+  if (piece.negative()) return finish(Stage::tls_refused);
+  if (piece.code != 220) return finish(Stage::lost);
+  // Octets behind the 220 were put there by somebody on the wire (CVE-2021-38371).
+  if (more) return finish(Stage::tls_injected);
+  out.start_tls(Side::backend);
+  enter(State::handshake);
+}
+
+void RemoteOpening::authenticate(Effects& out) {
+  if (!authenticates()) return finish(Stage::open);
+  if (!tls_) return auth_impossible("538 5.7.11 Encryption required for authentication");
+  const EhloKeyword* offered = hello_.find("AUTH");
+  if (offered == nullptr || !lists(offered->parameters, plan_.auth_mechanism)) {
+    return auth_impossible("504 5.5.4 AUTH " + plan_.auth_mechanism + " is not offered");
+  }
+  sasl_ = std::make_unique<SaslClient>(plan_.auth_mechanism, plan_.auth_user, plan_.auth_secret);
+  plan_.auth_secret.clear();
+  say(sasl_->command(), out);
+  enter(State::auth);
+}
+
+void RemoteOpening::auth_impossible(std::string_view why) {
+  result_.reply = why;
+  finish(Stage::auth_failed);
+}
+
+void RemoteOpening::auth(const ReplyPiece& piece, Effects& out) {
+  if (piece.negative()) note(piece);
+  if (!piece.last) return;
+  if (piece.code == 334) return challenge(out);
+  if (piece.code == 235) return finish(Stage::open);
+  finish(piece.negative() ? Stage::auth_failed : Stage::lost);
+}
+
+void RemoteOpening::challenge(Effects& out) {
+  if (!sasl_) return finish(Stage::lost);  // it goes on after "*"
+  const std::string response = sasl_->respond();
+  say(response, out);
+  if (response == "*") sasl_.reset();
+}
+
+}  // namespace postern::smtp
