@@ -85,15 +85,25 @@ def test_bdat_content_that_looks_like_commands_and_ends(start_gateway, scripted_
 
 @pytest.mark.parametrize("by_bdat", [False, True], ids=["DATA", "BDAT"])
 def test_64_mib(start_gateway, sink, by_bdat):
+    a_big_message(start_gateway, sink, by_bdat, 64 << 20)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("by_bdat", [False, True], ids=["DATA", "BDAT"])
+def test_512_mib(start_gateway, sink, by_bdat):
+    a_big_message(start_gateway, sink, by_bdat, 512 << 20)
+
+
+def a_big_message(start_gateway, sink, by_bdat, size):
     gateway = start_gateway({"address": sink.address}, mode="implicit")
-    body = big_body(64 << 20)
+    body = big_body(size)
     token = new_token()
-    with secure_client(gateway.port(), "implicit", timeout=90) as client:
+    with secure_client(gateway.port(), "implicit", timeout=300) as client:
         send = client.send_message_by_bdat if by_bdat else client.send_message
         options = {"chunk": 8 << 20} if by_bdat else {}
         send("a@example.net", ["b@example.org"], message(body, token), **options)
         client.quit()
-    assert sha256(body_of(sink.maildir.wait_for(token.encode(), timeout=60))) == sha256(body)
+    assert sha256(body_of(sink.maildir.wait_for(token.encode(), timeout=120))) == sha256(body)
 
 
 def test_10000_recipients(start_gateway, sink):

@@ -92,6 +92,23 @@ def test_postfix_knows_a_client_behind_a_balancer(start_gateway, postfix, client
     assert b"from after.example (unknown [192.0.2.9])" in postfix.maildir.wait_for(token.encode())
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("client_address", ["xclient", "proxy_v1", "proxy_v2"])
+def test_postfix_knows_the_client_where_the_gateway_greets(start_gateway, postfix, client_address, mode):
+    port = postfix.xclient if client_address == "xclient" else postfix.proxy
+    backend = {"address": f"127.0.0.1:{port}", "client_address": client_address}
+    gateway = start_gateway(backend, mode=mode, greeting="gateway")
+    token, _ = deliver(gateway.port(), b"where from?\r\n", mode, source="127.0.0.83")
+    assert b"from client.example (unknown [127.0.0.83])" in postfix.maildir.wait_for(token)
+
+
+def test_postfix_takes_chunks(start_gateway, postfix):
+    gateway = start_gateway({"address": f"127.0.0.1:{postfix.plain}"})
+    body = PLAIN_BODIES["1 MiB"]
+    token, _ = deliver(gateway.port(), body, by_bdat=True)
+    assert_same_body(postfix.maildir.wait_for(token), body)
+
+
 def test_exim_over_tcp(start_gateway, exim):
     gateway = start_gateway({"address": f"127.0.0.1:{exim.port}"})
     for body in PLAIN_BODIES.values():
