@@ -243,6 +243,7 @@ bool OutboundDialogue::too_large(std::string_view mail_parameters) const {
   if (!size) return false;
   const auto& ours = facts_.listener->ehlo.size_limit;
   if (ours && *size > ours->bytes) return true;
+  if (facts_.greets_itself) return false;  // whatever server there is may not be the one for this message
   const EhloKeyword* theirs = link_.hello.find("SIZE");
   const auto limit = theirs != nullptr ? number(theirs->parameters) : std::nullopt;
   return limit && *limit > 0 && *size > *limit;  // RFC 1870 4: 0 is no limit

@@ -10,6 +10,7 @@
 
 #include "config/assert.h"
 #include "proxy/smtp/outbound_dialogue.h"
+#include "tests/proxy/smtp/outbound_watch.h"
 
 namespace postern::smtp::outbound_rig {
 
@@ -75,6 +76,7 @@ class Rig {
   void server(std::string_view bytes) {
     for (std::size_t at = 0; at < bytes.size() && !ended() && link == Link::up; at += options_.cut ? 1 : bytes.size()) {
       const Copy copy(bytes.substr(at, options_.cut ? 1 : bytes.size()));
+      watch_.heard(copy.view());
       tell([&] { dialogue_->on_server_bytes(copy.view(), effects_); });
       pump();
     }
@@ -82,6 +84,7 @@ class Rig {
 
   void connected() {
     link = Link::up;
+    watch_ = Watch(plan.demand_tls, plan.tls_first);
     dialogue_->plan(plan);
     tell_and_pump([&] { dialogue_->on_connected(effects_); });
   }
@@ -90,7 +93,10 @@ class Rig {
     tell_and_pump([&] { dialogue_->on_connect_failed(effects_); });
   }
   void tls(Side side) {
-    if (side == Side::backend) link = Link::up;
+    if (side == Side::backend) {
+      link = Link::up;
+      watch_.secured();
+    }
     tell_and_pump([&] { dialogue_->on_tls(side, tls::SessionFacts{}, effects_); });
   }
   void tls_failed(Side side) {
@@ -98,6 +104,7 @@ class Rig {
   }
   void judge(Judgement::Action action, std::string reply = {}) {
     judging = false;
+    if (action == Judgement::Action::proceed) watch_.proceed(domain_judged);
     tell_and_pump([&] { dialogue_->on_judged({action, reply}, effects_); });
   }
   void proceed() { judge(Judgement::Action::proceed); }
@@ -134,6 +141,7 @@ class Rig {
   Timer timer = Timer::none;
   Link link = Link::down;
   bool judging = false;
+  std::string domain_judged;
   std::size_t sends = 0;
 
  private:
@@ -198,6 +206,7 @@ class Rig {
       case Effect::Kind::judge:
         POSTERN_ASSERT(!judging, "asked twice");
         judging = true;
+        domain_judged = effect.bytes;
         return happens("judge " + std::string(effect.bytes));
       case Effect::Kind::refused: return happens("refused " + std::string(row(effect.refusal).label));
       case Effect::Kind::message: return happens("message " + std::string(name_of(effect.message_result)));
@@ -209,6 +218,7 @@ class Rig {
     ++sends;
     if (effect.side == Side::client) return void(to_client += effect.bytes);
     POSTERN_ASSERT(link == Link::up, "words for nobody");
+    watch_.sent(effect.bytes);
     to_server += effect.bytes;
   }
 
@@ -217,6 +227,7 @@ class Rig {
   Options options_;
   std::unique_ptr<OutboundDialogue> dialogue_;
   Effects effects_;
+  Watch watch_{false, false};
 };
 
 }  // namespace postern::smtp::outbound_rig

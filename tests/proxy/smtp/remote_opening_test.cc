@@ -1,0 +1,100 @@
+#include "proxy/smtp/remote_opening.h"
+
+#include <string>
+#include <vector>
+
+#include "tests/support/catch.h"
+
+namespace postern::smtp::remote_opening_test {
+
+using Stage = RemoteState::Stage;
+
+// A server made of reply lines.
+struct Talk {
+  RemoteOpening opening{"client.example"};
+  Effects out;
+  std::string said;
+
+  explicit Talk(const RemotePlan& plan = {}) { opening.on_connected(plan); }
+
+  void hears(std::string_view replies) {
+    ReplyReader reader;
+    while (const auto piece = reader.next(replies)) opening.on_reply(**piece, !replies.empty(), out);
+    for (const Effect& effect : out.list()) said += effect.bytes;
+    out.clear();
+  }
+  Stage stage() const { return opening.result().stage; }
+};
+
+TEST_CASE("remote opening: the stages that a server can bring it to") {
+  const std::string greeting = "220 mx\r\n";
+  const std::string starttls = greeting + "250-mx\r\n250 STARTTLS\r\n";
+  const std::vector<std::pair<std::string, Stage>> table = {
+      {"421 busy\r\n", Stage::greeting_failed},
+      {"554 no\r\n", Stage::greeting_failed},
+      {"250 what\r\n", Stage::lost},
+      {greeting + "550 not you\r\n", Stage::greeting_failed},
+      {greeting + "354 what\r\n", Stage::lost},
+      {greeting + "250 mx\r\n", Stage::tls_not_offered},
+      {greeting + "250 STARTTLS\r\n", Stage::tls_not_offered},  // its name, no keyword
+      {greeting + "502 what\r\n250 mx\r\n", Stage::tls_not_offered},
+      {greeting + "502 what\r\n550 no\r\n", Stage::greeting_failed},
+      {starttls + "454 no\r\n", Stage::tls_refused},
+      {starttls + "502 no\r\n", Stage::tls_refused},
+      {starttls + "250 sure\r\n", Stage::lost},
+      {starttls + "220 go\r\n250 x\r\n", Stage::tls_injected},
+      {starttls + "220-go\r\n220 on\r\n", Stage::none}};
+  for (const auto& [replies, stage] : table) {
+    INFO(replies);
+    Talk talk;
+    talk.hears(replies);
+    CHECK(talk.opening.over() == (stage != Stage::none));
+    CHECK(talk.stage() == stage);
+  }
+}
+
+TEST_CASE("remote opening: with implicit TLS, STARTTLS is not looked for") {
+  RemotePlan plan;
+  plan.tls_first = true;
+  plan.demand_tls = true;
+  Talk talk(plan);
+  talk.hears("220 mx\r\n250-mx\r\n250 STARTTLS\r\n");
+  CHECK(talk.stage() == Stage::open);
+  CHECK(talk.said == "EHLO client.example\r\n");
+}
+
+TEST_CASE("remote opening: the server's words are kept as one harmless line") {
+  Talk talk;
+  talk.hears("554-a\x1b[2Jb\r\n554 " + std::string(1000, 'x') + "\r\n");
+  CHECK(talk.opening.result().reply == "554 a?[2Jb");
+  Talk other;
+  other.hears("554 " + std::string(1000, 'x') + "\r\n");
+  CHECK(other.opening.result().reply.size() == 404);
+}
+
+TEST_CASE("remote opening: a mechanism that is not offered is not tried") {
+  RemotePlan plan;
+  plan.tls_first = true;
+  plan.auth_mechanism = "PLAIN";
+  for (const std::string_view hello : {"250 mx\r\n", "250-mx\r\n250 AUTH LOGIN XPLAIN\r\n"}) {
+    Talk talk(plan);
+    talk.hears("220 mx\r\n" + std::string(hello));
+    CHECK(talk.stage() == Stage::auth_failed);
+    CHECK(talk.opening.result().reply == "504 5.5.4 AUTH PLAIN is not offered");
+    CHECK(talk.said == "EHLO client.example\r\n");
+  }
+}
+
+TEST_CASE("remote opening: LOGIN") {
+  RemotePlan plan;
+  plan.tls_first = true;
+  plan.auth_mechanism = "LOGIN";
+  plan.auth_user = "user";
+  plan.auth_secret = "secret";
+  Talk talk(plan);
+  talk.hears("220 mx\r\n250-mx\r\n250 AUTH login\r\n334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n235 ok\r\n");
+  CHECK(talk.said == "EHLO client.example\r\nAUTH LOGIN\r\ndXNlcg==\r\nc2VjcmV0\r\n");
+  CHECK(talk.stage() == Stage::open);
+}
+
+}  // namespace postern::smtp::remote_opening_test
