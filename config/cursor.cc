@@ -2,15 +2,13 @@
 
 #include <algorithm>
 
+#include "config/characters.h"
+
 namespace postern::config {
 namespace {
 
 // Longer than any sensible value: a cipher list may have some hundred characters.
 constexpr std::size_t longest_scalar = 4096;
-
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
 
 // A mapping's first child may stand lines below: its key says better where it is.
 Place place_of(const Node& node) {

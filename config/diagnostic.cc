@@ -1,11 +1,9 @@
 #include "config/diagnostic.h"
 
+#include "config/characters.h"
+
 namespace postern::config {
 namespace {
-
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-}
 
 bool continues_a_character(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;

@@ -2,15 +2,13 @@
 
 #include <charconv>
 
+#include "config/characters.h"
+
 namespace postern::config {
 namespace {
 
 char upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
-bool is_letter_or_digit(char c) {
-  return (c >= '0' && c <= '9') || (upper(c) >= 'A' && upper(c) <= 'Z');
 }
 
 std::string text_of(const DomainPattern& pattern) {

@@ -8,6 +8,8 @@
 #include <optional>
 #include <span>
 
+#include "config/characters.h"
+
 namespace postern::config {
 namespace {
 
@@ -20,14 +22,6 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   auto [rest, problem] = std::from_chars(text.data(), end, value);
   if (text.empty() || problem != std::errc() || rest != end) return std::nullopt;
   return value;
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool is_letter_or_digit(char c) {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
 }
 
 bool same_ignoring_case(std::string_view a, std::string_view b) {

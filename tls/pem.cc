@@ -8,19 +8,9 @@
 #include "config/assert.h"
 #include "tls/error.h"
 #include "tls/file.h"
+#include "tls/x509_text.h"
 
 namespace postern::tls {
-namespace {
-
-bssl::UniquePtr<X509> parse_certificate(const std::string& der) {
-  const auto* data = reinterpret_cast<const unsigned char*>(der.data());
-  const auto* const end = data + der.size();
-  bssl::UniquePtr<X509> certificate(d2i_X509(nullptr, &data, static_cast<long>(der.size())));
-  ERR_clear_error();
-  return data == end ? std::move(certificate) : nullptr;
-}
-
-}  // namespace
 
 bssl::UniquePtr<BIO> bio_over(std::string_view text) {
   bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));

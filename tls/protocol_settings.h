@@ -2,6 +2,7 @@
 #pragma once
 
 #include <openssl/base.h>
+#include <openssl/ssl.h>
 
 #include <cstdint>
 #include <string>
@@ -17,6 +18,9 @@ namespace postern::tls {
 bssl::UniquePtr<SSL_CTX> new_ssl_ctx();
 
 std::uint16_t library_version(config::TlsVersion version);  // TLS1_2_VERSION
+
+// For SSL_CTX_set_custom_verify: certificates are judged after the handshake.
+ssl_verify_result_t accept_any_certificate(SSL* ssl, std::uint8_t* alert) noexcept;
 
 void set_versions(SSL_CTX* context, config::TlsVersion min, config::TlsVersion max);
 

@@ -8,13 +8,14 @@
 #include <algorithm>
 
 #include "tls/verify_name.h"
+#include "tls/x509_text.h"
 
 namespace postern::tls {
 
 namespace {
 
 // No honest chain is longer, and each certificate costs signature checks.
-constexpr std::size_t max_chain = 16;
+constexpr std::size_t longest_chain = 16;
 
 bool is_weaker_digest(const TlsaRecord& record, const TlsaRecord& other) {
   return record.usage == other.usage && record.selector == other.selector &&
@@ -26,11 +27,6 @@ struct Anchor {
   bssl::UniquePtr<X509> certificate;
   std::size_t record = 0;
 };
-
-bssl::UniquePtr<X509> parse_certificate(const std::string& der) {
-  const auto* at = reinterpret_cast<const std::uint8_t*>(der.data());
-  return bssl::UniquePtr<X509>(d2i_X509(nullptr, &at, static_cast<long>(der.size())));
-}
 
 bssl::UniquePtr<EVP_PKEY> parse_public_key(const std::string& der) {
   CBS reader;
@@ -148,7 +144,8 @@ DaneResult TrustAnchorCheck::verify(std::span<const std::string> reference_names
 std::vector<X509*> certificates_of(const STACK_OF(X509) * chain) {
   std::vector<X509*> certificates;
   if (chain == nullptr) return certificates;
-  for (std::size_t i = 0; i < sk_X509_num(chain) && i < max_chain; ++i) certificates.push_back(sk_X509_value(chain, i));
+  for (std::size_t i = 0; i < sk_X509_num(chain) && i < longest_chain; ++i)
+    certificates.push_back(sk_X509_value(chain, i));
   return certificates;
 }
 

@@ -3,6 +3,7 @@
 #include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/bytestring.h>
+#include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
 #include <openssl/x509.h>
@@ -60,6 +61,14 @@ std::string to_date(std::chrono::sys_seconds time) {
   std::snprintf(text, sizeof text, "%04d-%02u-%02u", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
                 static_cast<unsigned>(date.day()));
   return text;
+}
+
+bssl::UniquePtr<X509> parse_certificate(const std::string& der) {
+  const auto* data = reinterpret_cast<const unsigned char*>(der.data());
+  const auto* const end = data + der.size();
+  bssl::UniquePtr<X509> certificate(d2i_X509(nullptr, &data, static_cast<long>(der.size())));
+  ERR_clear_error();
+  return data == end ? std::move(certificate) : nullptr;
 }
 
 }  // namespace postern::tls

@@ -10,6 +10,9 @@
 
 namespace postern::tls {
 
+// One certificate and nothing behind it; null where it does not parse.
+bssl::UniquePtr<X509> parse_certificate(const std::string& der);
+
 std::string subject_of(const X509& certificate);      // RFC 2253
 std::string common_name_of(const X509& certificate);  // UTF-8, the last (most specific) one; empty: none
 
