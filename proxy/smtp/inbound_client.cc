@@ -225,16 +225,16 @@ void InboundDialogue::content(std::string_view& rest, Effects& out) {
   });
   rest.remove_prefix(scanned.consumed);
   progress_ = true;
+  const bool at_its_end = scanned.outcome != ContentScanner::Outcome::more;
+  if (too_large) {  // first: what made it so came before what was rejected
+    out.refused(Refusal::message_too_large);
+    ++outcome_.errors;
+    return end_content(row(Refusal::message_too_large).reply, Ending::message_too_large, at_its_end, out);
+  }
   if (scanned.outcome == ContentScanner::Outcome::rejected) {
     out.refused(Refusal::bare_newline);
     ++outcome_.errors;
     return end_content(row(Refusal::bare_newline).reply, Ending::bare_newline, true, out);
-  }
-  const bool at_its_end = scanned.outcome == ContentScanner::Outcome::end;
-  if (too_large) {
-    out.refused(Refusal::message_too_large);
-    ++outcome_.errors;
-    return end_content(row(Refusal::message_too_large).reply, Ending::message_too_large, at_its_end, out);
   }
   if (!at_its_end) return;
   octets_ = 0;

@@ -1,9 +1,7 @@
-// Any client and any server: the input is a configuration octet and a list of events. Properties, whatever comes:
-//  - a client is never told of an accepted message unless the server said so for that message;
-//  - plaintext read after STARTTLS never reaches the server, and what was said before it never does so afterwards;
-//  - content leaves with an end of data only where the client sent one: the server is never sent more of them;
-//  - how the bytes are cut changes nothing;
-//  - memory stays bounded.
+// Any client and any server: the input is a configuration and a list of events. Properties, whatever comes:
+//  - a message is never taken for accepted unless the server has said so;
+//  - no plaintext is left over when TLS begins, and nothing of the plaintext phase reaches the server after it;
+//  - how the bytes are cut changes nothing.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -121,6 +119,13 @@ struct Played {
   std::vector<std::string> events;
 };
 
+// Commands of a client; our own words with the server are others.
+bool tells_of_a_client(std::string_view heard) {
+  constexpr std::string_view words[] = {"MAIL", "RCPT", "DATA", "BDAT", "AUTH", "VRFY", "client.example", "HELO"};
+  return std::any_of(std::begin(words), std::end(words),
+                     [&](std::string_view word) { return heard.find(word) != std::string_view::npos; });
+}
+
 // One octet says what happens; TLS is done only where it was asked for, as a session would have it.
 Played play(std::string_view bytes, bool cut) {
   Input input(bytes);
@@ -132,6 +137,7 @@ Played play(std::string_view bytes, bool cut) {
   std::size_t successes_said = 0;  // 2yz replies that the server has given
   bool client_in_tls = false;
   bool client_closed = false;
+  bool introduced = true;  // since TLS began
   bool backend_in_tls = false;
   bool dialing = false;
   bool connected = false;
@@ -140,14 +146,19 @@ Played play(std::string_view bytes, bool cut) {
       const std::string& event = rig.events[seen];
       if (event == "dial") dialing = true;
       if (event == "drop") dialing = connected = backend_in_tls = false;
-      if (event == "tls client") client_in_tls = true;
+      if (event == "tls client") {
+        client_in_tls = true;
+        POSTERN_ASSERT(rig.unread.empty(), "plaintext is left over when TLS begins");
+      }
       if (event == "tls backend") backend_in_tls = true;
     }
     const std::size_t accepted =
         static_cast<std::size_t>(std::count(rig.events.begin(), rig.events.end(), std::string("message accepted")));
     POSTERN_ASSERT(accepted <= successes_said, "a success that no server gave");
     played.to_client += rig.take_client();
-    played.to_server += rig.take_server();
+    const std::string heard = rig.take_server();
+    POSTERN_ASSERT(introduced || !tells_of_a_client(heard), "plaintext reached the server after TLS");
+    played.to_server += heard;
   };
   rig.start();
   look();
@@ -155,7 +166,10 @@ Played play(std::string_view bytes, bool cut) {
     const std::uint8_t what = input.octet() % 16;
     if (what < 8) {
       const std::string said = what < 6 ? input.word(client_words) : input.text();
-      if (!client_in_tls && !client_closed) rig.client(said);
+      if (!client_in_tls && !client_closed) {
+        introduced = true;
+        rig.client(said);
+      }
     } else if (what < 13) {
       const std::string said = what < 12 ? input.word(server_words) : input.text();
       if (connected && !backend_in_tls) {
@@ -168,9 +182,8 @@ Played play(std::string_view bytes, bool cut) {
         connected = true;
         rig.connected();
       } else if (client_in_tls) {
-        // Nothing of the plaintext may be used from here on.
         client_in_tls = false;
-        rig.unread.clear();
+        introduced = false;
         rig.tls(Side::client, input.octet() % 2 == 0 ? tls::Verification::verified : tls::Verification::no_certificate);
       } else if (backend_in_tls) {
         backend_in_tls = false;
