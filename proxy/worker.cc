@@ -83,8 +83,8 @@ void Worker::listen(Socket socket) {
 }
 
 void Worker::accept(std::size_t listener, net::StreamPtr connection) {
-  auto session = std::make_unique<session::InboundSession>(surroundings_, runtime_, served_[listener],
-                                                           next_session_++, std::move(connection));
+  auto session = std::make_unique<session::InboundSession>(surroundings_, runtime_, served_[listener], next_session_++,
+                                                           std::move(connection));
   session::Session& started = *session;
   started.slot = sessions_.size();
   sessions_.push_back(std::move(session));

@@ -1,6 +1,7 @@
 // One SMTP command line, taken apart as far as the gateway needs it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -32,6 +33,9 @@ enum class Verb : std::uint8_t {
   invalid,  // not a verb at all (empty line, control or 8-bit octets in the verb)
 };
 std::string_view to_string(Verb verb);
+
+// Of a SASL response, and of AUTH with its first one (RFC 4954 4), CRLF included.
+inline constexpr std::size_t sasl_line_limit = 12288;
 
 struct Command {
   Verb verb = Verb::invalid;

@@ -34,7 +34,7 @@ std::string in_upper_case(std::string_view text) {
   return result;
 }
 
-std::string_view trim(std::string_view text) {
+std::string_view trim_blanks(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
@@ -54,13 +54,13 @@ std::optional<EhloKeyword> parse_keyword(std::string_view text) {
   if (text.size() > max_line_length) return std::nullopt;
   std::string line(text);
   std::replace(line.begin(), line.end(), '\t', ' ');
-  const std::string_view trimmed = trim(line);
+  const std::string_view trimmed = trim_blanks(line);
   const std::string_view name = trimmed.substr(0, trimmed.find(' '));
   if (name.empty() || !is_alphanumeric(name.front()) || !std::all_of(name.begin(), name.end(), is_name_octet) ||
       !std::all_of(trimmed.begin(), trimmed.end(), is_text)) {
     return std::nullopt;
   }
-  return EhloKeyword{in_upper_case(name), std::string(trim(trimmed.substr(name.size())))};
+  return EhloKeyword{in_upper_case(name), std::string(trim_blanks(trimmed.substr(name.size())))};
 }
 
 bool shown(const EhloKeyword& keyword, const EhloView& view) {

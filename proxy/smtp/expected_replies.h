@@ -26,6 +26,9 @@ enum class Expected : std::uint8_t {
   recipient,  // RCPT (outbound)
 };
 
+// How many replies may be outstanding; beyond it the client waits.
+inline constexpr std::size_t outstanding_limit = 1000;
+
 // One octet per outstanding reply; nothing allocated while few are.
 class ExpectedReplies {
  public:

@@ -5,14 +5,9 @@
 
 namespace postern::smtp {
 
-namespace {
-
-// The server does not know EHLO (RFC 5321 4.1.4 asks to fall back to HELO then). Other codes are policy.
 bool knows_no_ehlo(int code) {
   return code == 500 || code == 501 || code == 502 || code == 504;
 }
-
-}  // namespace
 
 HelloExchange::HelloExchange(bool extended, std::string_view name, std::vector<std::string> first)
     : name_(name), first_(std::move(first)), extended_(extended) {

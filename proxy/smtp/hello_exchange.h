@@ -13,6 +13,9 @@
 
 namespace postern::smtp {
 
+// That reply to EHLO means that the server does not know it: HELO comes next (RFC 5321 4.1.4). Other codes are policy.
+bool knows_no_ehlo(int code);
+
 class HelloExchange {
  public:
   // `first` are commands of ours, each with CRLF, that go before it, one at a time.

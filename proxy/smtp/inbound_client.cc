@@ -10,8 +10,6 @@ namespace postern::smtp {
 
 namespace {
 
-constexpr std::size_t sasl_line_limit = 12288;  // RFC 4954 4: 12288 octets
-
 // What a server may have been told in plaintext and still be asked after TLS: nothing else leaves a trace.
 bool leaves_no_trace(Verb verb) {
   return verb == Verb::ehlo || verb == Verb::helo || verb == Verb::noop || verb == Verb::rset || verb == Verb::quit ||

@@ -7,13 +7,6 @@
 
 namespace postern::smtp {
 
-namespace {
-
-// Commands whose replies may be outstanding; beyond it the client waits.
-constexpr std::size_t outstanding_limit = 1000;
-
-}  // namespace
-
 InboundDialogue::InboundDialogue(const InboundFacts& facts) : facts_(facts), scanner_(facts.listener->bare_newline) {
   standing_.tls_available = facts.tls_available;
 }

@@ -3,6 +3,7 @@
 
 #include "config/assert.h"
 #include "proxy/smtp/inbound_dialogue.h"
+#include "proxy/smtp/octets.h"
 
 namespace postern::smtp {
 
@@ -47,9 +48,8 @@ void InboundDialogue::server_rejected(Effects& out) {
 void InboundDialogue::server_serves(Effects& out) {
   const auto opening = std::exchange(opening_, nullptr);
   server_ = Server::open;
-  const std::string listed = " " + opening->xclient_parameters() + " ";
-  xclient_proto_ = listed.find(" PROTO ") != std::string::npos;
-  xclient_helo_ = listed.find(" HELO ") != std::string::npos;
+  xclient_proto_ = has_word(opening->xclient_parameters(), "PROTO");
+  xclient_helo_ = has_word(opening->xclient_parameters(), "HELO");
   if (state_ == State::await_backend) return introduce_client(out);
   if (draining_) return refuse_now(Refusal::draining, Ending::draining, out);
   out.send_copy(Side::client, opening->reply());

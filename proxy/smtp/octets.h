@@ -36,4 +36,14 @@ inline bool same_ignoring_case(std::string_view left, std::string_view right) {
                     [](char a, char b) { return to_upper(a) == to_upper(b); });
 }
 
+// One of the words that single blanks part is `wanted`, in any case.
+inline bool has_word(std::string_view words, std::string_view wanted) {
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    if (same_ignoring_case(word, wanted)) return true;
+    words.remove_prefix(std::min(word.size() + 1, words.size()));
+  }
+  return false;
+}
+
 }  // namespace postern::smtp

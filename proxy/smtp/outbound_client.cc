@@ -12,7 +12,6 @@ namespace postern::smtp {
 
 namespace {
 
-constexpr std::size_t sasl_line_limit = 12288;    // RFC 4954 4
 constexpr std::size_t domain_length_limit = 255;  // RFC 5321 4.5.3.1.2
 constexpr std::string_view without_domain = ".";  // <postmaster>
 
@@ -227,6 +226,10 @@ void OutboundDialogue::hello(const Command& command, const Line& line, Effects& 
   outcome_.helo = command.argument;
   if (!hello_refusal_.empty()) return say(hello_refusal_, out);
   if (facts_.greets_itself || (server_ == Server::open && link_.judged)) return answer_hello(command, out);
+  if (server_ == Server::open) {  // opened for a recipient that could not go out there
+    held_ = std::make_unique<std::string>(line.text);
+    return ask({}, out);
+  }
   judging_.clear();
   hold(line, State::opening);
   if (opening_) {
@@ -421,10 +424,11 @@ void OutboundDialogue::content(std::string_view& rest, Effects& out) {
   const bool rejected = scanned.outcome == ContentScanner::Outcome::rejected;
   const bool at_its_end = scanned.outcome != ContentScanner::Outcome::more;
   if (rejected || over_limit) {
-    const Refusal refusal = rejected ? Refusal::bare_newline : Refusal::message_too_large;
+    // What made it too large came before what was rejected.
+    const Refusal refusal = over_limit ? Refusal::message_too_large : Refusal::bare_newline;
     out.refused(refusal);
     ++outcome_.errors;
-    const Ending ending = rejected ? Ending::bare_newline : Ending::message_too_large;
+    const Ending ending = over_limit ? Ending::message_too_large : Ending::bare_newline;
     return end_content({std::string(row(refusal).reply), ending}, at_its_end, out);
   }
   if (!at_its_end) return;

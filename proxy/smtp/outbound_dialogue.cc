@@ -10,9 +10,6 @@ namespace postern::smtp {
 
 namespace {
 
-// Commands whose replies may be outstanding; beyond it the client waits.
-constexpr std::size_t outstanding_limit = 1000;
-
 // What a client cannot use through us: verbs that would tell a server something before any judgement, and promises of
 // TLS that only the client's own connection to the server could keep.
 constexpr std::array<std::string_view, 5> not_for_clients = {"VRFY", "EXPN", "HELP", "ETRN", "REQUIRETLS"};

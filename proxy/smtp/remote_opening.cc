@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "config/assert.h"
+#include "proxy/smtp/hello_exchange.h"
 #include "proxy/smtp/octets.h"
 
 namespace postern::smtp {
@@ -15,24 +16,10 @@ using Stage = RemoteState::Stage;
 // It goes into replies of ours and into the log.
 constexpr std::size_t reply_length = 400;
 
-// The server does not know EHLO (RFC 5321 4.1.4 asks to fall back to HELO then). Other codes are policy.
-bool knows_no_ehlo(int code) {
-  return code == 500 || code == 501 || code == 502 || code == 504;
-}
-
 std::string one_line(const ReplyPiece& piece) {
   std::string line = std::to_string(piece.code) + " " + std::string(piece.text.substr(0, reply_length));
   std::replace_if(line.begin(), line.end(), is_control, '?');
   return line;
-}
-
-bool lists(std::string_view words, std::string_view wanted) {
-  while (!words.empty()) {
-    const auto blank = std::min(words.find(' '), words.size());
-    if (same_ignoring_case(words.substr(0, blank), wanted)) return true;
-    words.remove_prefix(std::min(blank + 1, words.size()));
-  }
-  return false;
 }
 
 }  // namespace
@@ -178,7 +165,7 @@ void RemoteOpening::authenticate(Effects& out) {
   if (!authenticates()) return finish(Stage::open);
   if (!tls_) return auth_impossible("538 5.7.11 Encryption required for authentication");
   const EhloKeyword* offered = hello_.find("AUTH");
-  if (offered == nullptr || !lists(offered->parameters, plan_.auth_mechanism)) {
+  if (offered == nullptr || !has_word(offered->parameters, plan_.auth_mechanism)) {
     return auth_impossible("504 5.5.4 AUTH " + plan_.auth_mechanism + " is not offered");
   }
   sasl_ = std::make_unique<SaslClient>(plan_.auth_mechanism, plan_.auth_user, plan_.auth_secret);

@@ -12,15 +12,6 @@ constexpr std::size_t max_command = 512;  // with CRLF; XCLIENT_README, "Command
 constexpr std::string_view verb = "XCLIENT";
 constexpr std::string_view unavailable = "[UNAVAILABLE]";
 
-bool lists(std::string_view listed, std::string_view name) {
-  while (!listed.empty()) {
-    const std::string_view word = listed.substr(0, listed.find(' '));
-    if (same_ignoring_case(word, name)) return true;
-    listed.remove_prefix(std::min(word.size() + 1, listed.size()));
-  }
-  return false;
-}
-
 // The client's own words: no control octet may reach a server that decodes them, and what is too long is not cut
 // into a name that the client never gave.
 std::string helo_value(std::string text) {
@@ -39,7 +30,7 @@ std::string address_value(const config::IpAddress& address) {
 std::vector<std::string> attributes(const ClientAttributes& client, std::string_view listed, bool with_address) {
   std::vector<std::string> result;
   const auto add = [&](std::string_view name, std::string value) {
-    if (lists(listed, name)) result.push_back(" " + std::string(name) + "=" + std::move(value));
+    if (has_word(listed, name)) result.push_back(" " + std::string(name) + "=" + std::move(value));
   };
   if (client.extended) add("PROTO", *client.extended ? "ESMTP" : "SMTP");
   if (client.helo) add("HELO", helo_value(*client.helo));
@@ -54,7 +45,7 @@ std::vector<std::string> attributes(const ClientAttributes& client, std::string_
 
 std::optional<std::vector<std::string>> xclient_commands(const ClientAttributes& client, std::string_view listed,
                                                          bool with_address) {
-  if (with_address && !lists(listed, "ADDR")) return std::nullopt;
+  if (with_address && !has_word(listed, "ADDR")) return std::nullopt;
   std::vector<std::string> commands;
   std::string command(verb);
   for (const std::string& attribute : attributes(client, listed, with_address)) {
