@@ -950,6 +950,24 @@ TEST_CASE("outbound mx: a server that goes between transactions is missed by nob
   CHECK(rig.to_client == "250 2.0.0 Ok\r\n");
 }
 
+TEST_CASE("outbound: EHLO on a connection that was opened for a recipient in vain asks about that connection") {
+  Rig rig;
+  introduced(rig);
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  rig.reconnect();
+  rig.connected();
+  rig.server(greeting);
+  rig.take_server();
+  rig.server("250-mx.example\r\n250 DSN\r\n");
+  rig.refuse("451 4.7.4 no");
+  rig.take_client();
+  rig.take_events();
+  rig.client("EHLO client.example\r\n");
+  CHECK(rig.take_events() == Events{"judge "});
+  rig.proceed();
+  CHECK(rig.take_client() == "250-mx.example\r\n250-PIPELINING\r\n250 DSN\r\n");
+}
+
 // --- TLS with the client
 
 TEST_CASE("outbound: STARTTLS for the client, and the remote connection opened anew") {
