@@ -199,6 +199,7 @@ std::unique_ptr<ServerContext> ServerContext::make(const Options& options, std::
     if (!set_protocol(context.get(), options.tls, state->contexts.empty() ? complaints : again)) {
       return nullptr;
     }
+    SSL_CTX_set_options(context.get(), SSL_OP_CIPHER_SERVER_PREFERENCE);  // the operator's order counts
     set_certificate(context.get(), *certificate);
     set_tickets(context.get(), options, &ticket_method);
     set_session_scope(context.get(), options);

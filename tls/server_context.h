@@ -18,7 +18,7 @@ class TrustStore;        // tls/trust_store.h
 class ServerContext {
  public:
   struct Options {
-    config::TlsSettings tls;
+    config::TlsSettings tls;  // cipher_list and groups in our order of preference
     std::shared_ptr<const CertificateStore> certificates;
     std::shared_ptr<TicketKeys> ticket_keys;  // null: no tickets
     config::ClientCertificateMode client_certificates = config::ClientCertificateMode::off;

@@ -158,6 +158,34 @@ TEST_CASE("server_context: a cipher list that cannot be used is an error, unknow
   CHECK_FALSE(complaints[0].is_error);
 }
 
+TEST_CASE("server_context: our order of ciphers and groups counts") {
+  auto options = server_options();
+  options.tls.groups = {"P-384", "X25519"};
+  options.tls.cipher_list = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256";
+  const auto server = make_server(options);
+  TestClient client(TLS1_2_VERSION);
+  SSL_CTX_set1_curves_list(client.context.get(), "X25519:P-256:P-384");
+  SSL_CTX_set_cipher_list(client.context.get(), "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384");
+  Pair pair(client, *server);
+  pair.greet();
+  CHECK(pair.facts().group == "P-384");
+  CHECK(pair.facts().cipher == "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
+}
+
+TEST_CASE("server_context: the default groups give post-quantum key exchange where the library has it") {
+  auto options = server_options();
+  options.tls = {};
+  const auto server = make_server(options);
+  TestClient client;
+  const bool has = SSL_CTX_set1_curves_list(client.context.get(), "X25519MLKEM768:X25519") == 1;
+  for (const std::size_t piece : {0, 1}) {
+    Pair pair(client, *server);
+    pair.greet(piece);
+    CHECK(pair.facts().group == (has ? "X25519MLKEM768" : "X25519"));
+    client.session.reset();
+  }
+}
+
 TEST_CASE("server_context: max_version holds") {
   auto options = server_options();
   options.tls.max_version = config::TlsVersion::tls1_2;
