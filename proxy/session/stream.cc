@@ -181,6 +181,10 @@ void Stream::on_read(ssize_t count, const char* bytes) {
   }
   bytes_in_ += static_cast<std::uint64_t>(count);
   const std::string_view raw(bytes, static_cast<std::size_t>(count));
+  feed(raw);
+}
+
+void Stream::feed(std::string_view raw) {
   if (finishing_) return;  // too late; read only so that closing does not become a reset
   if (engine_) {
     receive(raw);

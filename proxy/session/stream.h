@@ -55,8 +55,8 @@ class Stream {
 
   // What was sent before leaves as it was. A client engine speaks first; its error, if any, is returned.
   std::optional<Error> start_tls(std::unique_ptr<tls::Engine> engine);
-  // Bytes that were read before TLS was started but belong to it.
-  void feed(std::string_view raw) { receive(raw); }
+  // Bytes that were read on the owner's behalf before it knew what they are: they come back as if just read.
+  void feed(std::string_view raw);
 
   void set_reading(bool on);
   // Something waits for the kernel to take it: its producer should pause.

@@ -1,15 +1,9 @@
 #include "proxy/smtp/backend_opening.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "config/assert.h"
+#include "proxy/smtp/octets.h"
 
 namespace postern::smtp {
-
-BackendOpening::BackendOpening(const config::InboundListener& listener, std::string_view hostname,
-                               ClientAttributes client)
-    : listener_(listener), hostname_(hostname), client_(std::move(client)) {}
 
 void BackendOpening::enter(State state) {
   POSTERN_ASSERT(!over() && (state > state_ || state == State::failed), "an opening only moves forward");
@@ -40,8 +34,7 @@ void BackendOpening::on_reply(const ReplyPiece& piece, bool more, Effects& out) 
     case State::greeting: return greeting(piece, out);
     case State::ehlo: return ehlo(piece, out);
     case State::starttls: return starttls(piece, more, out);
-    case State::xclient_ehlo: return xclient_ehlo(piece, out);
-    case State::xclient: return xclient(piece, out);
+    case State::xclient_ehlo: return xclient_ehlo(piece);
     case State::connecting:
     case State::handshake: return fail_with(Ending::backend_protocol);
     case State::open:
@@ -88,32 +81,14 @@ void BackendOpening::after_tls(Effects& out) {
   }
 }
 
-void BackendOpening::xclient_ehlo(const ReplyPiece& piece, Effects& out) {
+void BackendOpening::xclient_ehlo(const ReplyPiece& piece) {
   if (piece.code == 250) keywords_.add_line(piece.text);
   if (!piece.last) return;
   const EhloKeyword* keyword = keywords_.find("XCLIENT");
   if (keyword == nullptr) return fail_with(Ending::backend_lacks_xclient);
-  auto commands = xclient_commands(client_, keyword->parameters, true);
   // Under the gateway's own address the server would trust everybody.
-  if (!commands || commands->empty()) return fail_with(Ending::backend_lacks_xclient);
+  if (!has_word(keyword->parameters, "ADDR")) return fail_with(Ending::backend_lacks_xclient);
   xclient_parameters_ = keyword->parameters;
-  commands_ = std::move(*commands);
-  std::reverse(commands_.begin(), commands_.end());
-  enter(State::xclient);
-  next_xclient(out);
-}
-
-void BackendOpening::next_xclient(Effects& out) {
-  out.send_copy(Side::backend, commands_.back());
-  commands_.pop_back();
-}
-
-void BackendOpening::xclient(const ReplyPiece& piece, Effects& out) {
-  keep(piece);  // the server's verdict on the client is the greeting that counts
-  if (!piece.last) return;
-  if (piece.negative()) return enter(State::rejected);
-  if (piece.code != 220) return fail_with(Ending::backend_protocol);
-  if (!commands_.empty()) return next_xclient(out);
   enter(State::open);
 }
 

@@ -1,19 +1,17 @@
 // The gateway's own words with a server before the client's first command reaches it: its greeting, STARTTLS where the
-// operator wants TLS to the server, XCLIENT where the server shall know the client.
+// operator wants TLS to the server, and whether it takes XCLIENT where it shall know the client.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "config/settings.h"
 #include "proxy/smtp/effects.h"
 #include "proxy/smtp/ehlo.h"
 #include "proxy/smtp/endings.h"
 #include "proxy/smtp/reply_reader.h"
-#include "proxy/smtp/xclient.h"
 
 namespace postern::smtp {
 
@@ -26,14 +24,14 @@ class BackendOpening {
     starttls,  // its 220 to STARTTLS
     handshake,
     xclient_ehlo,  // our EHLO, to see what XCLIENT may say
-    xclient,       // its 220 to each XCLIENT
     open,          // ready for the client; reply() is a 220
     rejected,      // it refused the session; reply() is what it said
     failed,        // failure() says why
   };
 
   // `listener` and `hostname` outlive the opening.
-  BackendOpening(const config::InboundListener& listener, std::string_view hostname, ClientAttributes client);
+  BackendOpening(const config::InboundListener& listener, std::string_view hostname)
+      : listener_(listener), hostname_(hostname) {}
 
   void on_connected();
   // `more`: further octets of the server came in the same input.
@@ -46,7 +44,7 @@ class BackendOpening {
   const std::string& reply() const { return reply_; }
   int code() const { return code_; }
   Ending failure() const { return failure_; }
-  // The parameters of the server's XCLIENT keyword, if we came to see it.
+  // The parameters of the server's XCLIENT keyword, where the client's EHLO has to be preceded by XCLIENT.
   const std::string& xclient_parameters() const { return xclient_parameters_; }
 
  private:
@@ -59,20 +57,16 @@ class BackendOpening {
   void greeting(const ReplyPiece& piece, Effects& out);
   void ehlo(const ReplyPiece& piece, Effects& out);
   void starttls(const ReplyPiece& piece, bool more, Effects& out);
-  void xclient_ehlo(const ReplyPiece& piece, Effects& out);
-  void xclient(const ReplyPiece& piece, Effects& out);
+  void xclient_ehlo(const ReplyPiece& piece);
   void keep(const ReplyPiece& piece);
-  void next_xclient(Effects& out);
 
   const config::InboundListener& listener_;
   std::string_view hostname_;
-  ClientAttributes client_;
   State state_ = State::connecting;
   Ending failure_ = Ending::backend_unreachable;
   int code_ = 0;
   std::string reply_;
   EhloReply keywords_;
-  std::vector<std::string> commands_;  // XCLIENT commands to come, the last one first
   std::string xclient_parameters_;
 };
 

@@ -20,7 +20,7 @@ void HelloExchange::start(Effects& out) {
 
 void HelloExchange::say_next(Effects& out) {
   if (first_.empty()) return say_hello(extended_ ? Stage::ehlo : Stage::helo, out);
-  stage_ = first_.back().starts_with("RSET") ? Stage::reset : Stage::xclient;
+  stage_ = Stage::xclient;
   out.send_copy(Side::backend, first_.back());
   first_.pop_back();
 }
@@ -32,17 +32,16 @@ void HelloExchange::say_hello(Stage stage, Effects& out) {
 
 HelloExchange::Outcome HelloExchange::on_reply(const ReplyPiece& piece, Effects& out) {
   switch (stage_) {
-    case Stage::reset:
-    case Stage::xclient: return before(piece, out);
+    case Stage::xclient: return xclient(piece, out);
     case Stage::ehlo: return ehlo(piece, out);
     case Stage::helo: return helo(piece);
   }
   return Outcome::broken;
 }
 
-HelloExchange::Outcome HelloExchange::before(const ReplyPiece& piece, Effects& out) {
-  if (stage_ == Stage::xclient && piece.negative()) return piece.last ? Outcome::refused : Outcome::pass_on;
-  if (stage_ == Stage::xclient && piece.code != 220) return Outcome::broken;
+HelloExchange::Outcome HelloExchange::xclient(const ReplyPiece& piece, Effects& out) {
+  if (piece.negative()) return piece.last ? Outcome::refused : Outcome::pass_on;
+  if (piece.code != 220) return Outcome::broken;
   if (piece.last) say_next(out);
   return Outcome::more;
 }

@@ -1,5 +1,5 @@
-// One EHLO or HELO of the client carried to the server: XCLIENT with what is new (and RSET before it), then EHLO, and
-// HELO where the server does not know EHLO.
+// One EHLO or HELO of the client carried to the server: XCLIENT where the server does not know the client yet, then
+// EHLO, and HELO where the server does not know EHLO.
 #pragma once
 
 #include <cstdint>
@@ -32,16 +32,18 @@ class HelloExchange {
   };
   Outcome on_reply(const ReplyPiece& piece, Effects& out);
 
+  // What goes first has all been said and taken.
+  bool introduced() const { return stage_ != Stage::xclient; }
   bool extended() const { return extended_; }           // the client said EHLO
   bool esmtp() const { return stage_ == Stage::ehlo; }  // … and the server knows it
   // What the server said to EHLO; after HELO only its greeting.
   const EhloReply& reply() const { return reply_; }
 
  private:
-  enum class Stage : std::uint8_t { reset, xclient, ehlo, helo };
+  enum class Stage : std::uint8_t { xclient, ehlo, helo };
   void say_next(Effects& out);
   void say_hello(Stage stage, Effects& out);
-  Outcome before(const ReplyPiece& piece, Effects& out);
+  Outcome xclient(const ReplyPiece& piece, Effects& out);
   Outcome ehlo(const ReplyPiece& piece, Effects& out);
   Outcome helo(const ReplyPiece& piece);
 

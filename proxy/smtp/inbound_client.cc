@@ -5,6 +5,7 @@
 
 #include "config/assert.h"
 #include "proxy/smtp/inbound_dialogue.h"
+#include "proxy/smtp/xclient.h"
 
 namespace postern::smtp {
 
@@ -134,15 +135,10 @@ void InboundDialogue::hello(const Command& command, Effects& out) {
   enter(State::await_reply);
 }
 
+// Once for each connection to the server: with ADDR our authority to speak for clients may end.
 std::vector<std::string> InboundDialogue::words_before_hello(bool extended, std::string_view name) const {
-  std::vector<std::string> words;
-  if (!xclient_proto_ && !xclient_helo_) return words;
-  const std::string listed = std::string(xclient_proto_ ? "PROTO " : "") + (xclient_helo_ ? "HELO" : "");
-  ClientAttributes client{facts_.client_address, facts_.client_port, extended, std::string(name)};
-  if (auto commands = xclient_commands(client, listed, false)) words = std::move(*commands);
-  // XCLIENT is refused inside a transaction; EHLO would end it anyway.
-  if (!words.empty() && server_knows_client_) words.insert(words.begin(), "RSET\r\n");
-  return words;
+  if (xclient_listed_.empty()) return {};
+  return xclient_commands({facts_.client_address, facts_.client_port, extended, std::string(name)}, xclient_listed_);
 }
 
 // --- refusals

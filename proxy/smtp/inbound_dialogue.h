@@ -152,6 +152,7 @@ class InboundDialogue final : public Dialogue {
   std::unique_ptr<HelloExchange> hello_;     // while Expected::hello is outstanding
   std::unique_ptr<std::string> held_;        // the command for which the server is being dialled
   std::unique_ptr<Verdict> verdict_;
+  std::string xclient_listed_;  // what the server's XCLIENT takes, until it has been told; then empty
   State state_ = State::await_greeting;
   Server server_ = Server::none;
   Timer armed_ = Timer::none;
@@ -162,8 +163,6 @@ class InboundDialogue final : public Dialogue {
   bool server_pipelines_ = false;
   bool server_said_farewell_ = false;  // 221, 421 or a refusal to serve: its closing needs no words of ours
   bool server_knows_client_ = false;   // more than EHLO, NOOP and the like has reached it in this standing
-  bool xclient_proto_ = false;         // the server's XCLIENT takes PROTO
-  bool xclient_helo_ = false;          // … and HELO
   bool oversized_ = false;             // a BDAT transaction went over the size limit: no more of it is taken
 };
 

@@ -3,20 +3,17 @@
 
 #include "config/assert.h"
 #include "proxy/smtp/inbound_dialogue.h"
-#include "proxy/smtp/octets.h"
 
 namespace postern::smtp {
 
 // --- the way to the server
 
 void InboundDialogue::dial(Effects& out) {
-  opening_ = std::make_unique<BackendOpening>(
-      *facts_.listener, facts_.hostname,
-      ClientAttributes{facts_.client_address, facts_.client_port, std::nullopt, std::nullopt});
+  opening_ = std::make_unique<BackendOpening>(*facts_.listener, facts_.hostname);
   replies_ = ReplyReader();
   server_ = Server::opening;
   server_pipelines_ = server_knows_client_ = server_said_farewell_ = false;
-  xclient_proto_ = xclient_helo_ = false;
+  xclient_listed_.clear();
   out.connect_backend();
 }
 
@@ -48,8 +45,9 @@ void InboundDialogue::server_rejected(Effects& out) {
 void InboundDialogue::server_serves(Effects& out) {
   const auto opening = std::exchange(opening_, nullptr);
   server_ = Server::open;
-  xclient_proto_ = has_word(opening->xclient_parameters(), "PROTO");
-  xclient_helo_ = has_word(opening->xclient_parameters(), "HELO");
+  xclient_listed_ = opening->xclient_parameters();
+  // Who has not introduced itself is not known to the server either, and must not pass for us.
+  if (!xclient_listed_.empty()) standing_.ehlo_first = true;
   if (state_ == State::await_backend) return introduce_client(out);
   if (draining_) return refuse_now(Refusal::draining, Ending::draining, out);
   out.send_copy(Side::client, opening->reply());
@@ -208,6 +206,7 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
       held_.reset();  // the refusal is its reply
       break;
   }
+  if (hello_->introduced()) std::string().swap(xclient_listed_);
   hello_.reset();
   expected_.pop();
   if (piece.code == 421) return finish(Ending::backend_closed, out);
@@ -218,8 +217,8 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
 void InboundDialogue::hello_accepted(const ReplyPiece& piece, Effects& out) {
   server_pipelines_ = hello_->esmtp() && hello_->reply().has("PIPELINING");
   standing_.transaction = false;
-  if (state_ == State::await_backend) return;  // the client has had its reply from us
   standing_.ehlo_first = false;
+  if (state_ == State::await_backend) return;  // the client has had its reply from us
   if (hello_->extended()) {
     const EhloReply shown = rewrite(hello_->reply(), facts_.listener->ehlo, view());
     standing_.offer(shown);

@@ -28,6 +28,8 @@ class LineReader {
 
   // Octets of an unfinished line are waiting.
   bool partial() const { return skipping_ || (!taken_ && !pending_.empty()); }
+  // The unfinished line is over the limit already.
+  bool skipping() const { return skipping_; }
   // Forgets an unfinished line.
   void reset();
 

@@ -44,7 +44,7 @@ constexpr std::array<RefusalRow, refusal_count> rows = {{
     {Refusal::bare_newline, "bare_newline", "521 5.5.2 Lines must end with CR LF, closing\r\n", ends, error,
      Ending::bare_newline},
     {Refusal::message_too_large, "message_too_large", "552 5.3.4 Message too large\r\n", goes_on, error},
-    {Refusal::ehlo_first, "ehlo_first", "503 5.5.1 After STARTTLS, EHLO comes first\r\n", goes_on, error},
+    {Refusal::ehlo_first, "ehlo_first", "503 5.5.1 EHLO or HELO comes first\r\n", goes_on, error},
     {Refusal::timeout, "timeout", "421 4.4.2 Timeout, closing\r\n", ends, no_error, Ending::timeout},
     {Refusal::draining, "draining", "421 4.3.2 Service is shutting down, try again\r\n", ends, no_error,
      Ending::draining},

@@ -41,6 +41,7 @@ std::string print(const ReplyPiece& piece, std::string_view text) {
 std::optional<Result<ReplyPiece>> ReplyReader::next(std::string_view& input) {
   const std::string_view whole = input;
   const auto line = lines_.next(input, line_limit);
+  if (!line && lines_.skipping()) return fail(Errc::protocol, "a reply line is too long");  // its end may never come
   if (!line) return std::nullopt;
   if (line->too_long) return fail(Errc::protocol, "a reply line is too long");
   if (line->nul || line->bare_cr) return fail(Errc::protocol, "a reply holds NUL or a bare CR");

@@ -27,14 +27,14 @@ std::string address_value(const config::IpAddress& address) {
 }
 
 // " NAME=value" for all that both sides know, in the order of sending.
-std::vector<std::string> attributes(const ClientAttributes& client, std::string_view listed, bool with_address) {
+std::vector<std::string> attributes(const ClientAttributes& client, std::string_view listed) {
   std::vector<std::string> result;
   const auto add = [&](std::string_view name, std::string value) {
     if (has_word(listed, name)) result.push_back(" " + std::string(name) + "=" + std::move(value));
   };
-  if (client.extended) add("PROTO", *client.extended ? "ESMTP" : "SMTP");
-  if (client.helo) add("HELO", helo_value(*client.helo));
-  if (!with_address) return result;
+  add("PROTO", client.extended ? "ESMTP" : "SMTP");
+  add("HELO", helo_value(client.helo));
+  add("LOGIN", std::string(unavailable));  // nobody has authenticated yet
   add("PORT", client.port == 0 ? std::string(unavailable) : std::to_string(client.port));
   add("NAME", std::string(unavailable));
   add("ADDR", address_value(client.address));
@@ -43,19 +43,18 @@ std::vector<std::string> attributes(const ClientAttributes& client, std::string_
 
 }  // namespace
 
-std::optional<std::vector<std::string>> xclient_commands(const ClientAttributes& client, std::string_view listed,
-                                                         bool with_address) {
-  if (with_address && !has_word(listed, "ADDR")) return std::nullopt;
+std::vector<std::string> xclient_commands(const ClientAttributes& client, std::string_view listed) {
   std::vector<std::string> commands;
+  if (!has_word(listed, "ADDR")) return commands;
   std::string command(verb);
-  for (const std::string& attribute : attributes(client, listed, with_address)) {
+  for (const std::string& attribute : attributes(client, listed)) {
     if (command.size() + attribute.size() + 2 > max_command) {
       commands.push_back(command + "\r\n");
       command = verb;
     }
     command += attribute;
   }
-  if (command.size() > verb.size()) commands.push_back(command + "\r\n");
+  commands.push_back(command + "\r\n");
   return commands;
 }
 

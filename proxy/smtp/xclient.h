@@ -14,17 +14,15 @@ namespace postern::smtp {
 struct ClientAttributes {
   config::IpAddress address;
   std::uint16_t port = 0;
-  std::optional<bool> extended;  // PROTO: true ESMTP, false SMTP; nothing: not known yet, not sent
-  std::optional<std::string> helo;
+  bool extended = true;  // PROTO: true ESMTP, false SMTP
+  std::string helo;
 };
 
 // The commands to send, each at most 512 octets with its CRLF, for the attributes that the server lists (`listed` is
 // the parameter text of its XCLIENT keyword: "NAME ADDR PORT …"). NAME (as [UNAVAILABLE]) and ADDR come last, since
-// authority may end there. Values are xtext; IPv6 as IPV6:…. Empty: the server lists nothing that we could tell; a
-// server that does not list ADDR cannot be told who the client is: nothing (std::nullopt). `with_address` false: only
-// PROTO and HELO, for the second round after the client's EHLO.
-std::optional<std::vector<std::string>> xclient_commands(const ClientAttributes& client, std::string_view listed,
-                                                         bool with_address);
+// authority may end there: Postfix takes no further XCLIENT from an address that it does not trust. Values are xtext;
+// IPv6 as IPV6:…. Empty where ADDR is not listed: such a server cannot be told who the client is.
+std::vector<std::string> xclient_commands(const ClientAttributes& client, std::string_view listed);
 
 // RFC 3461 xtext.
 std::string to_xtext(std::string_view text);

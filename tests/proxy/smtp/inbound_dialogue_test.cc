@@ -155,7 +155,7 @@ TEST_CASE("starttls: nothing the client said in plaintext reaches the server aft
         CHECK(rig.dialogue().outcome().helo.empty());
         CHECK_FALSE(rig.dialogue().outcome().authenticated);
         rig.client("MAIL FROM:<a@example.com>\r\n");
-        CHECK(rig.take_client() == "503 5.5.1 After STARTTLS, EHLO comes first\r\n");
+        CHECK(rig.take_client() == "503 5.5.1 EHLO or HELO comes first\r\n");
         CHECK(rig.to_server.empty());
         rig.client("EHLO inside.example\r\n");
         CHECK(rig.take_server() == "EHLO inside.example\r\n");

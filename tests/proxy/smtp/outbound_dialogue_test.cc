@@ -986,7 +986,7 @@ TEST_CASE("outbound: STARTTLS for the client, and the remote connection opened a
   rig.tls(Side::client);
   CHECK(rig.take_events() == Events{"drop"});
   rig.client("MAIL FROM:<a@b.example>\r\nEHLO client.example\r\n");
-  CHECK(rig.take_client() == "503 5.5.1 After STARTTLS, EHLO comes first\r\n");
+  CHECK(rig.take_client() == "503 5.5.1 EHLO or HELO comes first\r\n");
   rig.connected();
   rig.server(greeting);
   secured(rig);
