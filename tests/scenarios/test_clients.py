@@ -140,9 +140,11 @@ def test_postfix_as_client(start_gateway, sink, postfix, kind):
     start_gateway(inbound=listeners(sink, postfix.target["starttls"], postfix.target["implicit"]))
     token = new_token()
     postfix.submit("a@example.net", f"{token}@{kind}.test", message(BODY, token))
-    postfix.wait_for_log(f"to=<{token}@{kind}.test>.* status=sent")
-    # The line before the delivery's, of the same process, tells how the connection was protected.
-    assert f": TLSv1.{kind[-1]} with cipher" in postfix.log().split(f"to=<{token}@")[0].splitlines()[-2]
+    process = postfix.wait_for_log(rf"(smtp\[\d+\]): .*to=<{token}@{kind}\.test>.* status=sent").group(1)
+    # What the same process logged before, when it connected, tells how that was protected.
+    before = postfix.log().partition(f"to=<{token}@{kind}.test>")[0].splitlines()
+    secured = [line for line in before if process in line and "TLS connection established" in line]
+    assert f": TLSv1.{kind[-1]} with cipher" in secured[-1]
     assert_delivered(sink, token, BODY)
 
 

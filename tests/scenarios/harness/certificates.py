@@ -1,7 +1,23 @@
 """Keys and certificates made by the openssl command: an authority, and leaves signed by it."""
 
+import datetime
 import os
 import subprocess
+
+# For `openssl ca`, the one subcommand that takes dates in every version of OpenSSL.
+_CONFIGURATION = """
+[ca]
+default_ca = authority
+[authority]
+database = {folder}/index
+rand_serial = yes
+unique_subject = no
+new_certs_dir = {folder}
+default_md = sha256
+policy = policy
+[policy]
+commonName = supplied
+"""
 
 
 class Pair:
@@ -28,8 +44,13 @@ class Authority:
             "req", "-x509", "-new", "-key", self.key, "-out", self.certificate, "-days", "30", "-subj", f"/CN={name}",
             "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )  # fmt: skip
+        self._configuration = os.path.join(self.folder, "ca.conf")
+        with open(self._configuration, "w", encoding="ascii") as file:
+            file.write(_CONFIGURATION.format(folder=self.folder))
+        with open(os.path.join(self.folder, "index"), "w", encoding="ascii"):
+            pass
 
-    def issue(self, name, key_type="p256", names=None, days=10, client=False):
+    def issue(self, name, key_type="p256", names=None, days=60, client=False):
         """A leaf for the host names (default: `name`); negative days: expired since yesterday."""
         base = os.path.join(self.folder, f"{name.replace('*', 'wildcard')}-{key_type}-{days}")
         key, request, leaf, chain = (base + suffix for suffix in (".key", ".csr", ".crt", ".pem"))
@@ -40,9 +61,12 @@ class Authority:
             file.write("basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n")
             file.write(f"extendedKeyUsage={'clientAuth' if client else 'serverAuth'}\n")
             file.write("subjectAltName=" + ",".join(f"DNS:{san}" for san in names or [name]) + "\n")
+        now = datetime.datetime.now(datetime.timezone.utc)
         _openssl(
-            "x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
-            "-out", leaf, "-days", str(days), "-extfile", extensions,
+            "ca", "-batch", "-notext", "-config", self._configuration, "-in", request, "-out", leaf,
+            "-cert", self.certificate, "-keyfile", self.key, "-extfile", extensions,
+            "-startdate", _date(now - datetime.timedelta(days=2)),
+            "-enddate", _date(now + datetime.timedelta(days=days)),
         )  # fmt: skip
         with open(chain, "w", encoding="ascii") as out:
             for part in (leaf, self.certificate):
@@ -55,6 +79,10 @@ def fingerprint(pem_path):
     """SHA-256 of the first certificate in a file, as lower case hex."""
     shown = _openssl("x509", "-in", pem_path, "-noout", "-fingerprint", "-sha256")
     return shown.split("=", 1)[1].strip().replace(":", "").lower()
+
+
+def _date(moment):
+    return moment.strftime("%Y%m%d%H%M%SZ")
 
 
 def _new_key(path, key_type):

@@ -59,7 +59,7 @@ to_maildir:
   transport = maildir
 """
 
-_ROUTER = """
+_ROUTER = r"""
 {kind}:
   driver = manualroute
   domains = ^{kind}\\.p[0-9]+\\.test\$
@@ -69,7 +69,7 @@ _ROUTER = """
   transport = {kind}
 """
 
-_TRANSPORT = """
+_TRANSPORT = r"""
 {kind}:
   driver = smtp
   protocol = {protocol}
