@@ -1,0 +1,59 @@
+// Everything DNS and MTA-STS say about where a domain's mail goes and what its hosts' TLS must be: the questions of a
+// RouteLookup put to a resolver, and the MTA-STS policy asked for at the same time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "proxy/dns/resolver.h"
+#include "proxy/policy/decision.h"
+#include "proxy/policy/route.h"
+
+namespace postern::policy {
+
+// Where MTA-STS policies come from.
+class MtaStsSource {
+ public:
+  using Callback = std::function<void(const MtaStsFacts&)>;
+  // Calls back exactly once, later, never from inside this call. Destroying the lookup cancels.
+  virtual std::unique_ptr<dns::Lookup> lookup(const std::string& domain, Callback callback) = 0;
+  virtual ~MtaStsSource() = default;
+};
+
+struct DomainFacts {
+  Route route;
+  MtaStsFacts mta_sts;
+};
+
+class DomainLookup {
+ public:
+  using Callback = std::function<void(DomainFacts)>;
+
+  // Asks at once; calls back once, later. `mta_sts` null: not asked for. Both outlive the lookup. Destroying it
+  // cancels; the callback may destroy it. Where there is nothing to ask (the domain is no host name) it never calls
+  // back: see complete().
+  DomainLookup(dns::Resolver& resolver, MtaStsSource* mta_sts, std::string_view domain,
+               const RouteLookup::Options& options, Callback callback);
+
+  // Nothing is waited for, and the callback will not come: take() what there is.
+  bool complete() const { return mta_sts_done_ && route_.done(); }
+  DomainFacts take();
+
+ private:
+  void ask();
+  void on_answer(const dns::Question& question, const dns::Answer& answer);
+  void finish_if_done();
+
+  dns::Resolver& resolver_;
+  RouteLookup route_;
+  DomainFacts facts_;
+  Callback callback_;
+  std::map<dns::Question, std::unique_ptr<dns::Lookup>> lookups_;
+  std::unique_ptr<dns::Lookup> mta_sts_lookup_;
+  bool mta_sts_done_ = true;
+};
+
+}  // namespace postern::policy

@@ -1,0 +1,170 @@
+#include "proxy/policy/itinerary.h"
+
+#include "tests/support/catch.h"
+
+namespace itinerary_test {
+
+using namespace postern::policy;
+using postern::config::IpAddress;
+using postern::config::parse_ip_address;
+using Kind = AttemptOutcome::Kind;
+using Stage = TlsOutcome::Stage;
+
+IpAddress ip(std::string_view text) {
+  return *parse_ip_address(text);
+}
+
+MailHost host(std::string name, std::vector<std::string_view> addresses) {
+  MailHost host;
+  host.name = std::move(name);
+  host.address_state = MailHost::Addresses::found;
+  for (const auto address : addresses) host.addresses.push_back(ip(address));
+  return host;
+}
+
+Route two_hosts() {
+  Route route;
+  route.domain = "example.org";
+  route.hosts = {host("mx1.example.org", {"192.0.2.1", "192.0.2.2"}), host("mx2.example.org", {"192.0.2.3"})};
+  return route;
+}
+
+LocalPolicy level(Level value) {
+  LocalPolicy policy;
+  policy.level = value;
+  return policy;
+}
+
+Itinerary plan(Level value, std::optional<IpAddress> pinned = std::nullopt, const MtaStsFacts& mta_sts = {}) {
+  return Itinerary(two_hosts(), "example.org", level(value), mta_sts, pinned);
+}
+
+AttemptOutcome outcome(Kind kind, std::string reply = {}) {
+  AttemptOutcome result;
+  result.kind = kind;
+  result.reply = std::move(reply);
+  if (kind == Kind::tls_failed) result.tls.stage = Stage::handshake_failed;
+  return result;
+}
+
+AttemptOutcome open(Stage stage, std::vector<std::string> names = {}) {
+  AttemptOutcome result = outcome(Kind::open);
+  result.tls.stage = stage;
+  result.tls.chain = names.empty() ? TlsOutcome::Chain::untrusted : TlsOutcome::Chain::trusted;
+  result.tls.names = std::move(names);
+  return result;
+}
+
+TEST_CASE("itinerary: hosts and their addresses are tried in order, and at last none is left") {
+  auto itinerary = plan(Level::may);
+  for (const auto* address : {"192.0.2.1", "192.0.2.2", "192.0.2.3"}) {
+    REQUIRE(itinerary.current());
+    CHECK(itinerary.current()->address == ip(address));
+    CHECK_FALSE(itinerary.on_outcome(outcome(Kind::unreachable)));
+  }
+  CHECK_FALSE(itinerary.current());
+  CHECK(itinerary.refusal().starts_with("451 4.4.1 "));
+  CHECK(itinerary.refusal().find("mx2.example.org") != std::string::npos);
+}
+
+TEST_CASE("itinerary: a host that refuses to serve is passed over, and its words are kept") {
+  auto itinerary = plan(Level::may);
+  for (int i = 0; i < 3; ++i) itinerary.on_outcome(outcome(Kind::refused, "421 4.3.2 too busy"));
+  CHECK_FALSE(itinerary.current());
+  CHECK(itinerary.refusal() == "421 4.3.2 too busy");
+}
+
+TEST_CASE("itinerary: opportunistic TLS that fails is followed by plaintext, on a new connection to the same address") {
+  auto itinerary = plan(Level::may);
+  CHECK(itinerary.current()->use_tls);
+  CHECK_FALSE(itinerary.current()->demand_tls);
+  CHECK_FALSE(itinerary.on_outcome(outcome(Kind::tls_failed)));
+  REQUIRE(itinerary.current());
+  CHECK(itinerary.current()->address == ip("192.0.2.1"));
+  CHECK_FALSE(itinerary.current()->use_tls);
+  CHECK(itinerary.on_outcome(open(Stage::not_tried)));
+}
+
+TEST_CASE("itinerary: where TLS is demanded, plaintext is never tried and never accepted") {
+  for (const Level demanded : {Level::encrypt, Level::verify, Level::secure}) {
+    auto itinerary = plan(demanded);
+    for (int attempts = 0; itinerary.current() && attempts < 10; ++attempts) {
+      CHECK(itinerary.current()->use_tls);
+      CHECK(itinerary.current()->demand_tls);
+      CHECK_FALSE(itinerary.on_outcome(attempts % 2 == 0 ? outcome(Kind::tls_failed) : open(Stage::not_offered)));
+    }
+    CHECK_FALSE(itinerary.current());
+    CHECK(itinerary.refusal().starts_with("451 4.7."));
+  }
+}
+
+TEST_CASE("itinerary: a certificate that is not good enough sends us to the next host, not to the next address") {
+  auto itinerary = plan(Level::verify);
+  CHECK_FALSE(itinerary.on_outcome(open(Stage::established, {"other.example.org"})));
+  REQUIRE(itinerary.current());
+  CHECK(itinerary.host().name == "mx2.example.org");
+  CHECK(itinerary.on_outcome(open(Stage::established, {"mx2.example.org"})));
+  CHECK(itinerary.verdict().satisfied);
+}
+
+TEST_CASE("itinerary: what a policy refused is said rather than that another host could not be reached") {
+  auto itinerary = plan(Level::verify);
+  itinerary.on_outcome(open(Stage::established, {"other.example.org"}));
+  itinerary.on_outcome(outcome(Kind::unreachable));
+  CHECK_FALSE(itinerary.current());
+  CHECK(itinerary.refusal().starts_with("451 4.7.5 "));
+  CHECK(itinerary.refusal().find("mx1.example.org") != std::string::npos);
+}
+
+TEST_CASE("itinerary: a host whose TLSA records cannot be known is not used") {
+  Route route = two_hosts();
+  route.hosts[0].dane = DaneState::failed;
+  Itinerary itinerary(route, "example.org", level(Level::may), {});
+  REQUIRE(itinerary.current());
+  CHECK(itinerary.host().name == "mx2.example.org");
+  itinerary.on_outcome(outcome(Kind::unreachable));
+  CHECK_FALSE(itinerary.current());
+  CHECK(itinerary.refusal().starts_with("451 4.4.3 "));
+}
+
+TEST_CASE("itinerary: an intercepted connection goes to its own address alone") {
+  auto itinerary = plan(Level::may, ip("192.0.2.3"));
+  CHECK(itinerary.host().name == "mx2.example.org");
+  CHECK(itinerary.current()->address == ip("192.0.2.3"));
+  itinerary.on_outcome(outcome(Kind::unreachable));
+  CHECK_FALSE(itinerary.current());
+
+  auto elsewhere = plan(Level::may, ip("198.51.100.9"));
+  REQUIRE(elsewhere.current());
+  CHECK(elsewhere.host().name.empty());
+  CHECK(elsewhere.current()->address == ip("198.51.100.9"));
+}
+
+TEST_CASE("itinerary: an address that no MX host has does not satisfy an MTA-STS policy") {
+  const MtaStsFacts enforce{MtaStsPolicy{MtaStsMode::enforce, std::chrono::seconds(86400), {"*.example.org"}}, {}};
+  auto itinerary = plan(Level::may, ip("198.51.100.9"), enforce);
+  CHECK_FALSE(itinerary.current());
+  CHECK(itinerary.refusal().starts_with("451 4.7.5 "));
+}
+
+TEST_CASE("itinerary: a connection made for another domain is judged for this one's hosts and demands") {
+  const auto examine = [](std::vector<std::string> names) {
+    return [names = std::move(names)](const MailHost&, const Demand&) { return open(Stage::established, names).tls; };
+  };
+  const auto itinerary = plan(Level::verify);
+  CHECK(itinerary.would_accept(ip("192.0.2.2"), examine({"mx1.example.org"})));
+  CHECK_FALSE(itinerary.would_accept(ip("192.0.2.2"), examine({"mx2.example.org"})));
+  CHECK_FALSE(itinerary.would_accept(ip("192.0.2.9"), examine({"mx1.example.org"})));
+}
+
+TEST_CASE("itinerary: observing delivers what would have been refused") {
+  LocalPolicy local = level(Level::secure);
+  local.observe = true;
+  Itinerary itinerary(two_hosts(), "example.org", local, {});
+  CHECK_FALSE(itinerary.current()->demand_tls);
+  CHECK(itinerary.on_outcome(open(Stage::not_offered)));
+  CHECK_FALSE(itinerary.verdict().satisfied);
+  CHECK(itinerary.verdict().deliver);
+}
+
+}  // namespace itinerary_test
