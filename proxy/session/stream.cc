@@ -26,7 +26,7 @@ Stream::Stream(smtp::Side side, Owner& owner, Scratch& scratch, net::StreamPtr s
 }
 
 void Stream::send(std::string_view bytes) {
-  if (!broken_ && !finishing_) scratch_.gather[static_cast<std::size_t>(side_)].push_back(bytes);
+  if (!bytes.empty() && !broken_ && !finishing_) scratch_.gather[static_cast<std::size_t>(side_)].push_back(bytes);
 }
 
 bool Stream::flush() {
