@@ -51,6 +51,15 @@ def postern():
 
 
 @pytest.fixture(scope="session")
+def honest_memory(postern):
+    """Skips where a sanitizer keeps what was freed: memory then says nothing about the gateway."""
+    with open(postern, "rb") as binary:
+        content = binary.read()
+    if b"__asan_init" in content or b"__tsan_init" in content:
+        pytest.skip("a sanitizer build")
+
+
+@pytest.fixture(scope="session")
 def build_folder():
     path = os.path.abspath(os.environ.get("POSTERN_BUILD", "build"))
     os.makedirs(path, exist_ok=True)

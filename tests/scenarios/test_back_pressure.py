@@ -11,6 +11,8 @@ from harness.daemon import resident_kib
 from harness.messages import message
 from harness.scripted_server import Obedient
 
+pytestmark = pytest.mark.usefixtures("honest_memory")
+
 SESSIONS = 20
 # 256 KiB a direction and session for data, as much again for TLS and the allocator.
 ALLOWED_KIB = SESSIONS * 2 * 512 + 4096
