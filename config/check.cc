@@ -157,11 +157,25 @@ class ListenerCheck {
     if (address && exec) error("backend.exec", "address and exec exclude each other: remove one of them");
   }
 
+  // Exim, and what else is called sendmail, does not read a UCSPI environment; -oMa names the client.
+  static bool serves_as_local(const std::vector<std::string>& words) {
+    const auto says = [&words](std::string_view text) {
+      return std::ranges::any_of(words, [text](const std::string& word) { return word.find(text) != word.npos; });
+    };
+    return (says("exim") || says("sendmail")) && says("-bs") && !says("-oMa");
+  }
+
   void backend_exec() {
     const Backend& b = listener_.backend;
     if (!given("backend.exec") || wrong("backend.exec")) return;
     if (b.exec.front().front() != '/') {
       error("backend.exec[0]", quote(b.exec.front()) + " is not an absolute path: write where the program is");
+    }
+    if (serves_as_local(b.exec)) {
+      warning(
+          "backend.exec",
+          "this program takes a session with -bs for a local one, and by its usual rules relays for it: tell it the "
+          "client, as with [/bin/sh, -c, 'exec /usr/sbin/exim4 -bs -oMa \"$$TCPREMOTEIP\"']");
     }
     if (given("backend.address")) return;  // which of the two is meant is not known
     if (b.client_address != ClientAddress::none) {
