@@ -202,12 +202,6 @@ std::optional<Sections> read_sections(std::string_view message) {
   return sections;
 }
 
-Answer failure(std::string reason) {
-  Answer answer;
-  answer.reason = std::move(reason);
-  return answer;
-}
-
 const Record* find(const std::vector<Record>& records, const std::string& owner, Type type) {
   const auto found = std::find_if(records.begin(), records.end(), [&](const Record& record) {
     return record.readable && record.type == static_cast<std::uint16_t>(type) && record.owner == owner;

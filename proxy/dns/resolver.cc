@@ -1,5 +1,7 @@
 #include "proxy/dns/resolver.h"
 
+#include <utility>
+
 namespace postern::dns {
 
 std::string_view to_string(Type type) {
@@ -23,6 +25,12 @@ std::string_view to_string(Status status) {
     case Status::bogus: return "bogus";
   }
   return "unknown";
+}
+
+Answer failure(std::string reason) {
+  Answer answer;
+  answer.reason = std::move(reason);
+  return answer;
 }
 
 }  // namespace postern::dns

@@ -43,6 +43,9 @@ struct Answer {
   bool absent() const { return status == Status::no_data || status == Status::no_such_name; }
 };
 
+// Status::failed, with its reason.
+Answer failure(std::string reason);
+
 // A lookup under way. Destroying it cancels: the callback is then never called.
 class Lookup {
  public:

@@ -46,12 +46,6 @@ net::HandlePtr<uv_timer_t> make_timer(uv_loop_t* loop, void* data) {
   return net::HandlePtr<uv_timer_t>(handle.release());
 }
 
-Answer failure(std::string reason) {
-  Answer answer;
-  answer.reason = std::move(reason);
-  return answer;
-}
-
 // `security` is libunbound's: 0 insecure, 1 bogus, 2 secure.
 Answer to_answer(const Question& question, int rcode, std::string_view packet, int security, const char* why_bogus) {
   if (security == 1) {
