@@ -257,7 +257,7 @@ void Session::arm(Timer timer) {
 
 void Session::finish(Ending ending) {
   if (over()) return;
-  flush();
+  if (backend_) (void)backend_->flush();
   finishing_ = true;
   record_.ending = ending;
   drop_backend();

@@ -229,12 +229,8 @@ void Stream::end(std::string_view error) {
 
 bool Stream::finish() {
   if (finishing_) return !broken_;
-  flush();
-  if (engine_ && !broken_) {
-    auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
-    engine_->close(cipher);
-    write_out();
-  }
+  if (engine_ && !broken_ && encrypt_gathered()) engine_->close(scratch_.cipher[static_cast<std::size_t>(side_)]);
+  write_out();  // the last words and close_notify in one
   finishing_ = true;
   auto request = std::make_unique<uv_shutdown_t>();
   const int status =
