@@ -71,7 +71,8 @@ class Input {
     return value;
   }
   std::string text() {
-    const std::size_t size = std::min<std::size_t>(octet() % 64, bytes_.size());
+    const std::size_t wanted = octet() % 64;  // first: it takes an octet itself
+    const std::size_t size = std::min(wanted, bytes_.size());
     const std::string value(bytes_.substr(0, size));
     bytes_.remove_prefix(size);
     return value;
