@@ -23,6 +23,14 @@ const char* jemalloc_version() {
   return version;
 }
 
+const char* unbound_version() {
+#ifdef POSTERN_UNBOUND
+  return ub_version();
+#else
+  return "not used: it would load OpenSSL";
+#endif
+}
+
 }  // namespace
 
 int command_version() {
@@ -32,7 +40,7 @@ int command_version() {
   std::printf("libuv %s\n", uv_version_string());
   std::printf("libyaml %s\n", yaml_get_version_string());
   std::printf("jemalloc %s\n", jemalloc_version());
-  std::printf("libunbound %s\n", ub_version());
+  std::printf("libunbound %s\n", unbound_version());
   std::printf("post-quantum key exchange (X25519MLKEM768): %s\n", tls.has_x25519_mlkem768 ? "yes" : "no");
   return 0;
 }
