@@ -1,6 +1,6 @@
 #include "proxy/gateway.h"
 
-#include <signal.h>
+#include <csignal>
 
 #include <algorithm>
 

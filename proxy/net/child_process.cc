@@ -1,7 +1,7 @@
 #include "proxy/net/child_process.h"
 
-#include <signal.h>
 #include <sys/socket.h>
+#include <csignal>
 
 #include <cerrno>
 #include <cstring>

@@ -143,7 +143,7 @@ std::optional<Error> Connector::connect_ip(const SocketAddress& target) {
                        if (owner != nullptr) owner->on_connected(result);
                      });
   if (status != 0) return Error{Errc::io, uv_strerror(status)};
-  request.release();
+  (void)request.release();
   handle_->data = this;
   uv_tcp_nodelay(tcp, 1);
   return std::nullopt;

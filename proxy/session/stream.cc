@@ -239,7 +239,7 @@ bool Stream::finish() {
         delete done;
         if (stream != nullptr) stream->owner_.on_drained(stream->side_);
       });
-  if (status == 0) request.release();
+  if (status == 0) (void)request.release();
   return status == 0;
 }
 
