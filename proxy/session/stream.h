@@ -73,6 +73,7 @@ class Stream {
   bool ended() const { return ended_; }
 
   uv_stream_t* socket() const { return socket_.get(); }
+  const tls::Engine* engine() const { return engine_.get(); }  // null: plaintext
   std::uint64_t bytes_in() const { return bytes_in_; }
   std::uint64_t bytes_out() const { return bytes_out_; }
 
