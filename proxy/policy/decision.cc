@@ -334,6 +334,7 @@ std::string_view to_string(Reason reason) {
     case Reason::dns_failed: return "dns_failed";
     case Reason::dns_bogus: return "dns_bogus";
     case Reason::no_address: return "no_address";
+    case Reason::unreachable: return "unreachable";
     case Reason::host_not_listed: return "host_not_listed";
     case Reason::dane_required: return "dane_required";
     case Reason::tls_not_offered: return "tls_not_offered";

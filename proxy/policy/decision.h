@@ -43,6 +43,7 @@ enum class Reason : std::uint8_t {
   dns_failed,       // addresses or TLSA could not be looked up
   dns_bogus,        // or their signatures are wrong
   no_address,       // the host has none
+  unreachable,      // no connection, silence, or a greeting that refuses
   host_not_listed,  // MTA-STS does not name this MX host
   dane_required,    // dane-only, and there is nothing usable
   tls_not_offered,  // no STARTTLS in the EHLO reply, or it was refused

@@ -7,15 +7,43 @@ namespace postern::policy {
 
 namespace {
 
-// The hosts that have the address of an intercepted connection, and no other address.
-void pin(Route& route, const config::IpAddress& address) {
+bool is_protected(const MailHost& host) {
+  return host.dane == DaneState::records || host.dane == DaneState::failed || host.dane == DaneState::bogus;
+}
+
+// The hosts that have the address of an intercepted connection, and no other address. True: none has it, although DANE
+// says for some of them how to know them.
+bool pin(Route& route, const config::IpAddress& address) {
+  const bool any_protected = std::ranges::any_of(route.hosts, is_protected);
   std::erase_if(route.hosts, [&](const MailHost& host) { return std::ranges::count(host.addresses, address) == 0; });
   for (MailHost& host : route.hosts) host.addresses = {address};
-  if (!route.hosts.empty()) return;
+  if (!route.hosts.empty()) return false;
   MailHost nameless;
   nameless.address_state = MailHost::Addresses::found;
   nameless.addresses = {address};
   route.hosts.push_back(std::move(nameless));
+  return any_protected;
+}
+
+Refusal led_astray() {
+  return {Source::dane,
+          Reason::host_not_listed,
+          Reply::tls_failed,
+          "the address is none of the domain's mail hosts",
+          ReportResult::validation_failure,
+          true};
+}
+
+Verdict verdict_of(const Refusal& refusal, const Demand& demand) {
+  Verdict verdict;
+  verdict.source = refusal.source;
+  verdict.demanded = demand.level;
+  verdict.reason = refusal.reason;
+  verdict.reply = refusal.reply;
+  verdict.detail = refusal.detail;
+  const ReportPolicy policy = refusal.source == Source::mta_sts ? ReportPolicy::sts : ReportPolicy::tlsa;
+  if (refusal.report) verdict.reports.push_back({policy, refusal.report});
+  return verdict;
 }
 
 }  // namespace
@@ -23,8 +51,10 @@ void pin(Route& route, const config::IpAddress& address) {
 Itinerary::Itinerary(Route route, std::string domain, const LocalPolicy& local, const MtaStsFacts& mta_sts,
                      std::optional<config::IpAddress> pinned)
     : route_(std::move(route)), domain_(std::move(domain)) {
-  if (pinned) pin(route_, *pinned);
+  const bool astray = pinned && pin(route_, *pinned);
   for (const MailHost& host : route_.hosts) demands_.push_back(demand_on(host, domain_, local, mta_sts));
+  const bool wants_dane = local.dane || local.level == Level::dane || local.level == Level::dane_only;
+  if (astray && wants_dane && local.level != Level::none) demands_.front().refusal = led_astray();
   begin_host(0);
 }
 
@@ -39,8 +69,11 @@ void Itinerary::begin_host(std::size_t host) {
   for (; host < route_.hosts.size(); ++host) {
     if (!usable(host)) {
       const Refusal& refusal = *demands_[host].refusal;
-      refusal_is_policy_ = refusal.policy;
-      refusal_ = reply_line(refusal.reply, refusal.source, route_.hosts[host].name, refusal.detail);
+      if (failure_is_policy_ && !refusal.policy) continue;
+      const std::string& name = route_.hosts[host].name;
+      failure_ = {reply_line(refusal.reply, refusal.source, name.empty() ? domain_ : name, refusal.detail), name,
+                  verdict_of(refusal, demands_[host])};
+      failure_is_policy_ = refusal.policy;
       continue;
     }
     if (route_.hosts[host].addresses.empty()) continue;
@@ -57,21 +90,39 @@ void Itinerary::next_address() {
   current_ = Attempt{current_->host, addresses[next_address_++], demand.try_tls, !demand.allows_plaintext()};
 }
 
-void Itinerary::refuse(std::string reply) {
-  refusal_ = std::move(reply);
-  refusal_is_policy_ = true;
+void Itinerary::judged_unfit() {
+  const MailHost& host = route_.hosts[current_->host];
+  const std::string name = host.name.empty() ? config::to_string(current_->address) : host.name;
+  failure_ = {reply_line(verdict_.reply, verdict_.source, name, verdict_.detail), name, verdict_};
+  failure_is_policy_ = true;
+}
+
+void Itinerary::unreachable(std::string reply, std::string detail) {
+  if (failure_is_policy_) return;
+  const MailHost& host = route_.hosts[current_->host];
+  Verdict verdict;
+  verdict.reason = Reason::unreachable;
+  verdict.reply = Reply::unreachable;
+  verdict.demanded = demands_[current_->host].level;
+  verdict.detail = std::move(detail);
+  failure_ = {std::move(reply), host.name.empty() ? config::to_string(current_->address) : host.name,
+              std::move(verdict)};
 }
 
 bool Itinerary::on_outcome(const AttemptOutcome& outcome) {
   const Demand& demand = demands_[current_->host];
   const std::string& name = route_.hosts[current_->host].name;
   switch (outcome.kind) {
-    case AttemptOutcome::Kind::unreachable:
-      if (!refusal_is_policy_) refusal_ = reply_line(Reply::unreachable, Source::local, name, "cannot be reached");
+    case AttemptOutcome::Kind::unreachable: {
+      const std::string detail = outcome.reply.empty() ? "cannot be reached" : outcome.reply;
+      unreachable(reply_line(Reply::unreachable, Source::local,
+                             name.empty() ? config::to_string(current_->address) : name, detail),
+                  detail);
       next_address();
       return false;
+    }
     case AttemptOutcome::Kind::refused:
-      if (!refusal_is_policy_) refusal_ = outcome.reply;
+      unreachable(outcome.reply, outcome.reply);
       next_address();
       return false;
     case AttemptOutcome::Kind::tls_failed:
@@ -80,25 +131,26 @@ bool Itinerary::on_outcome(const AttemptOutcome& outcome) {
         current_->use_tls = false;  // opportunistic: once more, in plaintext, on a new connection
         return false;
       }
-      refuse(reply_line(verdict_.reply, verdict_.source, name, verdict_.detail));
+      judged_unfit();
       next_address();
       return false;
     case AttemptOutcome::Kind::open: break;
   }
   verdict_ = judge(demand, outcome.tls);
   if (verdict_.deliver) return true;
-  refuse(reply_line(verdict_.reply, verdict_.source, name, verdict_.detail));
+  judged_unfit();
   begin_host(current_->host + 1);  // another address of the host would show the same certificate
   return false;
 }
 
-bool Itinerary::would_accept(const config::IpAddress& address,
-                             const std::function<TlsOutcome(const MailHost&, const Demand&)>& examine) const {
+std::optional<Itinerary::Accepted> Itinerary::would_accept(const config::IpAddress& address,
+                                                           const Examine& examine) const {
   for (std::size_t i = 0; i < route_.hosts.size(); ++i) {
     if (!usable(i) || std::ranges::count(route_.hosts[i].addresses, address) == 0) continue;
-    if (judge(demands_[i], examine(route_.hosts[i], demands_[i])).deliver) return true;
+    Verdict verdict = judge(demands_[i], examine(route_.hosts[i], demands_[i]));
+    if (verdict.deliver) return Accepted{i, std::move(verdict)};
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace postern::policy

@@ -32,15 +32,15 @@ struct AttemptOutcome {
     open,         // it can be used; `tls` says how
   };
   Kind kind = Kind::unreachable;
-  std::string reply;  // of the host, without CRLF
+  std::string reply;  // without CRLF: the host's words, or (unreachable) why, for people
   TlsOutcome tls;
 };
 
 class Itinerary {
  public:
   // `route` has hosts, `local` the operator's demand for `domain`. `pinned`, where given, is the one address to go to
-  // (an intercepted connection): hosts that do not have it are left out, and where none has it the address is tried as
-  // a host without a name.
+  // (an intercepted connection): hosts that do not have it are left out. Where none has it the address is tried as a
+  // host without a name, unless one of the domain's hosts is protected by DANE: then the client has been led astray.
   Itinerary(Route route, std::string domain, const LocalPolicy& local, const MtaStsFacts& mta_sts,
             std::optional<config::IpAddress> pinned = std::nullopt);
 
@@ -51,21 +51,33 @@ class Itinerary {
 
   // Takes the outcome of the current attempt. True: it will do, verdict() says why. False: current() is the next one.
   bool on_outcome(const AttemptOutcome& outcome);
-  // A connection that was made for something else would do for this domain too: one of its hosts has the address, and
-  // the TLS there, as `examine` finds it for that host, satisfies. Changes nothing.
-  bool would_accept(const config::IpAddress& address,
-                    const std::function<TlsOutcome(const MailHost&, const Demand&)>& examine) const;
+  using Examine = std::function<TlsOutcome(const MailHost&, const Demand&)>;
+  // What a connection that was made for something else is to this domain: where one of its hosts has the address and
+  // the TLS there, as `examine` finds it for that host, will do, which host and why. Changes nothing.
+  struct Accepted {
+    std::size_t host = 0;
+    Verdict verdict;
+  };
+  std::optional<Accepted> would_accept(const config::IpAddress& address, const Examine& examine) const;
 
-  // Of the last outcome that got as far as a judgement.
+  const Route& route() const { return route_; }
+  // Why the current attempt will do, after on_outcome was true.
   const Verdict& verdict() const { return verdict_; }
-  // One line without CRLF; meaningful once current() is empty.
-  const std::string& refusal() const { return refusal_; }
+  // Why none did; meaningful once current() is empty. `reply` is one line without CRLF; `host` may be empty.
+  struct Failure {
+    std::string reply = "451 4.4.1 no mail host can be reached";
+    std::string host;
+    Verdict verdict;
+  };
+  const Failure& failure() const { return failure_; }
+  const std::string& refusal() const { return failure_.reply; }
 
  private:
   bool usable(std::size_t host) const;
   void begin_host(std::size_t host);
   void next_address();
-  void refuse(std::string reply);
+  void judged_unfit();
+  void unreachable(std::string reply, std::string detail);
 
   Route route_;
   std::string domain_;
@@ -73,8 +85,8 @@ class Itinerary {
   std::optional<Attempt> current_;
   std::size_t next_address_ = 0;
   Verdict verdict_;
-  std::string refusal_ = "451 4.4.1 no mail host can be reached";
-  bool refusal_is_policy_ = false;  // a policy's refusal says more than a host that cannot be reached
+  Failure failure_;
+  bool failure_is_policy_ = false;  // a policy's refusal says more than a host that cannot be reached
 };
 
 }  // namespace postern::policy

@@ -23,6 +23,8 @@ std::string_view to_string(Ending ending) {
     case Ending::malformed_bdat: return "malformed_bdat";
     case Ending::client_certificate: return "client_certificate";
     case Ending::proxy_protocol: return "proxy_protocol";
+    case Ending::client_not_allowed: return "client_not_allowed";
+    case Ending::routing_loop: return "routing_loop";
     case Ending::draining: return "draining";
     case Ending::internal: return "internal";
   }

@@ -26,6 +26,8 @@ enum class Ending : std::uint8_t {
   malformed_bdat,
   client_certificate,
   proxy_protocol,
+  client_not_allowed,
+  routing_loop,  // where the client wanted to go is the gateway
   draining,
   internal,
 };

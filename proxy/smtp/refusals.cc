@@ -63,6 +63,10 @@ constexpr std::array<RefusalRow, refusal_count> rows = {{
      "451 4.4.2 The connection was lost before the remote server took the message\r\n", goes_on, no_error},
     {Refusal::remote_closed, "remote_closed", "421 4.4.2 The remote server closed the connection\r\n", ends, no_error,
      Ending::backend_closed},
+    {Refusal::client_not_allowed, "client_not_allowed", "554 5.7.1 You may not send mail through this gateway\r\n",
+     ends, no_error, Ending::client_not_allowed},
+    {Refusal::routing_loop, "routing_loop", "421 4.4.6 This connection leads nowhere but to the gateway itself\r\n",
+     ends, no_error, Ending::routing_loop},
 }};
 
 constexpr bool in_order() {

@@ -46,6 +46,8 @@ enum class Refusal : std::uint8_t {
   remote_lost,          // 451 4.4.2: in the middle of a transaction
   remote_lost_message,  // 451 4.4.2: after content, before its reply
   remote_closed,        // 421 4.4.2, ends: between transactions
+  client_not_allowed,   // 554 5.7.1, ends
+  routing_loop,         // 421 4.4.6, ends: meant for the gateway itself, or for nobody that could be found out
 };
 
 struct RefusalRow {
@@ -57,6 +59,6 @@ struct RefusalRow {
   Ending ending = Ending::internal;  // how the session ended, where it ends with this
 };
 const RefusalRow& row(Refusal refusal);
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::remote_closed) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::routing_loop) + 1;
 
 }  // namespace postern::smtp

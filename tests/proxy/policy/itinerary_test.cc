@@ -147,6 +147,19 @@ TEST_CASE("itinerary: an address that no MX host has does not satisfy an MTA-STS
   CHECK(itinerary.refusal().starts_with("451 4.7.5 "));
 }
 
+TEST_CASE("itinerary: an address that none of a domain's hosts has, although DANE protects them, is not used") {
+  Route route = two_hosts();
+  route.hosts[0].dane = DaneState::records;
+  Itinerary itinerary(route, "example.org", level(Level::may), {}, ip("198.51.100.9"));
+  CHECK_FALSE(itinerary.current());
+  CHECK(itinerary.refusal() == "451 4.7.5 example.org: DANE: the address is none of the domain's mail hosts");
+  CHECK(itinerary.failure().verdict.source == Source::dane);
+
+  LocalPolicy without_dane = level(Level::may);
+  without_dane.dane = false;
+  CHECK(Itinerary(route, "example.org", without_dane, {}, ip("198.51.100.9")).current());
+}
+
 TEST_CASE("itinerary: a connection made for another domain is judged for this one's hosts and demands") {
   const auto examine = [](std::vector<std::string> names) {
     return [names = std::move(names)](const MailHost&, const Demand&) { return open(Stage::established, names).tls; };
