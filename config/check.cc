@@ -296,9 +296,10 @@ void check_listen_addresses(Loaded& loaded) {
 }
 
 void check_any_listener(Loaded& loaded) {
-  const bool root_is_wrong = loaded.wrong.contains("");
-  if (!loaded.settings.inbound.empty() || loaded.is_wrong("inbound") || root_is_wrong) return;
-  loaded.add_error("inbound", "there is no listener: give at least one under 'inbound'");
+  const Settings& s = loaded.settings;
+  const bool wrong = loaded.is_wrong("inbound") || loaded.is_wrong("outbound") || loaded.wrong.contains("");
+  if (!s.inbound.empty() || !s.outbound.empty() || wrong) return;
+  loaded.add_error("inbound", "there is no listener: give at least one under 'inbound' or 'outbound'");
 }
 
 }  // namespace

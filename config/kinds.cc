@@ -1,6 +1,7 @@
 #include "config/kinds.h"
 
 #include <charconv>
+#include <limits>
 
 #include "config/characters.h"
 
@@ -68,6 +69,41 @@ Result<Endpoint> parse_connect_address(std::string_view text) {
   return fail(Errc::invalid_argument, "port 0 cannot be connected to: give the port that the server listens on");
 }
 
+// Unlike a server's, its port goes without saying.
+Result<Endpoint> parse_name_server(std::string_view text) {
+  constexpr std::uint16_t domain_port = 53;
+  const bool bracketed = text.size() > 2 && text.front() == '[' && text.back() == ']';
+  const auto address = parse_ip_address(bracketed ? text.substr(1, text.size() - 2) : text);
+  if (address) return Endpoint{.kind = Endpoint::Kind::ip, .address = *address, .name = {}, .port = domain_port};
+  auto endpoint = parse_connect_address(text);
+  if (endpoint && endpoint->kind == Endpoint::Kind::ip) return endpoint;
+  return fail(Errc::invalid_argument,
+              quote(text) + " is not the IP address of a name server, such as 127.0.0.1 or [::1]:53");
+}
+
+Result<std::string> parse_server_name(std::string_view text) {
+  if (is_host_name(text)) return std::string(text);
+  return fail(Errc::invalid_argument, quote(text) + " is not a host name such as mail.example.org");
+}
+
+// OpenSSL writes a colon between every two digits.
+Result<std::string> parse_fingerprint(std::string_view text) {
+  constexpr std::string_view hex_digits = "0123456789abcdef";
+  constexpr std::size_t digit_count = 64;
+  const bool colons = text.size() == digit_count / 2 * 3 - 1;
+  std::string found;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_separator = colons && i % 3 == 2;
+    if (is_separator && text[i] == ':') continue;
+    if (is_separator || hex_digits.find(lower(text[i])) == std::string_view::npos) break;
+    found += lower(text[i]);
+  }
+  if (found.size() == digit_count && (colons || text.size() == digit_count)) return found;
+  return fail(Errc::invalid_argument, quote(text) +
+                                          " is not a SHA-256 fingerprint: give 64 hexadecimal digits, "
+                                          "with a colon between every two or with none");
+}
+
 Result<std::string> parse_keyword(std::string_view text) {
   const bool valid = !text.empty() && text.size() <= 64 && is_letter_or_digit(text.front()) &&
                      std::ranges::all_of(text, [](char c) { return is_letter_or_digit(c) || c == '-'; });
@@ -89,13 +125,16 @@ std::string boolean_meant_by(std::string_view text) {
   return "";
 }
 
-Kind<std::uint32_t> number(const std::string& expected, std::uint32_t least, std::uint32_t most) {
+Kind<std::uint32_t> number(const std::string& expected, std::uint32_t least, std::uint32_t most,
+                           bool may_be_hexadecimal = false) {
   const auto read = [=](const Cursor& cursor, std::uint32_t& out) {
     const std::string* value = cursor.bare_text(expected);
     if (value == nullptr) return;
     std::uint32_t parsed_number = 0;
+    const bool hexadecimal = may_be_hexadecimal && value->starts_with("0x");
+    const char* begin = value->data() + (hexadecimal ? 2 : 0);
     const char* end = value->data() + value->size();
-    const auto [rest, problem] = std::from_chars(value->data(), end, parsed_number);
+    const auto [rest, problem] = std::from_chars(begin, end, parsed_number, hexadecimal ? 16 : 10);
     const bool in_bounds = parsed_number >= least && parsed_number <= most;
     if (problem != std::errc() || rest != end || !in_bounds) return cursor.error_expected(expected);
     out = parsed_number;
@@ -177,9 +216,31 @@ Kind<std::string> required_text(std::string expected) {
 
 Kind<std::string> host_name(std::string expected) {
   return parsed<std::string>(std::move(expected), [](std::string_view value) -> Result<std::string> {
-    if (value.empty() || is_host_name(value)) return std::string(value);
-    return fail(Errc::invalid_argument, quote(value) + " is not a host name such as mail.example.org");
+    return value.empty() ? std::string() : parse_server_name(value);
   });
+}
+
+Kind<std::string> server_name() {
+  return parsed<std::string>("a host name such as mail.example.org", parse_server_name);
+}
+
+Kind<std::string> fingerprint() {
+  return parsed<std::string>("a SHA-256 fingerprint of 64 hexadecimal digits", parse_fingerprint);
+}
+
+Kind<std::uint16_t> port() {
+  const Kind<std::uint32_t> wide = between(1, 65535);
+  const auto read = [wide](const Cursor& cursor, std::uint16_t& out) {
+    std::uint32_t value = out;
+    wide.read(cursor, value);
+    out = static_cast<std::uint16_t>(value);
+  };
+  return {wide.expected, read, [](const std::uint16_t& value) { return std::to_string(value); }};
+}
+
+Kind<std::uint32_t> socket_mark() {
+  constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
+  return number("a number from 0 to " + std::to_string(most) + ", or one such as 0x2525", 0, most, true);
 }
 
 Kind<std::string> ehlo_keyword() {
@@ -196,6 +257,10 @@ Kind<DomainPattern> domain() {
 
 Kind<Endpoint> listen_address() {
   return parsed<Endpoint>("an address and port such as 0.0.0.0:25", parse_listen_address);
+}
+
+Kind<Endpoint> name_server() {
+  return parsed<Endpoint>("an IP address such as 127.0.0.1 or [::1]:53", parse_name_server);
 }
 
 Kind<Endpoint> connect_address() {

@@ -34,11 +34,16 @@ Kind<ByteSize> between(ByteSize least, ByteSize most);
 Kind<std::string> text(std::string expected);           // empty means the same as leaving the option out
 Kind<std::string> required_text(std::string expected);  // not empty
 Kind<std::string> host_name(std::string expected);      // may be empty, too
+Kind<std::string> server_name();                        // a host name, not empty
 Kind<std::string> ehlo_keyword();                       // RFC 5321 4.1.1.1; becomes upper case
+Kind<std::string> fingerprint();                        // SHA-256; becomes lower case without colons
+Kind<std::uint16_t> port();                             // one to connect to
+Kind<std::uint32_t> socket_mark();                      // decimal, or hexadecimal as in 0x2525
 Kind<Network> network();
 Kind<DomainPattern> domain();
 Kind<Endpoint> listen_address();   // an IP address and a port
 Kind<Endpoint> connect_address();  // anything to connect to
+Kind<Endpoint> name_server();      // an IP address, port 53 unless there is another
 
 // `word` stands for `value`; everything else is read by `kind`.
 template <class V>

@@ -17,6 +17,12 @@ Settings sample_settings() {
   mx.certificates = {"mx"};
   mx.backend.addresses = {parse_endpoint("127.0.0.1:2525").value()};
   mx.recipients.allow_domains = {parse_domain_pattern("example.org").value()};
+  OutboundListener& internet = settings.outbound.emplace_back();
+  internet.name = "internet";
+  internet.listen = {parse_endpoint("127.0.0.1:10025").value()};
+  OutboundPolicy& strict = internet.policies.emplace_back();
+  strict.match = {parse_domain_pattern("bank.example").value(), parse_domain_pattern(".gov.example").value()};
+  strict.level = TlsLevel::secure;
   return settings;
 }
 
@@ -47,9 +53,11 @@ std::string print_option(const Option& option) {
   std::string printed = option.depth == 1 ? "\n" : "";
   printed += comment(explanation(option), indent);
   if (option.begins_item) indent.replace(indent.size() - 2, 2, "- ");
-  if (option.is_section()) return printed + indent + option.key + ":\n";
-  if (!option.value.empty()) return printed + indent + option.key + ": " + option.value + "\n";
-  return printed + indent + "#" + option.key + ": " + option.example + "\n";
+  const bool has_value = !option.value.empty();
+  const bool left_out = option.absent || (!option.is_section() && !has_value);
+  printed += indent + (left_out ? "#" : "") + option.key + ":";
+  if (option.is_section()) return printed + "\n";
+  return printed + " " + (has_value ? option.value : option.example) + "\n";
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,7 +19,7 @@ namespace postern::config {
 template <class T>
 struct Row {
   std::string_view key;
-  std::string_view help;
+  std::string help;
   std::function<void(const Cursor&, T&)> read;
   // Appends this option, and those below it, with their values in the object.
   std::function<void(const T&, const Option& itself, std::vector<Option>& out)> list;
@@ -34,6 +35,15 @@ struct Row {
   }
   Row required() && {
     is_required = true;
+    return std::move(*this);
+  }
+  // A section that means nothing in some objects: the reference then shows it commented out.
+  Row absent_if(std::function<bool(const T&)> is_absent) && {
+    list = [is_absent = std::move(is_absent), inner = std::move(list)](const T& object, Option option,
+                                                                       std::vector<Option>& out) {
+      option.absent = option.absent || is_absent(object);
+      inner(object, option, out);
+    };
     return std::move(*this);
   }
 };
@@ -71,32 +81,46 @@ void list_section(const T& object, const Rows<T>& rows, const Option& parent, st
     option.reload = row.reload;
     option.expected = row.expected;
     option.example = row.example_text;
+    option.absent = parent.absent;
     row.list(object, option, out);
   }
 }
 
-// An option with a value of its own.
-template <class T, class V>
-Row<T> row(std::string_view key, V T::*member, const Kind<V>& kind, Reload reload, std::string_view help) {
+// An option that is not one member: the kind reads and prints the whole object.
+template <class T>
+Row<T> row(std::string_view key, const Kind<T>& kind, Reload reload, std::string_view help) {
   Row<T> result{.key = key,
-                .help = help,
-                .read = {},
+                .help = std::string(help),
+                .read = kind.read,
                 .list = {},
                 .reload = reload,
                 .expected = kind.expected,
                 .example_text = {}};
-  result.read = [member, kind](const Cursor& cursor, T& out) { kind.read(cursor, out.*member); };
-  result.list = [member, kind](const T& object, Option option, std::vector<Option>& out) {
-    option.value = kind.print(object.*member);
+  result.list = [print = kind.print](const T& object, Option option, std::vector<Option>& out) {
+    option.value = print(object);
     out.push_back(std::move(option));
   };
   return result;
 }
 
+// An option with a value of its own.
+template <class T, class V>
+Row<T> row(std::string_view key, V T::*member, const Kind<V>& kind, Reload reload, std::string_view help) {
+  const auto read = [member, kind](const Cursor& cursor, T& out) { kind.read(cursor, out.*member); };
+  const auto print = [member, kind](const T& object) { return kind.print(object.*member); };
+  return row(key, Kind<T>{kind.expected, read, print}, reload, help);
+}
+
+// Something with options below it.
+template <class T>
+Row<T> section_row(std::string_view key, std::string_view help) {
+  return {.key = key, .help = std::string(help), .read = {}, .list = {}, .expected = {}, .example_text = {}};
+}
+
 // A mapping with rows of its own.
 template <class T, class V>
 Row<T> section(std::string_view key, V T::*member, const Rows<V>& rows, std::string_view help) {
-  Row<T> result{.key = key, .help = help, .read = {}, .list = {}, .expected = {}, .example_text = {}};
+  Row<T> result = section_row<T>(key, help);
   result.read = [member, rows](const Cursor& cursor, T& out) { read_section(cursor, rows, out.*member); };
   result.list = [member, rows](const T& object, const Option& option, std::vector<Option>& out) {
     out.push_back(option);
@@ -105,12 +129,29 @@ Row<T> section(std::string_view key, V T::*member, const Rows<V>& rows, std::str
   return result;
 }
 
-// The rows of a member that has no key of its own: its options stand beside those of T.
+// The same, where it matters whether it is there at all.
 template <class T, class V>
-void append_flat(Rows<T>& rows, V T::*member, const Rows<V>& inner) {
+Row<T> section(std::string_view key, std::optional<V> T::*member, const Rows<V>& rows, std::string_view help) {
+  Row<T> result = section_row<T>(key, help);
+  result.read = [member, rows](const Cursor& cursor, T& out) {
+    // With all its keys commented out it is not there.
+    if (cursor.is_mapping()) read_section(cursor, rows, (out.*member).emplace());
+  };
+  result.list = [member, rows](const T& object, Option option, std::vector<Option>& out) {
+    option.absent = option.absent || !(object.*member).has_value();
+    out.push_back(option);
+    list_section((object.*member).value_or(V{}), rows, option, out);
+  };
+  return result;
+}
+
+// The rows of a member that has no key of its own: its options stand beside those of T. What they are about goes before
+// their help.
+template <class T, class V>
+void append_flat(Rows<T>& rows, V T::*member, const Rows<V>& inner, const std::string& about = "") {
   for (const Row<V>& row_of_member : inner) {
     Row<T> flat{.key = row_of_member.key,
-                .help = row_of_member.help,
+                .help = about + row_of_member.help,
                 .read = {},
                 .list = {},
                 .reload = row_of_member.reload,
@@ -143,6 +184,31 @@ void list_items(const std::vector<V>& items, const Rows<V>& rows, const Option& 
     const std::size_t first = out.size();
     list_section(items[i], rows, item, out);
     if (first < out.size()) out[first].begins_item = true;
+  }
+}
+
+// A list of mappings.
+template <class T, class V>
+Row<T> items(std::string_view key, std::vector<V> T::*member, const Rows<V>& rows, const std::string& expected,
+             std::string_view help) {
+  Row<T> result = section_row<T>(key, help);
+  result.read = [member, rows, expected](const Cursor& cursor, T& out) {
+    read_items(cursor, rows, expected, out.*member);
+  };
+  result.list = [member, rows](const T& object, const Option& option, std::vector<Option>& out) {
+    out.push_back(option);
+    list_items(object.*member, rows, option, out);
+  };
+  return result;
+}
+
+// A section whose keys are names: they appear in paths, logs and metrics.
+template <class Read>
+void read_named(const Cursor& named, Read read) {
+  if (!named.is_mapping()) return;
+  for (const Node& child : named.node.children) {
+    const Cursor entry = named.member(child);
+    if (is_entry_name(entry, child.key)) read(entry, child.key);
   }
 }
 

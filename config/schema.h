@@ -30,6 +30,7 @@ struct Option {
   std::string key;
   std::size_t depth = 0;     // 1 at the top level
   bool begins_item = false;  // the first option of an item of a list
+  bool absent = false;       // it, or the section it stands in, is not there: its value is only what it would be
   std::string value;         // as YAML; empty: nothing set
   std::string expected;      // "a duration from 1s to 10m"; empty: a section
   std::string example;       // where there is no default

@@ -76,4 +76,73 @@ std::string_view to_string(BareNewline value) {
   return "unknown";
 }
 
+std::string_view to_string(OutboundRoute value) {
+  switch (value) {
+    case OutboundRoute::original_destination: return "original_destination";
+    case OutboundRoute::relay: return "relay";
+    case OutboundRoute::mx: return "mx";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Interception value) {
+  switch (value) {
+    case Interception::redirect: return "redirect";
+    case Interception::tproxy: return "tproxy";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(OutboundSource value) {
+  switch (value) {
+    case OutboundSource::gateway: return "gateway";
+    case OutboundSource::client: return "client";
+    case OutboundSource::address: return "address";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(Enforcement value) {
+  switch (value) {
+    case Enforcement::enforce: return "enforce";
+    case Enforcement::observe: return "observe";
+  }
+  return "unknown";
+}
+
+std::string_view to_string(AuthMechanism value) {
+  switch (value) {
+    case AuthMechanism::plain: return "plain";
+    case AuthMechanism::login: return "login";
+    case AuthMechanism::xoauth2: return "xoauth2";
+    case AuthMechanism::oauthbearer: return "oauthbearer";
+  }
+  return "unknown";
+}
+
+template <std::same_as<TlsLevel> Level>
+std::string_view to_string(Level value) {
+  switch (value) {
+    case TlsLevel::none: return "none";
+    case TlsLevel::may: return "may";
+    case TlsLevel::encrypt: return "encrypt";
+    case TlsLevel::fingerprint: return "fingerprint";
+    case TlsLevel::verify: return "verify";
+    case TlsLevel::secure: return "secure";
+    case TlsLevel::dane: return "dane";
+    case TlsLevel::dane_only: return "dane-only";
+  }
+  return "unknown";
+}
+template std::string_view to_string(TlsLevel value);
+
+std::vector<Network> loopback_networks() {
+  Network v4{.address = {}, .prefix_length = 8};
+  v4.address.bytes[0] = 127;
+  Network v6{.address = {}, .prefix_length = 128};
+  v6.address.family = IpAddress::Family::v6;
+  v6.address.bytes[15] = 1;
+  return {v4, v6};
+}
+
 }  // namespace postern::config

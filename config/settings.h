@@ -2,10 +2,12 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/values.h"
@@ -160,6 +162,8 @@ struct OutboundTimeouts {
   Duration connect = 30s;
 };
 
+std::vector<Network> loopback_networks();  // 127.0.0.0/8 and ::1/128
+
 struct OutboundListener {
   std::string name;  // the key below `outbound`
   std::vector<Endpoint> listen;
@@ -167,12 +171,13 @@ struct OutboundListener {
   std::vector<std::string> certificates;
   TlsSettings tls;  // toward the legacy client: the global `tls` under this listener's own keys
   OutboundRoute route = OutboundRoute::original_destination;
+  std::uint16_t port = 25;  // of the servers that route mx finds; their TLSA records stand under it
   Interception interception = Interception::redirect;
   OutboundSource source = OutboundSource::gateway;
   std::optional<IpAddress> source_address;  // with OutboundSource::address
   std::uint32_t socket_mark = 0;
   Relay relay;
-  std::vector<Network> allow_clients;  // default: 127.0.0.0/8 and ::1
+  std::vector<Network> allow_clients = loopback_networks();
   TlsLevel level = TlsLevel::may;
   bool dane = true;
   bool mta_sts = true;
@@ -186,8 +191,10 @@ struct OutboundListener {
   OutboundTimeouts timeouts;
 };
 
+// Whom to ask. What comes back is validated here, from the trust anchor down.
 struct DnsSettings {
-  std::vector<Endpoint> servers;  // empty: those of /etc/resolv.conf
+  std::vector<Endpoint> servers;  // IP addresses; empty: those of /etc/resolv.conf
+  bool recursive = false;         // ask the authoritative servers, from the root down
   std::string trust_anchor = "/usr/share/dns/root.key";
 };
 
@@ -212,5 +219,15 @@ std::string_view to_string(ClientCertificateMode value);
 std::string_view to_string(ClientAddress value);
 std::string_view to_string(GreetingMode value);
 std::string_view to_string(BareNewline value);
+std::string_view to_string(OutboundRoute value);
+std::string_view to_string(Interception value);
+std::string_view to_string(OutboundSource value);  // "address" for any address
+std::string_view to_string(Enforcement value);
+std::string_view to_string(AuthMechanism value);
+
+// "dane-only". A template only so that it gives way to the function of the same name in proxy/policy/level.h.
+template <std::same_as<TlsLevel> Level>
+std::string_view to_string(Level value);
+extern template std::string_view to_string(TlsLevel value);
 
 }  // namespace postern::config

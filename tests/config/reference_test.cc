@@ -1,5 +1,8 @@
 #include "config/reference.h"
 
+#include <fstream>
+#include <iterator>
+
 #include "config/load.h"
 #include "config/schema.h"
 #include "tests/support/catch.h"
@@ -34,6 +37,13 @@ TEST_CASE("reference: the printed file loads as it is, with every default") {
   CHECK(loaded.settings.workers == defaults.workers);
   CHECK(loaded.settings.tls.groups == defaults.tls.groups);
   CHECK(loaded.settings.inbound.at(0).timeouts.data_end == InboundListener().timeouts.data_end);
+}
+
+TEST_CASE("reference: the documentation has it as it is") {
+  std::ifstream file(POSTERN_TESTS "/../docs/postern.yaml", std::ios::binary);
+  const std::string documented{std::istreambuf_iterator<char>(file), {}};
+  INFO("postern check --print-reference > docs/postern.yaml brings it up to date");
+  CHECK(documented == print_reference());
 }
 
 TEST_CASE("reference: every row appears, and every example is valid") {

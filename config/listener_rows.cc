@@ -1,0 +1,61 @@
+#include "config/listener_rows.h"
+
+namespace postern::config {
+namespace {
+
+using enum Reload;
+
+Rows<TicketSettings> ticket_rows() {
+  using T = TicketSettings;
+  return {
+      row("enabled", &T::enabled, boolean(), new_sessions, "clients may resume their TLS sessions"),
+      row("rotate", &T::rotate, between(1min, 7 * 24h), new_sessions,
+          "age at which the key for tickets is replaced; the one before still opens old tickets"),
+      row("key_file", &T::key_file, text("the path of a file"), new_sessions,
+          "keys shared by several instances; without it they are random and never leave the process")
+          .example("/run/secrets/tickets"),
+  };
+}
+
+}  // namespace
+
+Kind<TlsVersion> tls_version() {
+  return one_of<TlsVersion>({TlsVersion::tls1_0, TlsVersion::tls1_1, TlsVersion::tls1_2, TlsVersion::tls1_3});
+}
+
+Kind<TlsMode> tls_mode() {
+  return one_of<TlsMode>({TlsMode::none, TlsMode::starttls, TlsMode::implicit});
+}
+
+Rows<TlsSettings> tls_rows() {
+  using T = TlsSettings;
+  return {
+      row("min_version", &T::min_version, tls_version(), new_sessions, "the oldest TLS version that is accepted"),
+      row("max_version", &T::max_version, tls_version(), new_sessions, "the newest TLS version that is offered"),
+      row("cipher_list", &T::cipher_list, text("a list of ciphers in OpenSSL syntax"), new_sessions,
+          "ciphers of TLS 1.2 and below, in OpenSSL syntax; without it the library's default")
+          .example("ECDHE+AESGCM:ECDHE+CHACHA20"),
+      row("groups", &T::groups, list_of(required_text("the name of a group")), new_sessions,
+          "key exchange groups, the preferred first; those that the library lacks are skipped"),
+      row("handshake_timeout", &T::handshake_timeout, between(1s, 10min), new_sessions,
+          "time a peer has to finish the TLS handshake"),
+      section("session_tickets", &T::session_tickets, ticket_rows(), "resumption of TLS sessions"),
+  };
+}
+
+Rows<EhloSettings> ehlo_rows() {
+  using E = EhloSettings;
+  return {
+      row("name", &E::name, word_or("keep", std::string(), host_name("keep or a host name")), new_sessions,
+          "the name in the greeting and in the EHLO reply; keep: the server's own"),
+      row("hide", &E::hide, list_of(ehlo_keyword()), new_sessions, "keywords of the server that clients shall not see")
+          .example("[VRFY, ETRN]"),
+      row("add", &E::add, list_of(ehlo_keyword()), new_sessions, "keywords that the server does not say by itself")
+          .example("[PIPELINING]"),
+      row("size_limit", &E::size_limit, maybe(between(ByteSize{1}, ByteSize{std::uint64_t{1} << 40})), new_sessions,
+          "the largest message that SIZE announces, if the server does not announce less")
+          .example("50MiB"),
+  };
+}
+
+}  // namespace postern::config
