@@ -13,6 +13,7 @@ namespace postern::net {
 struct SocketAddress {
   config::IpAddress address;
   std::uint16_t port = 0;
+  auto operator<=>(const SocketAddress&) const = default;
 };
 
 // Fills a sockaddr of the address's family; returns its length.

@@ -22,19 +22,33 @@ struct ConnectRequest {
   uv_connect_t request{};
 };
 
-// A socket that will seem to come from `source`.
-Result<UniqueFd> transparent_socket(const SocketAddress& source) {
-  const bool v6 = source.address.family == config::IpAddress::Family::v6;
-  UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const int on = 1;
-  sockaddr_storage storage;
-  const socklen_t length = to_sockaddr(source.address, source.port, storage);
-  if (fd.get() < 0 ||
-      ::setsockopt(fd.get(), v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, &on, sizeof on) != 0 ||
-      ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
-    return fail(Errc::io, "cannot use the client's address " + to_string(source) + ": " + std::strerror(errno));
+bool set_option(const UniqueFd& fd, int level, int option, int value) {
+  return ::setsockopt(fd.get(), level, option, &value, sizeof value) == 0;
+}
+
+// Gives the socket its mark and the address that it will come from.
+std::optional<Error> prepare(const UniqueFd& fd, bool v6, const ConnectOptions& options) {
+  if (options.mark != 0 && !set_option(fd, SOL_SOCKET, SO_MARK, static_cast<int>(options.mark))) {
+    return Error{Errc::io, std::string("cannot set socket_mark (CAP_NET_ADMIN is needed): ") + std::strerror(errno)};
   }
+  if (!options.source) return std::nullopt;
+  const bool bare = !options.transparent;
+  sockaddr_storage storage;
+  const socklen_t length = to_sockaddr(options.source->address, options.source->port, storage);
+  if ((bare || set_option(fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1)) &&
+      set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+      (options.source->port != 0 || set_option(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1)) &&
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0) {
+    return std::nullopt;
+  }
+  const std::string whose = bare ? "the source address " : "the client's address ";
+  return Error{Errc::io, "cannot use " + whose + to_string(*options.source) + ": " + std::strerror(errno)};
+}
+
+Result<UniqueFd> prepared_socket(bool v6, const ConnectOptions& options) {
+  UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd.get() < 0) return fail(Errc::io, std::string("socket: ") + std::strerror(errno));
+  if (auto error = prepare(fd, v6, options)) return tl::unexpected(std::move(*error));
   return fd;
 }
 }  // namespace
@@ -46,8 +60,8 @@ struct Connector::Lookup {
 };
 
 Result<std::unique_ptr<Connector>> Connector::start(uv_loop_t* loop, const config::Endpoint& endpoint,
-                                                    std::optional<SocketAddress> source, OnDone on_done) {
-  std::unique_ptr<Connector> connector(new Connector(loop, source, std::move(on_done)));
+                                                    const ConnectOptions& options, OnDone on_done) {
+  std::unique_ptr<Connector> connector(new Connector(loop, options, std::move(on_done)));
   std::optional<Error> error;
   switch (endpoint.kind) {
     case config::Endpoint::Kind::ip: error = connector->connect_ip({endpoint.address, endpoint.port}); break;
@@ -123,11 +137,14 @@ std::optional<Error> Connector::connect_unix(const std::string& path) {
 std::optional<Error> Connector::connect_ip(const SocketAddress& target) {
   handle_ = make_tcp(loop_);
   auto* tcp = reinterpret_cast<uv_tcp_t*>(handle_.get());
-  if (source_) {
-    if (source_->address.family != target.address.family) {
-      return Error{Errc::invalid_argument, "the client's address and the server's are of different families"};
-    }
-    auto fd = transparent_socket(*source_);
+  ConnectOptions options = options_;
+  const bool fits = !options.source || options.source->address.family == target.address.family;
+  if (!fits && options.transparent) {
+    return Error{Errc::invalid_argument, "the client's address and the server's are of different families"};
+  }
+  if (!fits) options.source.reset();
+  if (options.source || options.mark != 0) {
+    auto fd = prepared_socket(target.address.family == config::IpAddress::Family::v6, options);
     if (!fd) return fd.error();
     if (const int status = uv_tcp_open(tcp, fd->get()); status != 0) return Error{Errc::io, uv_strerror(status)};
     fd->release();

@@ -12,23 +12,30 @@
 
 namespace postern::net {
 
+// How a connection is made, beyond where to.
+struct ConnectOptions {
+  std::optional<SocketAddress> source;  // the address it comes from; port 0: any
+  bool transparent = false;             // `source` is not ours (IP_TRANSPARENT)
+  std::uint32_t mark = 0;               // SO_MARK, for firewall and routing rules; 0: none
+};
+
 class Connector {
  public:
   using OnDone = std::function<void(Result<StreamPtr>)>;
 
-  // Begins. `source`, where given, is the address the connection comes from although it is not ours (IP_TRANSPARENT).
+  // Begins. A source of our own that is of another family than the target is left out; a transparent one is an error.
   // `on_done` is called once, later, never from inside this call, and may destroy the connector. TCP_NODELAY is set.
   // No time limit of its own: destroying the connector gives up.
   static Result<std::unique_ptr<Connector>> start(uv_loop_t* loop, const config::Endpoint& endpoint,
-                                                  std::optional<SocketAddress> source, OnDone on_done);
+                                                  const ConnectOptions& options, OnDone on_done);
   ~Connector();
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 
  private:
   struct Lookup;
-  Connector(uv_loop_t* loop, std::optional<SocketAddress> source, OnDone on_done)
-      : loop_(loop), source_(source), on_done_(std::move(on_done)) {}
+  Connector(uv_loop_t* loop, const ConnectOptions& options, OnDone on_done)
+      : loop_(loop), options_(options), on_done_(std::move(on_done)) {}
 
   std::optional<Error> resolve(const std::string& name, std::uint16_t port);
   void on_resolved(int status, const addrinfo* found, std::uint16_t port);
@@ -39,7 +46,7 @@ class Connector {
   void done(Result<StreamPtr> result);
 
   uv_loop_t* loop_;
-  std::optional<SocketAddress> source_;
+  ConnectOptions options_;
   OnDone on_done_;
   StreamPtr handle_;
   Lookup* lookup_ = nullptr;            // in flight; owned by its own callback

@@ -35,10 +35,13 @@ bool enable(int fd, int level, int option) {
   return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
 
-Result<UniqueFd> bind_one(const config::IpAddress& address, std::uint16_t port) {
+Result<UniqueFd> bind_one(const config::IpAddress& address, std::uint16_t port, const BindOptions& options) {
   const bool v6 = address.family == config::IpAddress::Family::v6;
   UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd.get() < 0) return fail(Errc::io, std::string("socket: ") + std::strerror(errno));
+  if (options.transparent && !enable(fd.get(), v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT)) {
+    return fail(Errc::io, std::string("a transparent socket needs root or CAP_NET_RAW: ") + std::strerror(errno));
+  }
   sockaddr_storage storage;
   const socklen_t length = to_sockaddr(address, port, storage);
   // IPV6_V6ONLY: "[::]:25" beside "0.0.0.0:25" is the usual configuration.
@@ -75,7 +78,7 @@ std::uint16_t port_of(int fd) {
 
 }  // namespace
 
-Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned count) {
+Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned count, const BindOptions& options) {
   const auto cannot = [&](const Error& error) {
     return fail(error.code, "cannot listen on " + config::to_string(endpoint) + ": " + error.message);
   };
@@ -85,7 +88,7 @@ Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned cou
   }
   BoundAddress bound{{endpoint.address, endpoint.port}, {}};
   for (unsigned i = 0; i < count; ++i) {
-    auto fd = bind_one(endpoint.address, bound.address.port);
+    auto fd = bind_one(endpoint.address, bound.address.port, options);
     if (!fd) return cannot(fd.error());
     bound.address.port = port_of(fd->get());
     bound.sockets.push_back(std::move(*fd));

@@ -31,7 +31,10 @@ struct BoundAddress {
   SocketAddress address;
   std::vector<UniqueFd> sockets;
 };
-Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned count);
+struct BindOptions {
+  bool transparent = false;  // connections to any address may be brought here by a TPROXY rule
+};
+Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned count, const BindOptions& options = {});
 
 // Accepts connections on one bound socket. Destroying it stops that.
 class Listener {

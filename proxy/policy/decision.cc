@@ -303,6 +303,13 @@ Verdict judge(const Demand& demand, const TlsOutcome& outcome) {
   return verdict;
 }
 
+Verdict verdict_of(const Refusal& refusal, Level demanded) {
+  Verdict verdict;
+  verdict.demanded = demanded;
+  refuse(refusal, false, verdict);
+  return verdict;
+}
+
 std::optional<Refusal> refusal_of(const Route& route) {
   Refusal refusal{Source::local, Reason::no_address, Reply::no_such_domain, route.reason, std::nullopt, false};
   switch (route.outcome) {
@@ -344,6 +351,7 @@ std::string_view to_string(Reason reason) {
     case Reason::certificate_name: return "certificate_name";
     case Reason::fingerprint_mismatch: return "fingerprint_mismatch";
     case Reason::tlsa_mismatch: return "tlsa_mismatch";
+    case Reason::credentials_refused: return "credentials_refused";
   }
   return "unknown";
 }
@@ -357,6 +365,7 @@ std::string_view to_string(Reply reply) {
     case Reply::unreachable: return "451 4.4.1";
     case Reply::null_mx: return "556 5.1.10";
     case Reply::no_such_domain: return "550 5.1.2";
+    case Reply::credentials: return "451 4.7.8";
   }
   return "";
 }

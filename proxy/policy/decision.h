@@ -53,6 +53,7 @@ enum class Reason : std::uint8_t {
   certificate_name,
   fingerprint_mismatch,
   tlsa_mismatch,
+  credentials_refused,  // by a relay, of ours
 };
 std::string_view to_string(Reason reason);
 
@@ -65,6 +66,7 @@ enum class Reply : std::uint8_t {
   unreachable,      // 451 4.4.1
   null_mx,          // 556 5.1.10
   no_such_domain,   // 550 5.1.2
+  credentials,      // 451 4.7.8
 };
 std::string_view to_string(Reply reply);  // "451 4.7.5"; empty for none
 
@@ -135,6 +137,9 @@ struct Verdict {
 };
 
 Verdict judge(const Demand& demand, const TlsOutcome& outcome);
+
+// A refusal as the verdict that it leads to.
+Verdict verdict_of(const Refusal& refusal, Level demanded);
 
 // Why a route has no hosts; nothing if it has some.
 std::optional<Refusal> refusal_of(const Route& route);

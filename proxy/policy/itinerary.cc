@@ -34,18 +34,6 @@ Refusal led_astray() {
           true};
 }
 
-Verdict verdict_of(const Refusal& refusal, const Demand& demand) {
-  Verdict verdict;
-  verdict.source = refusal.source;
-  verdict.demanded = demand.level;
-  verdict.reason = refusal.reason;
-  verdict.reply = refusal.reply;
-  verdict.detail = refusal.detail;
-  const ReportPolicy policy = refusal.source == Source::mta_sts ? ReportPolicy::sts : ReportPolicy::tlsa;
-  if (refusal.report) verdict.reports.push_back({policy, refusal.report});
-  return verdict;
-}
-
 }  // namespace
 
 Itinerary::Itinerary(Route route, std::string domain, const LocalPolicy& local, const MtaStsFacts& mta_sts,
@@ -72,7 +60,7 @@ void Itinerary::begin_host(std::size_t host) {
       if (failure_is_policy_ && !refusal.policy) continue;
       const std::string& name = route_.hosts[host].name;
       failure_ = {reply_line(refusal.reply, refusal.source, name.empty() ? domain_ : name, refusal.detail), name,
-                  verdict_of(refusal, demands_[host])};
+                  verdict_of(refusal, demands_[host].level)};
       failure_is_policy_ = refusal.policy;
       continue;
     }

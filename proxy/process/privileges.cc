@@ -19,23 +19,27 @@ tl::unexpected<Error> system_failure(const std::string& what) {
   return fail(Errc::io, what + ": " + std::strerror(errno));
 }
 
-// Permits and makes effective CAP_NET_RAW alone. The raw call: libcap would be a library for these few lines.
-Result<void> keep_only_net_raw() {
+// Permits and makes effective these alone. The raw call: libcap would be a library for these few lines.
+Result<void> keep_only(const std::vector<int>& capabilities) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
-  sets[CAP_TO_INDEX(CAP_NET_RAW)].permitted = CAP_TO_MASK(CAP_NET_RAW);
-  sets[CAP_TO_INDEX(CAP_NET_RAW)].effective = CAP_TO_MASK(CAP_NET_RAW);
-  if (::syscall(SYS_capset, &header, sets.data()) != 0) return system_failure("cannot keep CAP_NET_RAW");
+  for (const int capability : capabilities) {
+    auto& set = sets[static_cast<std::size_t>(CAP_TO_INDEX(capability))];
+    set.permitted |= CAP_TO_MASK(capability);
+    set.effective |= CAP_TO_MASK(capability);
+  }
+  if (::syscall(SYS_capset, &header, sets.data()) != 0) return system_failure("cannot keep capabilities");
   return {};
 }
 
-Result<void> become(const UserIds& user, bool keep_capabilities) {
+Result<void> become(const UserIds& user, const std::vector<int>& capabilities) {
+  const bool keep_capabilities = !capabilities.empty() && user.uid != 0;
   if (keep_capabilities && ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return system_failure("cannot keep capabilities");
   if (::initgroups(user.name.c_str(), user.gid) != 0) return system_failure("cannot take the groups of " + user.name);
   if (::setresgid(user.gid, user.gid, user.gid) != 0) return system_failure("cannot take the group of " + user.name);
   if (::setresuid(user.uid, user.uid, user.uid) != 0) return system_failure("cannot become " + user.name);
   if (keep_capabilities) {
-    if (auto kept = keep_only_net_raw(); !kept) return kept;
+    if (auto kept = keep_only(capabilities); !kept) return kept;
     if (::prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) != 0) return system_failure("cannot seal capabilities");
   }
   return {};
@@ -85,7 +89,10 @@ Result<void> drop_privileges(const Privileges& privileges) {
   if (!privileges.user.empty() && ::geteuid() == 0) {
     const auto user = find_user(privileges.user);
     if (!user) return tl::unexpected(user.error());
-    if (auto done = become(*user, privileges.foreign_source_addresses && user->uid != 0); !done) return done;
+    std::vector<int> capabilities;
+    if (privileges.foreign_source_addresses) capabilities.push_back(CAP_NET_RAW);
+    if (privileges.marks_sockets) capabilities.push_back(CAP_NET_ADMIN);
+    if (auto done = become(*user, capabilities); !done) return done;
     if (auto sure = verify_irreversible(*user); !sure) return sure;
   }
   if (!privileges.may_gain_by_exec && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {

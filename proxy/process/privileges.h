@@ -20,7 +20,8 @@ Result<UserIds> find_user(const std::string& name);
 struct Privileges {
   std::string user;  // empty: stay who we are
   bool foreign_source_addresses =
-      false;                      // client_address: transparent; keeps CAP_NET_RAW, which IP_TRANSPARENT asks for
+      false;  // client_address: transparent, source: client; keeps CAP_NET_RAW, which IP_TRANSPARENT asks for
+  bool marks_sockets = false;     // socket_mark; keeps CAP_NET_ADMIN, which SO_MARK asks for
   bool may_gain_by_exec = false;  // an `exec` server may be or start a set-user-ID program (exim4, qmail-queue)
 };
 // Gives up root for good: groups, then user, in all three of their forms, checked to be irreversible; and, but for

@@ -54,7 +54,7 @@ TEST_CASE("listener: several sockets share the port that the kernel chose, and c
     listeners.push_back(std::move(*listener));
   }
   net::StreamPtr connected;
-  auto connector = Connector::start(loop.raw(), loopback(bound->address.port), std::nullopt,
+  auto connector = Connector::start(loop.raw(), loopback(bound->address.port), {},
                                     [&](Result<net::StreamPtr> socket) { connected = std::move(*socket); });
   REQUIRE(connector.has_value());
   CHECK(turn_until(loop, [&] { return connected && !accepted.empty(); }));
@@ -78,15 +78,15 @@ TEST_CASE("connector: a refused connection is reported, and a connector that goe
   auto bound = net::bind_address(loopback(0), 1);
   REQUIRE(bound.has_value());  // bound but not listening: refuses
   std::string error;
-  auto connector = Connector::start(loop.raw(), loopback(bound->address.port), std::nullopt,
+  auto connector = Connector::start(loop.raw(), loopback(bound->address.port), {},
                                     [&](Result<net::StreamPtr> socket) { error = socket.error().message; });
   REQUIRE(connector.has_value());
   CHECK(turn_until(loop, [&] { return !error.empty(); }));
   CHECK(error == "connection refused");
 
   bool called = false;
-  auto dropped = Connector::start(loop.raw(), loopback(bound->address.port), std::nullopt,
-                                  [&](Result<net::StreamPtr>) { called = true; });
+  auto dropped =
+      Connector::start(loop.raw(), loopback(bound->address.port), {}, [&](Result<net::StreamPtr>) { called = true; });
   dropped->reset();
   loop.post([] {});
   for (int i = 0; i < 10; ++i) uv_run(loop.raw(), UV_RUN_NOWAIT);
@@ -102,13 +102,13 @@ TEST_CASE("connector: a host name is resolved, and a lookup that is dropped in f
   endpoint.name = "localhost";
   endpoint.port = bound->address.port;
   net::StreamPtr connected;
-  auto connector = Connector::start(loop.raw(), endpoint, std::nullopt, [&](Result<net::StreamPtr> socket) {
+  auto connector = Connector::start(loop.raw(), endpoint, {}, [&](Result<net::StreamPtr> socket) {
     if (socket) connected = std::move(*socket);
   });
   REQUIRE(connector.has_value());
   CHECK(turn_until(loop, [&] { return connected != nullptr; }));
 
-  auto dropped = Connector::start(loop.raw(), endpoint, std::nullopt, [](Result<net::StreamPtr>) { FAIL("called"); });
+  auto dropped = Connector::start(loop.raw(), endpoint, {}, [](Result<net::StreamPtr>) { FAIL("called"); });
   dropped->reset();
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("connector: a unix socket that is not there is reported later, not ins
   endpoint.name = "/nonexistent/socket";
   bool inside = true;
   std::string error;
-  auto connector = Connector::start(loop.raw(), endpoint, std::nullopt, [&](Result<net::StreamPtr> socket) {
+  auto connector = Connector::start(loop.raw(), endpoint, {}, [&](Result<net::StreamPtr> socket) {
     CHECK_FALSE(inside);
     error = socket.error().message;
   });
