@@ -1,7 +1,10 @@
 """Keys and certificates made by the openssl command: an authority, and leaves signed by it."""
 
+import base64
 import datetime
+import hashlib
 import os
+import ssl
 import subprocess
 
 # For `openssl ca`, the one subcommand that takes dates in every version of OpenSSL.
@@ -73,6 +76,31 @@ class Authority:
                 with open(part, encoding="ascii") as piece:
                     out.write(piece.read())
         return Pair(chain, key)
+
+
+def self_signed(folder, name):
+    """A pair that nobody vouches for."""
+    pair = Pair(os.path.join(folder, f"{name}-self.pem"), os.path.join(folder, f"{name}-self.key"))
+    _new_key(pair.key, "p256")
+    _openssl(
+        "req", "-x509", "-new", "-key", pair.key, "-out", pair.chain, "-days", "30", "-subj", f"/CN={name}",
+        "-addext", f"subjectAltName=DNS:{name}",
+    )  # fmt: skip
+    return pair
+
+
+def tlsa_data(pem_path, usage, selector, matching):
+    """The data of the TLSA record (RFC 6698) that the first certificate of a file matches."""
+    if selector == 0:
+        with open(pem_path, encoding="ascii") as file:
+            first = file.read().partition("-----END CERTIFICATE-----")
+        octets = ssl.PEM_cert_to_DER_cert(first[0] + first[1])
+    else:
+        key = _openssl("x509", "-in", pem_path, "-noout", "-pubkey")
+        octets = base64.b64decode("".join(key.split("-----")[2].split()))
+    if matching:
+        octets = hashlib.new({1: "sha256", 2: "sha512"}[matching], octets).digest()
+    return f"{usage} {selector} {matching} {octets.hex()}"
 
 
 def fingerprint(pem_path):

@@ -32,11 +32,13 @@ def _is_free(port):
     return True
 
 
-def is_listening(port):
-    """True when a TCP socket listens on the port. Looks it up instead of connecting: no session is started."""
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+def is_listening(port, process="self"):
+    """True when a TCP socket listens on the port, on the host of that process. Looks it up instead of connecting: no
+    session is started.
+    """
+    for table in ("tcp", "tcp6"):
         try:
-            with open(table, encoding="ascii") as lines:
+            with open(f"/proc/{process}/net/{table}", encoding="ascii") as lines:
                 next(lines)
                 for line in lines:
                     fields = line.split()

@@ -1,4 +1,7 @@
-"""Postfix from its Debian package, run out of a folder: as a server without TLS, and as a client of the gateway."""
+"""Postfix from its Debian package, run out of a folder.
+
+MailSystem is any Postfix; Postfix is the one on loopback, a server without TLS and a client of the gateway.
+"""
 
 import os
 import re
@@ -10,21 +13,8 @@ from harness.debian import unpack
 from harness.maildir import Maildir
 from harness.ports import free_port, is_listening, wait_until
 
-# Mail to anybody@example.org ends in one Maildir. Mail to anybody@KIND.test goes to the port for STARTTLS or for
-# implicit TLS on which a test lets its gateway listen, in the way that KIND says.
-CLIENT_KINDS = {
-    "starttls12": ["smtp_tls_security_level=encrypt", "smtp_tls_mandatory_protocols=TLSv1.2"],
-    "starttls13": ["smtp_tls_security_level=encrypt", "smtp_tls_mandatory_protocols=>=TLSv1.3"],
-    "implicit12": [
-        "smtp_tls_security_level=encrypt", "smtp_tls_wrappermode=yes", "smtp_tls_mandatory_protocols=TLSv1.2",
-    ],
-    "implicit13": [
-        "smtp_tls_security_level=encrypt", "smtp_tls_wrappermode=yes", "smtp_tls_mandatory_protocols=>=TLSv1.3",
-    ],
-}  # fmt: skip
-
-# 127.0.0.1, the gateway, may relay and say XCLIENT; the rest of 127.0.0.0/8 is as foreign as anybody.
-_MAIN = """
+# What every Postfix needs to run out of a folder.
+_FOLDERS = """
 compatibility_level = 3.6
 queue_directory = {folder}/queue
 data_directory = {folder}/data
@@ -38,16 +28,10 @@ default_privs = nobody
 import_environment = LD_LIBRARY_PATH TZ LANG=C MAIL_CONFIG={folder}/etc
 maillog_file = {folder}/log
 maillog_file_prefixes = {folder}
-myhostname = postfix.example.org
 mydestination =
-mynetworks = 127.0.0.1/32
-smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
-inet_interfaces = 127.0.0.1
-inet_protocols = all
 alias_maps =
 alias_database =
 local_recipient_maps =
-virtual_mailbox_domains = example.org
 virtual_mailbox_base = {folder}/mail
 virtual_mailbox_maps = regexp:{folder}/etc/mailboxes
 virtual_uid_maps = static:65534
@@ -56,14 +40,7 @@ virtual_minimum_uid = 1
 virtual_mailbox_limit = 0
 mailbox_size_limit = 0
 message_size_limit = 209715200
-transport_maps = regexp:{folder}/etc/transport
-disable_dns_lookups = yes
 smtpd_peername_lookup = no
-smtpd_recipient_limit = 20000
-smtpd_tls_security_level = none
-smtp_tls_security_level = none
-smtp_tls_CAfile = {ca_file}
-smtp_tls_loglevel = 1
 smtputf8_enable = yes
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
@@ -71,11 +48,6 @@ queue_run_delay = 1s
 """
 
 _SERVICES = """
-127.0.0.1:{plain} inet n - n - - smtpd
-127.0.0.1:{xclient} inet n - n - - smtpd
- -o smtpd_authorized_xclient_hosts=127.0.0.1
-127.0.0.1:{proxy} inet n - n - - smtpd
- -o smtpd_upstream_proxy_protocol=haproxy
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -102,49 +74,80 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+# Mail to anybody@example.org ends in one Maildir. Mail to anybody@KIND.test goes to the port for STARTTLS or for
+# implicit TLS on which a test lets its gateway listen, in the way that KIND says.
+CLIENT_KINDS = {
+    "starttls12": ["smtp_tls_security_level=encrypt", "smtp_tls_mandatory_protocols=TLSv1.2"],
+    "starttls13": ["smtp_tls_security_level=encrypt", "smtp_tls_mandatory_protocols=>=TLSv1.3"],
+    "implicit12": [
+        "smtp_tls_security_level=encrypt", "smtp_tls_wrappermode=yes", "smtp_tls_mandatory_protocols=TLSv1.2",
+    ],
+    "implicit13": [
+        "smtp_tls_security_level=encrypt", "smtp_tls_wrappermode=yes", "smtp_tls_mandatory_protocols=>=TLSv1.3",
+    ],
+}  # fmt: skip
 
-class Postfix:
-    """plain, xclient and proxy are the ports of its three servers, none of which knows TLS.
+# 127.0.0.1, the gateway, may relay and say XCLIENT; the rest of 127.0.0.0/8 is as foreign as anybody.
+_MAIN = """
+myhostname = postfix.example.org
+mynetworks = 127.0.0.1/32
+smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
+inet_interfaces = 127.0.0.1
+inet_protocols = all
+virtual_mailbox_domains = example.org
+transport_maps = regexp:{folder}/etc/transport
+disable_dns_lookups = yes
+smtpd_recipient_limit = 20000
+smtpd_tls_security_level = none
+smtp_tls_security_level = none
+smtp_tls_CAfile = {ca_file}
+smtp_tls_loglevel = 1
+"""
 
-    target["starttls"] and target["implicit"] are the ports where its client looks for a gateway.
+_SERVERS = """
+127.0.0.1:{plain} inet n - n - - smtpd
+127.0.0.1:{xclient} inet n - n - - smtpd
+ -o smtpd_authorized_xclient_hosts=127.0.0.1
+127.0.0.1:{proxy} inet n - n - - smtpd
+ -o smtpd_upstream_proxy_protocol=haproxy
+"""
+
+
+class MailSystem:
+    """One Postfix. `main` and `services` go to main.cf and master.cf before what every instance has; `files` maps
+    more names in its configuration folder to texts, `mailboxes` among them. It runs in `namespace`, where one is given.
     """
 
-    def __init__(self, build_folder, folder, authority):
+    def __init__(self, build_folder, folder, main, services, files, namespace=None):
         self.folder = str(folder)
+        self.namespace = namespace
         self.unpacked = unpack(build_folder, "postfix", ["postfix"])
-        self.plain, self.xclient, self.proxy = (free_port() for _ in range(3))
-        self.target = {"starttls": free_port(), "implicit": free_port()}
-        self.maildir = Maildir(os.path.join(self.folder, "mail", "inbox"))
-        self._write_configuration(authority)
-        self._make_folders()
-        self.daemon = Daemon(
-            [self.unpacked.path("usr/lib/postfix/sbin/master"), "-c", f"{self.folder}/etc", "-d"],
-            f"{self.folder}/master.out",
-            env=self._environment(),
-        )
-        self.daemon.wait_ready(
-            lambda: all(is_listening(port) for port in (self.plain, self.xclient, self.proxy)), "Postfix listens"
-        )
-
-    def _environment(self):
-        return self.unpacked.environment(MAIL_CONFIG=f"{self.folder}/etc")
-
-    def _write_configuration(self, authority):
         os.makedirs(f"{self.folder}/etc")
-        services = _SERVICES.format(plain=self.plain, xclient=self.xclient, proxy=self.proxy)
-        for kind, options in CLIENT_KINDS.items():
-            services += f"{kind} unix - - n - - smtp\n" + "".join(f" -o {{{option}}}\n" for option in options)
-        files = {
-            "main.cf": _MAIN.format(folder=self.folder, root=self.unpacked.root, ca_file=authority.certificate),
-            "master.cf": services,
-            "mailboxes": "/@example\\.org$/ inbox/\n",
-            "transport": "".join(
-                f"/@{kind}\\.test$/ {kind}:[127.0.0.1]:{self.target[kind[:-2]]}\n" for kind in CLIENT_KINDS
-            ),
+        everything = {
+            "main.cf": _FOLDERS.format(folder=self.folder, root=self.unpacked.root) + main.lstrip("\n"),
+            "master.cf": services.lstrip("\n") + _SERVICES,
+            **files,
         }
-        for name, text in files.items():
+        for name, text in everything.items():
             with open(f"{self.folder}/etc/{name}", "w", encoding="ascii") as file:
                 file.write(text.lstrip("\n"))
+        self._make_folders()
+        self.daemon = None
+
+    def start(self, ports):
+        """Returns when it listens on all these ports."""
+        program = [self.unpacked.path("usr/lib/postfix/sbin/master"), "-c", f"{self.folder}/etc", "-d"]
+        self.daemon = Daemon(
+            self.namespace.command(*program) if self.namespace else program,
+            f"{self.folder}/master.out",
+            env=self.environment(),
+        )
+        self.daemon.wait_ready(
+            lambda: all(is_listening(port, self.daemon.pid) for port in ports), "Postfix listens"
+        )
+
+    def environment(self):
+        return self.unpacked.environment(MAIL_CONFIG=f"{self.folder}/etc")
 
     def _make_folders(self):
         queue = f"{self.folder}/queue"
@@ -160,12 +163,6 @@ class Postfix:
         os.makedirs(path, exist_ok=True)
         shutil.chown(path, owner)
         os.chmod(path, mode)
-
-    def submit(self, sender, recipient, message):
-        """Queues a message (bytes, CRLF line ends) for delivery."""
-        with Client(self.plain) as client:
-            client.greeted()
-            client.send_message(sender, [recipient], message)
 
     def log(self):
         try:
@@ -184,3 +181,29 @@ class Postfix:
     def stop(self):
         self.daemon.terminate()
         self.daemon.kill()
+
+
+class Postfix(MailSystem):
+    """plain, xclient and proxy are the ports of its three servers, none of which knows TLS.
+
+    target["starttls"] and target["implicit"] are the ports where its client looks for a gateway.
+    """
+
+    def __init__(self, build_folder, folder, authority):
+        self.plain, self.xclient, self.proxy = (free_port() for _ in range(3))
+        self.target = {"starttls": free_port(), "implicit": free_port()}
+        self.maildir = Maildir(os.path.join(folder, "mail", "inbox"))
+        services = _SERVERS.format(plain=self.plain, xclient=self.xclient, proxy=self.proxy)
+        for kind, options in CLIENT_KINDS.items():
+            services += f"{kind} unix - - n - - smtp\n" + "".join(f" -o {{{option}}}\n" for option in options)
+        routes = (f"/@{kind}\\.test$/ {kind}:[127.0.0.1]:{self.target[kind[:-2]]}\n" for kind in CLIENT_KINDS)
+        files = {"mailboxes": "/@example\\.org$/ inbox/\n", "transport": "".join(routes)}
+        main = _MAIN.format(folder=folder, ca_file=authority.certificate)
+        super().__init__(build_folder, folder, main, services, files)
+        self.start([self.plain, self.xclient, self.proxy])
+
+    def submit(self, sender, recipient, message):
+        """Queues a message (bytes, CRLF line ends) for delivery."""
+        with Client(self.plain) as client:
+            client.greeted()
+            client.send_message(sender, [recipient], message)

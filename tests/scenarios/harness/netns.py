@@ -1,0 +1,101 @@
+"""Hosts of the test's own: network namespaces, joined by veth pairs.
+
+A process gets into one with Namespace.command(); the test's own sockets are made inside Namespace.entered().
+"""
+
+import contextlib
+import ctypes
+import os
+import shutil
+import subprocess
+
+import pytest
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def need_namespaces():
+    """Skips where the kernel or the user cannot make network namespaces."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: network namespaces are made")
+    if not shutil.which("ip"):
+        pytest.skip("needs ip (Debian: iproute2)")
+    tried = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip("this machine does not let network namespaces be made")
+
+
+class Namespace:
+    """One host. Its name is unique to this process; remove() takes away what it left on the machine."""
+
+    def __init__(self, name):
+        self.name = f"postern{os.getpid()}-{name}"
+        run("ip", "netns", "add", self.name)
+        self.ip("link", "set", "lo", "up")
+
+    def remove(self):
+        subprocess.run(["ip", "netns", "delete", self.name], capture_output=True, check=False)
+        shutil.rmtree(f"/etc/netns/{self.name}", ignore_errors=True)
+
+    def command(self, *argv):
+        """The argument list that runs argv on this host. `ip` becomes the program: the process id stays."""
+        return ["ip", "netns", "exec", self.name, *argv]
+
+    def run(self, *argv, **options):
+        return run(*self.command(*argv), **options)
+
+    def ip(self, *words):
+        return run("ip", "-netns", self.name, *words)
+
+    def configure(self, commands):
+        """Many `ip` commands in one process, a line each."""
+        run("ip", "-netns", self.name, "-batch", "-", input="\n".join(commands) + "\n")
+
+    def use_resolver(self, *addresses):
+        """What /etc/resolv.conf says to the processes of this host. AD of that resolver is trusted."""
+        folder = f"/etc/netns/{self.name}"
+        os.makedirs(folder, exist_ok=True)
+        with open(f"{folder}/resolv.conf", "w", encoding="ascii") as file:
+            file.write("".join(f"nameserver {address}\n" for address in addresses))
+            file.write("options trust-ad timeout:2 attempts:2\n")
+
+    @contextlib.contextmanager
+    def entered(self):
+        """The calling thread is on this host: sockets that it makes, and /proc/sys/net, are this host's."""
+        with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{self.name}", "rb") as there:
+            _enter(there)
+            try:
+                yield self
+            finally:
+                _enter(home)
+
+    def forward_packets(self):
+        """Makes a router of this host."""
+        with self.entered():
+            for switch in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+                with open(f"/proc/sys/net/{switch}", "w", encoding="ascii") as file:
+                    file.write("1\n")
+
+
+def join(one, its_link, its_addresses, other, other_link, other_addresses):
+    """A veth pair between two hosts; addresses are with prefix length, IPv4 or IPv6."""
+    run("ip", "link", "add", its_link, "netns", one.name, "type", "veth", "peer", other_link, "netns", other.name)
+    for host, link, addresses in ((one, its_link, its_addresses), (other, other_link, other_addresses)):
+        host.configure([add_address(address, link) for address in addresses] + [f"link set {link} up"])
+
+
+def add_address(address, link):
+    return f"address add {address} dev {link}" + (" nodad" if ":" in address else "")
+
+
+def run(*argv, **options):
+    """Runs a command that must succeed; returns its output."""
+    done = subprocess.run(list(argv), capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, f"{' '.join(argv)}: {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def _enter(namespace):
+    if _libc.setns(namespace.fileno(), _CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")

@@ -1,0 +1,94 @@
+"""An HTTPS server for MTA-STS policies: what it says and with which certificate is a table, requests are kept."""
+
+import http.server
+import ssl
+import threading
+
+PATH = "/.well-known/mta-sts.txt"
+
+
+class PolicyHost:
+    """`answers` maps host names to (status, headers, body); `pairs` to certificates. Both may change while it runs.
+
+    The socket is made in the namespace that the calling thread has entered.
+    """
+
+    def __init__(self, address, fallback_pair, port=443):
+        self.answers = {}
+        self.pairs = {}
+        self.requests = []  # (host name, path)
+        self._contexts = {}
+        self._server = _Server((address, port), self)
+        self._context = self._context_of(fallback_pair)
+        self._context.sni_callback = self._choose
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def publish(self, domain, body, pair, status=200, headers=()):
+        host = f"mta-sts.{domain}"
+        self.pairs[host] = pair
+        self.answers[host] = (status, dict(headers), body)
+
+    def requests_for(self, domain):
+        return [path for host, path in self.requests if host == f"mta-sts.{domain}"]
+
+    def close(self):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
+
+    def secure(self, connection):
+        return self._context.wrap_socket(connection, server_side=True)
+
+    def _choose(self, tls, server_name, _):
+        if server_name in self.pairs:
+            tls.context = self._context_of(self.pairs[server_name])
+
+    def _context_of(self, pair):
+        if pair.chain not in self._contexts:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(pair.chain, pair.key)
+            self._contexts[pair.chain] = context
+        return self._contexts[pair.chain]
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, endpoint, policy_host):
+        self.policy_host = policy_host
+        super().__init__(endpoint, _Handler)
+
+    def server_bind(self):  # without the base class's look-up of the machine's name
+        http.server.socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address
+
+    def finish_request(self, request, client_address):
+        # In the thread of the connection: a slow handshake holds nobody else up.
+        request.settimeout(10)
+        super().finish_request(self.policy_host.secure(request), client_address)
+
+    def handle_error(self, request, client_address):
+        """A client that does not like the certificate is no trouble of ours."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        owner = self.server.policy_host
+        name = self.headers.get("Host", "").partition(":")[0]
+        owner.requests.append((name, self.path))
+        status, headers, body = owner.answers.get(name, (404, {}, ""))
+        if self.path != PATH:
+            status, headers, body = 404, {}, ""
+        octets = body.encode()
+        self.send_response(status)
+        for field, value in {"Content-Type": "text/plain", "Content-Length": len(octets), **headers}.items():
+            self.send_header(field, str(value))
+        self.end_headers()
+        self.wfile.write(octets)
+
+    def log_message(self, *_):
+        pass
