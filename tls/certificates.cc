@@ -79,6 +79,14 @@ bool is_private_key(const std::string& pem_name) {
 
 }  // namespace
 
+std::vector<CRYPTO_BUFFER*> borrowed(const Chain& chain) {
+  std::vector<CRYPTO_BUFFER*> certificates;
+  for (const auto& one : chain.certificates) {
+    certificates.push_back(one.get());
+  }
+  return certificates;
+}
+
 Result<Chain> load_chain(const std::string& path) {
   auto loaded = load_pem_certificates(path);
   if (!loaded) {

@@ -32,6 +32,9 @@ struct Chain {
   std::vector<std::string> order_warnings;  // certificates that did not issue the one before them
 };
 
+// The certificates in the form that the library takes; they live as long as the chain.
+std::vector<CRYPTO_BUFFER*> borrowed(const Chain& chain);
+
 // Every CERTIFICATE block of a PEM file; other blocks (a key) are passed over. Errc::certificate where one does not
 // parse.
 Result<Chain> load_chain(const std::string& path);

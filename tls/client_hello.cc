@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "tls/signatures.h"
+
 namespace postern::tls {
 namespace {
 
@@ -47,23 +49,8 @@ std::optional<CBS> u16_list(const SSL_CLIENT_HELLO& hello, std::uint16_t type) {
   return body && CBS_get_u16_length_prefixed(&*body, &list) == 1 ? std::optional(list) : std::nullopt;
 }
 
-bool is_rsa_pss(std::uint16_t scheme) {
-  return scheme == SSL_SIGN_RSA_PSS_RSAE_SHA256 || scheme == SSL_SIGN_RSA_PSS_RSAE_SHA384 ||
-         scheme == SSL_SIGN_RSA_PSS_RSAE_SHA512;
-}
-
-bool is_rsa(std::uint16_t scheme) {
-  return is_rsa_pss(scheme) || (scheme & 0xff) == 0x01;  // TLS 1.2: SignatureAlgorithm rsa(1)
-}
-
-bool is_ecdsa(std::uint16_t scheme) {
-  return (scheme & 0xff) == 0x03 && scheme >> 8 <= 0x06;  // TLS 1.2: ecdsa(3) with any hash
-}
-
 bool can_verify_tls13(CBS schemes, const PrivateKey& key) {
-  return any_u16(schemes, [&key](std::uint16_t scheme) {
-    return key.type == KeyType::rsa ? is_rsa_pss(scheme) : scheme == key.tls13_signature;
-  });
+  return any_u16(schemes, [&key](std::uint16_t scheme) { return can_sign_tls13(key, scheme); });
 }
 
 // ECDSA below TLS 1.3 takes a cipher suite of its own, and the curve among the client's groups (RFC 8422 5.1).
@@ -87,14 +74,7 @@ bool can_verify_below_tls13(const SSL_CLIENT_HELLO& hello, const PrivateKey& key
   if (!schemes) {
     return key.type != KeyType::ed25519;  // TLS 1.1 and older; RFC 5246 7.4.1.4.1: SHA-1 with either
   }
-  return any_u16(*schemes, [&key](std::uint16_t scheme) {
-    switch (key.type) {
-      case KeyType::rsa: return is_rsa(scheme);
-      case KeyType::ecdsa: return is_ecdsa(scheme);
-      case KeyType::ed25519: return scheme == SSL_SIGN_ED25519;
-    }
-    return false;
-  });
+  return any_u16(*schemes, [&key](std::uint16_t scheme) { return can_sign_below_tls13(key, scheme); });
 }
 
 }  // namespace

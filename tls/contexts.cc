@@ -9,7 +9,9 @@
 #include "config/assert.h"
 #include "tls/certificates.h"
 #include "tls/client_context.h"
+#include "tls/findings.h"
 #include "tls/protocol_settings.h"
+#include "tls/remote_contexts.h"
 #include "tls/server_context.h"
 #include "tls/ticket_keys.h"
 #include "tls/trust_store.h"
@@ -32,12 +34,29 @@ CertificateFacts facts_of(const std::string& name, const Certificate& certificat
   return facts;
 }
 
+// What a listener says about the TLS that it offers.
+struct Front {
+  std::string path;  // "inbound.mx"
+  std::string name;
+  const config::TlsSettings& tls;
+  const std::vector<std::string>& certificates;
+  config::ClientCertificates client_certificates;
+};
+
+Front front_of(const config::InboundListener& listener) {
+  return {"inbound." + listener.name, listener.name, listener.tls, listener.certificates, listener.client_certificates};
+}
+
+Front front_of(const config::OutboundListener& listener) {
+  return {"outbound." + listener.name, listener.name, listener.tls, listener.certificates, {}};
+}
+
 }  // namespace
 
 class ContextsBuilder {
  public:
   ContextsBuilder(config::Loaded& loaded, const Contexts* previous, Contexts& built)
-      : loaded_(loaded), previous_(previous), built_(built) {}
+      : loaded_(loaded), previous_(previous), built_(built), findings_(loaded) {}
 
   // False after any mistake.
   bool build();
@@ -48,45 +67,41 @@ class ContextsBuilder {
   std::shared_ptr<const Certificate> load_matching(const std::string& path, const config::CertificatePair& pair);
   void warn_of(const std::string& path, const Certificate& certificate);
 
-  std::unique_ptr<ServerContext> make_server(const config::InboundListener& listener);
-  std::shared_ptr<const CertificateStore> certificates_of(const config::InboundListener& listener);
-  std::shared_ptr<const TrustStore> trust_of(const config::InboundListener& listener);
-  std::shared_ptr<TicketKeys> ticket_keys_of(const config::InboundListener& listener);
-  void report(const config::InboundListener& listener, const ServerContext::Complaint& complaint);
+  std::unique_ptr<ServerContext> make_server(const Front& front);
+  std::shared_ptr<const CertificateStore> certificates_of(const Front& front);
+  std::shared_ptr<const TrustStore> trust_of(const Front& front);
+  std::shared_ptr<TicketKeys> ticket_keys_of(const Front& front);
   std::unique_ptr<ClientContext> make_backend();
-
-  std::string place_of(const config::InboundListener& listener, const std::string& option) const;
-  void mistake(const std::string& path, std::string message);
+  void build_outbound();
+  std::shared_ptr<const CertificateStore> client_certificate_of(const config::OutboundListener& listener);
 
   config::Loaded& loaded_;
   const Contexts* previous_;
   Contexts& built_;
+  Findings findings_;
   std::map<std::string, Certificates> certificates_;  // by configured name; without those that failed
-  bool groups_warned_ = false;
-  bool ok_ = true;
+  std::map<std::string, std::shared_ptr<const CertificateStore>> client_certificates_;  // likewise
 };
 
 bool ContextsBuilder::build() {
   load_certificates();
   for (const config::InboundListener& listener : loaded_.settings.inbound) {
-    built_.servers_.push_back(listener.mode == config::TlsMode::none ? nullptr : make_server(listener));
+    built_.servers_.push_back(listener.mode == config::TlsMode::none ? nullptr : make_server(front_of(listener)));
     built_.backends_.push_back(listener.backend.tls == config::TlsMode::none ? nullptr : make_backend());
   }
-  return ok_;
+  build_outbound();
+  return findings_.ok();
 }
 
-// What the listeners share is one mistake, however many of them stumble over it.
-void ContextsBuilder::mistake(const std::string& path, std::string message) {
-  if (!loaded_.is_wrong(path)) {
-    loaded_.add_error(path, std::move(message));
+void ContextsBuilder::build_outbound() {
+  const config::Settings& settings = loaded_.settings;
+  RemoteContextsBuilder remotes(settings.tls, findings_, built_.clients_,
+                                previous_ == nullptr ? nullptr : &previous_->clients_);
+  for (const config::OutboundListener& listener : settings.outbound) {
+    built_.outbound_servers_.push_back(listener.mode == config::TlsMode::none ? nullptr
+                                                                              : make_server(front_of(listener)));
+    built_.remotes_.push_back(remotes.make(listener, client_certificate_of(listener)));
   }
-  ok_ = false;
-}
-
-// Where the option stands: in the listener itself, or in the defaults that it takes over.
-std::string ContextsBuilder::place_of(const config::InboundListener& listener, const std::string& option) const {
-  const std::string own = "inbound." + listener.name + "." + option;
-  return loaded_.places.contains(own) ? own : "tls." + option;
 }
 
 void ContextsBuilder::load_certificates() {
@@ -111,71 +126,59 @@ std::shared_ptr<const Certificate> ContextsBuilder::load_matching(const std::str
                                                                   const config::CertificatePair& pair) {
   auto chain = load_chain(pair.chain);
   if (!chain) {
-    mistake(path + ".chain", chain.error().message);
+    findings_.mistake(path + ".chain", chain.error().message);
   }
   auto key = load_private_key(pair.key);
   if (!key) {
-    mistake(path + ".key", key.error().message);
+    findings_.mistake(path + ".key", key.error().message);
   }
   if (!chain || !key) {
     return nullptr;
   }
   auto certificate = match(std::move(*chain), std::move(*key));
   if (!certificate) {
-    mistake(path + ".key", certificate.error().message);
+    findings_.mistake(path + ".key", certificate.error().message);
     return nullptr;
   }
   return std::move(*certificate);
 }
 
 void ContextsBuilder::warn_of(const std::string& path, const Certificate& certificate) {
-  if (std::string warning = expiry_warning(certificate.chain, now()); !warning.empty()) {
-    loaded_.add_warning(path + ".chain", std::move(warning));
+  if (const std::string warning = expiry_warning(certificate.chain, now()); !warning.empty()) {
+    findings_.warning(path + ".chain", warning);
   }
   for (const std::string& warning : certificate.chain.order_warnings) {
-    loaded_.add_warning(path + ".chain", warning);
+    findings_.warning(path + ".chain", warning);
   }
   for (const std::string& warning : certificate.key.warnings) {
-    loaded_.add_warning(path + ".key", warning);
+    findings_.warning(path + ".key", warning);
   }
 }
 
-std::unique_ptr<ServerContext> ContextsBuilder::make_server(const config::InboundListener& listener) {
+std::unique_ptr<ServerContext> ContextsBuilder::make_server(const Front& front) {
   // All three may report, so that the operator sees every mistake at once.
   ServerContext::Options options;
-  options.tls = listener.tls;
-  options.client_certificates = listener.client_certificates.mode;
-  options.certificates = certificates_of(listener);
-  const bool asks = listener.client_certificates.mode != config::ClientCertificateMode::off;
-  options.trust = asks ? trust_of(listener) : nullptr;
-  options.ticket_keys = listener.tls.session_tickets.enabled ? ticket_keys_of(listener) : nullptr;
+  options.tls = front.tls;
+  options.client_certificates = front.client_certificates.mode;
+  options.certificates = certificates_of(front);
+  const bool asks = front.client_certificates.mode != config::ClientCertificateMode::off;
+  options.trust = asks ? trust_of(front) : nullptr;
+  options.ticket_keys = front.tls.session_tickets.enabled ? ticket_keys_of(front) : nullptr;
   if (options.certificates == nullptr || (asks && options.trust == nullptr)) {
     return nullptr;
   }
-  std::vector<ServerContext::Complaint> complaints;
+  std::vector<Complaint> complaints;
   auto server = ServerContext::make(options, complaints);
-  for (const auto& complaint : complaints) {
-    report(listener, complaint);
+  for (const Complaint& complaint : complaints) {
+    findings_.report(front.path, complaint);
   }
   return server;
 }
 
-void ContextsBuilder::report(const config::InboundListener& listener, const ServerContext::Complaint& complaint) {
-  const std::string path = place_of(listener, complaint.option);
-  if (complaint.is_error) {
-    mistake(path, complaint.message);
-  } else if (std::string_view(complaint.option) != "groups") {
-    loaded_.add_warning(path, complaint.message);
-  } else if (!std::exchange(groups_warned_, true)) {
-    loaded_.add_warning(path, complaint.message);
-  }
-}
-
-std::shared_ptr<const CertificateStore> ContextsBuilder::certificates_of(const config::InboundListener& listener) {
-  const std::string path = "inbound." + listener.name + ".certificates";
+std::shared_ptr<const CertificateStore> ContextsBuilder::certificates_of(const Front& front) {
   std::vector<Certificates> named;
-  bool complete = !listener.certificates.empty();
-  for (const std::string& name : listener.certificates) {
+  bool complete = !front.certificates.empty();
+  for (const std::string& name : front.certificates) {
     const auto found = certificates_.find(name);
     const bool usable = found != certificates_.end() && !found->second.empty();
     complete = complete && usable;
@@ -186,29 +189,48 @@ std::shared_ptr<const CertificateStore> ContextsBuilder::certificates_of(const c
   if (complete) {
     return std::make_shared<const CertificateStore>(std::move(named));
   }
-  if (ok_) {  // else the reason has been told
-    mistake(path, "no usable certificate for " + listener.name);
+  if (findings_.ok()) {  // else the reason has been told
+    findings_.mistake(front.path + ".certificates", "no usable certificate for " + front.name);
   }
   return nullptr;
 }
 
-std::shared_ptr<const TrustStore> ContextsBuilder::trust_of(const config::InboundListener& listener) {
-  const std::string path = "inbound." + listener.name + ".client_certificates";
-  const std::string& file = listener.client_certificates.ca_file;
+std::shared_ptr<const CertificateStore> ContextsBuilder::client_certificate_of(
+    const config::OutboundListener& listener) {
+  const std::string& name = listener.client_certificate;
+  if (name.empty()) {
+    return nullptr;
+  }
+  const auto found = certificates_.find(name);
+  if (found != certificates_.end() && !found->second.empty()) {
+    auto& store = client_certificates_[name];
+    return store != nullptr
+               ? store
+               : store = std::make_shared<const CertificateStore>(std::vector<Certificates>{found->second});
+  }
+  if (findings_.ok()) {  // else the reason has been told
+    findings_.mistake("outbound." + listener.name + ".client_certificate", "no usable certificate is called " + name);
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const TrustStore> ContextsBuilder::trust_of(const Front& front) {
+  const std::string path = front.path + ".client_certificates";
+  const std::string& file = front.client_certificates.ca_file;
   if (file.empty()) {
-    mistake(path, "needs a ca_file, whose CAs vouch for clients");
+    findings_.mistake(path, "needs a ca_file, whose CAs vouch for clients");
     return nullptr;
   }
   auto trust = TrustStore::load(file);
   if (!trust) {
-    mistake(path + ".ca_file", trust.error().message);
+    findings_.mistake(path + ".ca_file", trust.error().message);
     return nullptr;
   }
   return std::move(*trust);
 }
 
-std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const config::InboundListener& listener) {
-  const config::TicketSettings& wanted = listener.tls.session_tickets;
+std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const Front& front) {
+  const config::TicketSettings& wanted = front.tls.session_tickets;
   const auto same = [&wanted](const Contexts::SharedKeys& shared) {
     return shared.settings.key_file == wanted.key_file && shared.settings.rotate == wanted.rotate;
   };
@@ -221,7 +243,7 @@ std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const config::Inboun
   if (!wanted.key_file.empty()) {
     auto loaded = TicketKeys::from_file(wanted.key_file);
     if (!loaded) {
-      mistake(place_of(listener, "session_tickets.key_file"), loaded.error().message);
+      findings_.mistake(findings_.place_of(front.path, "session_tickets.key_file"), loaded.error().message);
       return nullptr;
     }
     keys = std::move(*loaded);
@@ -268,10 +290,20 @@ const ClientContext* Contexts::backend(std::size_t index) const {
   return backends_[index].get();
 }
 
+const ServerContext* Contexts::outbound_server(std::size_t index) const {
+  POSTERN_ASSERT(index < outbound_servers_.size(), "no such listener");
+  return outbound_servers_[index].get();
+}
+
+const RemoteContexts& Contexts::remote(std::size_t index) const {
+  POSTERN_ASSERT(index < remotes_.size(), "no such listener");
+  return *remotes_[index];
+}
+
 LibraryFacts library_facts() {
   const auto context = new_ssl_ctx();
-  const auto skipped = set_groups(context.get(), {"X25519MLKEM768", "P-256"});
-  return {BORINGSSL_API_VERSION, skipped.has_value() && skipped->empty()};
+  const auto groups = set_groups(context.get(), {"X25519MLKEM768", "P-256"});
+  return {BORINGSSL_API_VERSION, groups.has_value() && groups->skipped.empty()};
 }
 
 }  // namespace postern::tls

@@ -10,11 +10,11 @@
 #include "config/load.h"
 #include "config/settings.h"
 #include "tls/engine.h"
+#include "tls/remote_contexts.h"
 
 namespace postern::tls {
 
 class ServerContext;  // tls/server_context.h
-class ClientContext;  // tls/client_context.h
 class TicketKeys;     // tls/ticket_keys.h
 
 // One loaded certificate, for the metrics and for `postern tlsa`.
@@ -29,9 +29,11 @@ struct CertificateFacts {
 class Contexts {
  public:
   // Loads keys and chains, matches them, builds a ServerContext for every inbound listener whose mode is not
-  // none and a ClientContext for every listener whose backend.tls is not none. Mistakes and warnings (expired or soon
+  // none, a ClientContext for every listener whose backend.tls is not none, and RemoteContexts for every outbound one,
+  // with a ServerContext where it offers TLS. Mistakes and warnings (expired or soon
   // expiring chain, skipped groups) are added to loaded.diagnostics with their place. Null if any was an error.
-  // After a reload pass the `previous` contexts: ticket keys made at random then live on, where their settings do.
+  // After a reload pass the `previous` contexts: ticket keys made at random, and sessions of remote servers, then live
+  // on, where their settings do.
   //
   // TLS to a backend is opportunistic: no certificate is judged, and because a backend's own TLS is why there is a
   // gateway, it may be as old as TLS 1.0, 3DES and SHA-1, whatever `tls` says, and is spared post-quantum groups.
@@ -40,6 +42,11 @@ class Contexts {
   // `index` is the listener's position in Settings::inbound. Null where the listener has no TLS (or no backend TLS).
   const ServerContext* server(std::size_t index) const;
   const ClientContext* backend(std::size_t index) const;
+
+  // `index` is the listener's position in Settings::outbound. The server is for its clients, null where it offers them
+  // no TLS.
+  const ServerContext* outbound_server(std::size_t index) const;
+  const RemoteContexts& remote(std::size_t index) const;
 
   const std::vector<CertificateFacts>& certificates() const { return certificates_; }
 
@@ -55,6 +62,9 @@ class Contexts {
   Contexts();
   std::vector<std::unique_ptr<ServerContext>> servers_;
   std::vector<std::unique_ptr<ClientContext>> backends_;
+  std::vector<std::unique_ptr<ServerContext>> outbound_servers_;
+  std::vector<std::unique_ptr<const RemoteContexts>> remotes_;
+  RemoteContextsBuilder::Clients clients_;
   std::vector<CertificateFacts> certificates_;
   std::vector<SharedKeys> ticket_keys_;  // one for each distinct setting
 };

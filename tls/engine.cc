@@ -9,7 +9,7 @@
 
 #include "config/assert.h"
 #include "tls/error.h"
-#include "tls/peer_facts.h"
+#include "tls/session_cache.h"
 
 namespace postern::tls {
 namespace {
@@ -31,6 +31,22 @@ std::string sni_of(const SSL* ssl) {
   return name;
 }
 
+// The handshake lets every certificate pass (its key was proven); the judgement is made here, so that a resumed session
+// is judged by today's CAs and clock.
+void judge(const PeerCertificates& peer, const TrustStore* trust, SessionFacts& facts) {
+  facts.peer_subject = peer.subject();
+  facts.peer_common_name = peer.common_name();
+  if (trust == nullptr) {
+    facts.verification = Verification::not_requested;
+  } else if (peer.empty()) {
+    facts.verification = Verification::no_certificate;
+  } else {
+    ChainResult chain = peer.verify_chain(*trust);
+    facts.verification = chain.trusted ? Verification::verified : Verification::failed;
+    facts.verification_error = std::move(chain.reason);
+  }
+}
+
 }  // namespace
 
 void Engine::FreeSsl::operator()(SSL* ssl) const noexcept {
@@ -42,6 +58,10 @@ Engine::Engine(SSL* ssl, const TrustStore* trust) : ssl_(ssl), trust_(trust) {
   BIO* bio = new_span_bio(&round_);
   SSL_set_bio(ssl, bio, bio);
   SSL_set_shed_handshake_config(ssl, 1);  // an idle session then costs half
+}
+
+Engine::Engine(SSL* ssl, std::unique_ptr<SessionUse> sessions) : Engine(ssl) {
+  sessions_ = std::move(sessions);
 }
 
 Engine::~Engine() {
@@ -80,6 +100,9 @@ bool Engine::handshake(Received& result) {
   const int done = SSL_do_handshake(ssl_.get());
   if (done == 1) {
     completed_ = true;
+    if (sessions_ != nullptr) {
+      sessions_->handshake_succeeded();
+    }
     result.handshake_completed = true;
     return true;
   }
@@ -151,8 +174,14 @@ SessionFacts Engine::facts() const {
   facts.group = or_empty(SSL_get_curve_name(SSL_get_curve_id(ssl)));
   facts.resumed = SSL_session_reused(ssl) == 1;
   facts.sni = sni_of(ssl);
-  add_peer_facts(ssl, trust_, facts);
+  judge(peer_certificates(), trust_, facts);
   return facts;
+}
+
+PeerCertificates Engine::peer_certificates() const {
+  POSTERN_ASSERT(completed_, "there are no certificates before the handshake is over");
+  const bool is_server = SSL_is_server(ssl_.get()) == 1;
+  return {SSL_get0_peer_certificates(ssl_.get()), is_server ? PeerRole::client : PeerRole::server};
 }
 
 }  // namespace postern::tls

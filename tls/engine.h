@@ -9,6 +9,7 @@
 
 #include "config/result.h"
 #include "tls/output_buffer.h"
+#include "tls/peer_certificates.h"
 #include "tls/session_facts.h"
 #include "tls/span_bio.h"
 
@@ -16,6 +17,7 @@ typedef struct ssl_st SSL;
 
 namespace postern::tls {
 
+class SessionUse;  // tls/session_cache.h
 class TrustStore;  // tls/trust_store.h
 
 class Engine {
@@ -32,6 +34,8 @@ class Engine {
   // the BIO under the SSL points at it. `trust` judges the peer's certificate in facts(); null: nobody asks.
   // The context that made the SSL, and `trust`, must outlive the engine.
   explicit Engine(SSL* ssl, const TrustStore* trust = nullptr);
+  // With the connection's part in a session cache, which is told how the handshake ends.
+  Engine(SSL* ssl, std::unique_ptr<SessionUse> sessions);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -58,6 +62,9 @@ class Engine {
   // afresh at every call and for resumed sessions too: ask once.
   SessionFacts facts() const;
 
+  // Only after the handshake. A resumed session shows what its first handshake showed: to be judged anew.
+  PeerCertificates peer_certificates() const;
+
   static constexpr std::size_t max_record = 16 * 1024 + 2048;
 
  private:
@@ -68,6 +75,7 @@ class Engine {
   bool handshake(Received& result);
   void decrypt(std::span<char> plaintext, Received& result);
 
+  std::unique_ptr<SessionUse> sessions_;  // null: none are kept. Outlives the SSL, which points at it.
   std::unique_ptr<SSL, FreeSsl> ssl_;
   const TrustStore* trust_;
   SpanBioRound round_;

@@ -37,7 +37,7 @@ Result<std::optional<PemBlock>> next_pem_block(BIO* text) {
   return PemBlock{name, std::string(data, data + size)};
 }
 
-Result<std::vector<PemCertificate>> load_pem_certificates(const std::string& path) {
+Result<std::vector<PemCertificate>> load_pem_certificates(const std::string& path, Unparsable unparsable) {
   const auto file = read_file(path, max_pem_file);
   if (!file) {
     return tl::unexpected(file.error());
@@ -56,6 +56,9 @@ Result<std::vector<PemCertificate>> load_pem_certificates(const std::string& pat
       continue;
     }
     auto parsed = parse_certificate((*block)->der);
+    if (parsed == nullptr && unparsable == Unparsable::left_out) {
+      continue;
+    }
     if (parsed == nullptr) {
       return fail(Errc::certificate,
                   path + ": certificate " + std::to_string(certificates.size() + 1) + " does not parse");

@@ -5,6 +5,7 @@
 #include <openssl/bio.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,8 +33,12 @@ struct PemCertificate {
   bssl::UniquePtr<X509> parsed;
 };
 
-// Every CERTIFICATE block of the file, at least one; other blocks (a key) are passed over.
-// Errc::certificate where one does not parse: an operator's file is right as a whole or not at all.
-Result<std::vector<PemCertificate>> load_pem_certificates(const std::string& path);
+// What to do with a certificate that does not parse. An operator's file is right as a whole or not at all.
+enum class Unparsable : std::uint8_t { is_an_error, left_out };
+
+// Every CERTIFICATE block of the file, at least one; other blocks (a key) are passed over. Errc::certificate where the
+// PEM is broken, or one does not parse.
+Result<std::vector<PemCertificate>> load_pem_certificates(const std::string& path,
+                                                          Unparsable unparsable = Unparsable::is_an_error);
 
 }  // namespace postern::tls

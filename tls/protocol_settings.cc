@@ -20,24 +20,20 @@ CRYPTO_BUFFER_POOL* buffer_pool() {
   return pool;
 }
 
-struct GroupName {
-  std::string_view written;  // lower case
-  std::string_view library;
-};
-constexpr std::array<GroupName, 12> group_names = {{
-    {"x25519mlkem768", "X25519MLKEM768"},
-    {"x25519", "X25519"},
-    {"p-256", "P-256"},
-    {"prime256v1", "P-256"},
-    {"secp256r1", "P-256"},
-    {"p-384", "P-384"},
-    {"secp384r1", "P-384"},
-    {"p-521", "P-521"},
-    {"secp521r1", "P-521"},
+constexpr std::array<Group, 12> known_groups = {{
+    {"x25519mlkem768", "X25519MLKEM768", 0x11ec, true},
+    {"x25519", "X25519", SSL_CURVE_X25519},
+    {"p-256", "P-256", SSL_CURVE_SECP256R1},
+    {"prime256v1", "P-256", SSL_CURVE_SECP256R1},
+    {"secp256r1", "P-256", SSL_CURVE_SECP256R1},
+    {"p-384", "P-384", SSL_CURVE_SECP384R1},
+    {"secp384r1", "P-384", SSL_CURVE_SECP384R1},
+    {"p-521", "P-521", SSL_CURVE_SECP521R1},
+    {"secp521r1", "P-521", SSL_CURVE_SECP521R1},
     // Known, though no BoringSSL has them: lists written for OpenSSL must load.
-    {"x448", "X448"},
-    {"secp256r1mlkem768", "SecP256r1MLKEM768"},
-    {"secp384r1mlkem1024", "SecP384r1MLKEM1024"},
+    {"x448", "X448", 0x001e},
+    {"secp256r1mlkem768", "SecP256r1MLKEM768", 0x11eb, true},
+    {"secp384r1mlkem1024", "SecP384r1MLKEM1024", 0x11ed, true},
 }};
 
 std::string lower_case(std::string_view text) {
@@ -47,21 +43,25 @@ std::string lower_case(std::string_view text) {
   return lower;
 }
 
-Result<std::string> library_group_name(const std::string& written) {
+Result<const Group*> find_group(const std::string& written) {
   const std::string lower = lower_case(written);
-  const auto found = std::find_if(group_names.begin(), group_names.end(),
-                                  [&lower](const GroupName& name) { return name.written == lower; });
-  if (found == group_names.end()) {
+  const auto* const found = std::find_if(known_groups.begin(), known_groups.end(),
+                                         [&lower](const Group& group) { return group.written == lower; });
+  if (found == known_groups.end()) {
     return fail(Errc::invalid_argument,
                 "unknown group \"" + written + "\"; known are X25519MLKEM768, X25519, P-256, P-384, P-521");
   }
-  return std::string(found->library);
+  return found;
 }
 
-bool library_has_group(SSL_CTX* context, const std::string& name) {
-  const bool has = SSL_CTX_set1_curves_list(context, name.c_str()) == 1;
+bool library_has_group(SSL_CTX* context, const Group& group) {
+  const bool has = SSL_CTX_set1_curves_list(context, group.library.data()) == 1;
   ERR_clear_error();
   return has;
+}
+
+bool is_among(const Group& group, const std::vector<const Group*>& groups) {
+  return std::any_of(groups.begin(), groups.end(), [&group](const Group* other) { return other->id == group.id; });
 }
 
 }  // namespace
@@ -105,26 +105,61 @@ Result<std::string> set_ciphers(SSL_CTX* context, const std::string& cipher_list
   return fail(Errc::invalid_argument, "the cipher list cannot be used: " + reason);
 }
 
-Result<std::vector<std::string>> set_groups(SSL_CTX* context, const std::vector<std::string>& groups) {
-  std::vector<std::string> skipped;
-  std::string usable;
-  for (const std::string& group : groups) {
-    const auto name = library_group_name(group);
-    if (!name) {
-      return tl::unexpected(name.error());
+Result<GroupChoice> set_groups(SSL_CTX* context, const std::vector<std::string>& groups) {
+  GroupChoice choice;
+  for (const std::string& written : groups) {
+    const auto group = find_group(written);
+    if (!group) {
+      return tl::unexpected(group.error());
     }
-    if (!library_has_group(context, *name)) {
-      skipped.push_back(group);
-    } else if ((':' + usable + ':').find(':' + *name + ':') == std::string::npos) {
-      usable += (usable.empty() ? "" : ":") + *name;
+    if (!library_has_group(context, **group)) {
+      choice.skipped.push_back(written);
+    } else if (!is_among(**group, choice.used)) {
+      choice.used.push_back(*group);
     }
   }
-  if (usable.empty()) {
+  if (choice.used.empty()) {
     return fail(Errc::invalid_argument, "this TLS library has none of the groups");
   }
-  const bool set = SSL_CTX_set1_curves_list(context, usable.c_str()) == 1;
+  const bool set = SSL_CTX_set1_curves_list(context, to_list(choice.used).c_str()) == 1;
   POSTERN_ASSERT(set, "groups that work one by one work together");
-  return skipped;
+  return choice;
+}
+
+std::string to_list(const std::vector<const Group*>& groups) {
+  std::string list;
+  for (const Group* group : groups) {
+    list += (list.empty() ? "" : ":") + std::string(group->library);
+  }
+  return list;
+}
+
+std::optional<GroupChoice> set_protocol(SSL_CTX* context, const config::TlsSettings& tls,
+                                        std::vector<Complaint>& complaints) {
+  const std::size_t before = complaints.size();
+  if (tls.min_version > tls.max_version) {
+    complaints.push_back({true, "min_version", "is above max_version"});
+  } else {
+    set_versions(context, tls.min_version, tls.max_version);
+  }
+  if (const auto warning = set_ciphers(context, tls.cipher_list); !warning) {
+    complaints.push_back({true, "cipher_list", warning.error().message});
+  } else if (!warning->empty()) {
+    complaints.push_back({false, "cipher_list", *warning});
+  }
+  auto groups = set_groups(context, tls.groups);
+  if (!groups) {
+    complaints.push_back({true, "groups", groups.error().message});
+  } else if (!groups->skipped.empty()) {
+    std::string names;
+    for (const std::string& name : groups->skipped) {
+      names += (names.empty() ? "" : ", ") + name;
+    }
+    complaints.push_back({false, "groups", "this TLS library lacks " + names + ": left out"});
+  }
+  const bool wrong = std::any_of(complaints.begin() + static_cast<std::ptrdiff_t>(before), complaints.end(),
+                                 [](const Complaint& complaint) { return complaint.is_error; });
+  return wrong ? std::nullopt : std::optional(std::move(*groups));
 }
 
 ssl_verify_result_t accept_any_certificate(SSL*, std::uint8_t*) noexcept {

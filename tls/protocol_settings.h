@@ -5,11 +5,14 @@
 #include <openssl/ssl.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/result.h"
 #include "config/settings.h"
+#include "tls/complaint.h"
 
 namespace postern::tls {
 
@@ -28,8 +31,25 @@ void set_versions(SSL_CTX* context, config::TlsVersion min, config::TlsVersion m
 // list is malformed or nothing of it is left. An empty list leaves the library's default.
 Result<std::string> set_ciphers(SSL_CTX* context, const std::string& cipher_list);
 
-// Names and the usual aliases, in any case; those the library lacks are left out and returned. Fails on a name that
-// nobody knows, and where none is left.
-Result<std::vector<std::string>> set_groups(SSL_CTX* context, const std::vector<std::string>& groups);
+struct Group {
+  std::string_view written;  // lower case
+  std::string_view library;
+  std::uint16_t id = 0;  // IANA's
+  bool post_quantum = false;
+};
+
+struct GroupChoice {
+  std::vector<const Group*> used;    // in their order
+  std::vector<std::string> skipped;  // as they were written: the library lacks them
+};
+
+// Names and the usual aliases, in any case; those the library lacks are left out. Fails on a name that nobody knows,
+// and where none is left.
+Result<GroupChoice> set_groups(SSL_CTX* context, const std::vector<std::string>& groups);
+std::string to_list(const std::vector<const Group*>& groups);  // "X25519:P-256", as the library wants it
+
+// Versions, ciphers and groups. Nothing where any complaint that was added is an error.
+std::optional<GroupChoice> set_protocol(SSL_CTX* context, const config::TlsSettings& tls,
+                                        std::vector<Complaint>& complaints);
 
 }  // namespace postern::tls

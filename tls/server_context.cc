@@ -112,10 +112,7 @@ std::vector<std::uint16_t> ecdsa_ciphers(const SSL_CTX* context) {
 }
 
 void set_certificate(SSL_CTX* context, const Certificate& certificate) {
-  std::vector<CRYPTO_BUFFER*> chain;
-  for (const auto& one : certificate.chain.certificates) {
-    chain.push_back(one.get());
-  }
+  const std::vector<CRYPTO_BUFFER*> chain = borrowed(certificate.chain);
   const bool set =
       SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), certificate.key.key.get(), nullptr) == 1;
   POSTERN_ASSERT(set, "a key that matched its chain no longer does");
@@ -157,31 +154,6 @@ void set_session_scope(SSL_CTX* context, const ServerContext::Options& options) 
   SHA256(reinterpret_cast<const std::uint8_t*>(scope.data()), scope.size(), digest);
   static_assert(sizeof digest <= SSL_MAX_SID_CTX_LENGTH);
   SSL_CTX_set_session_id_context(context, digest, sizeof digest);
-}
-
-bool set_protocol(SSL_CTX* context, const config::TlsSettings& tls, std::vector<ServerContext::Complaint>& complaints) {
-  const std::size_t before = complaints.size();
-  if (tls.min_version > tls.max_version) {
-    complaints.push_back({true, "min_version", "is above max_version"});
-  } else {
-    set_versions(context, tls.min_version, tls.max_version);
-  }
-  if (const auto warning = set_ciphers(context, tls.cipher_list); !warning) {
-    complaints.push_back({true, "cipher_list", warning.error().message});
-  } else if (!warning->empty()) {
-    complaints.push_back({false, "cipher_list", *warning});
-  }
-  if (const auto skipped = set_groups(context, tls.groups); !skipped) {
-    complaints.push_back({true, "groups", skipped.error().message});
-  } else if (!skipped->empty()) {
-    std::string names;
-    for (const std::string& name : *skipped) {
-      names += (names.empty() ? "" : ", ") + name;
-    }
-    complaints.push_back({false, "groups", "this TLS library lacks " + names + ": left out"});
-  }
-  return std::none_of(complaints.begin() + static_cast<std::ptrdiff_t>(before), complaints.end(),
-                      [](const auto& complaint) { return complaint.is_error; });
 }
 
 }  // namespace

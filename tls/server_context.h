@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/settings.h"
+#include "tls/complaint.h"
 #include "tls/engine.h"
 
 typedef struct ssl_ctx_st SSL_CTX;
@@ -25,12 +26,7 @@ class ServerContext {
     std::shared_ptr<const TrustStore> trust;  // null where client_certificates is off
   };
 
-  // What is wrong with an option, by its name in the configuration ("cipher_list", "groups", "min_version").
-  struct Complaint {
-    bool is_error = false;
-    const char* option = "";
-    std::string message;
-  };
+  using Complaint = tls::Complaint;
 
   // Null where any complaint is an error.
   static std::unique_ptr<ServerContext> make(const Options& options, std::vector<Complaint>& complaints);

@@ -3,13 +3,15 @@
 
 #include <openssl/base.h>
 #include <openssl/pool.h>
-#include <openssl/stack.h>
+#include <openssl/x509.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "config/result.h"
+#include "tls/chain_result.h"
+#include "tls/pem.h"
 
 namespace postern::tls {
 
@@ -18,11 +20,17 @@ class TrustStore {
   // Every certificate of a PEM file is an anchor, self-signed or not. Fails where one does not parse or there is none.
   static Result<std::unique_ptr<const TrustStore>> load(const std::string& ca_file);
 
-  enum class Peer : std::uint8_t { client, server };
+  // The CAs that this system trusts: the file that SSL_CERT_FILE names, or else the first that exists of the places
+  // where distributions put it. What does not parse there is left out: nobody here wrote it. Errc::not_found, or as
+  // load.
+  static Result<std::unique_ptr<const TrustStore>> load_system();
+
+  // Trusts nobody.
+  static std::unique_ptr<const TrustStore> nobody();
 
   // The path validation of RFC 5280 for now, with the purpose of that kind of peer. `chain` as the peer sent it, leaf
-  // first. Empty: trusted; else why not, for people. Thread-safe.
-  std::string verify(const STACK_OF(CRYPTO_BUFFER) * chain, Peer peer) const;
+  // first, not empty. Thread-safe.
+  ChainResult verify(const STACK_OF(X509) & chain, PeerRole peer) const;
 
   // The anchors' names (DER), for the certificate request of a server.
   const std::vector<bssl::UniquePtr<CRYPTO_BUFFER>>& names() const { return names_; }
@@ -30,7 +38,7 @@ class TrustStore {
   const std::string& digest() const { return digest_; }
 
  private:
-  TrustStore() = default;
+  explicit TrustStore(const std::vector<PemCertificate>& anchors);
 
   bssl::UniquePtr<X509_STORE> store_;
   std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> names_;

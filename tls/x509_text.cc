@@ -14,15 +14,27 @@
 
 namespace postern::tls {
 
-std::string subject_of(const X509& certificate) {
+namespace {
+
+std::string to_text(const X509_NAME* name) {
   const bssl::UniquePtr<BIO> text(BIO_new(BIO_s_mem()));
   POSTERN_ASSERT(text != nullptr, "out of memory");
   // ~ESC_MSB: people read "Münster", not "M\C3\BCnster".
   constexpr unsigned long flags = XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB);
-  X509_NAME_print_ex(text.get(), X509_get_subject_name(&certificate), 0, flags);
+  X509_NAME_print_ex(text.get(), name, 0, flags);
   const std::uint8_t* data = nullptr;
   std::size_t size = 0;
   return BIO_mem_contents(text.get(), &data, &size) == 1 ? std::string(data, data + size) : std::string();
+}
+
+}  // namespace
+
+std::string subject_of(const X509& certificate) {
+  return to_text(X509_get_subject_name(&certificate));
+}
+
+std::string issuer_of(const X509& certificate) {
+  return to_text(X509_get_issuer_name(&certificate));
 }
 
 std::string common_name_of(const X509& certificate) {

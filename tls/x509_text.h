@@ -14,6 +14,7 @@ namespace postern::tls {
 bssl::UniquePtr<X509> parse_certificate(const std::string& der);
 
 std::string subject_of(const X509& certificate);      // RFC 2253
+std::string issuer_of(const X509& certificate);       // RFC 2253
 std::string common_name_of(const X509& certificate);  // UTF-8, the last (most specific) one; empty: none
 
 // Certificates have times from year 0 to 9999; seconds hold them all.

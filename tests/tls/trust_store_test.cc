@@ -1,5 +1,8 @@
 #include "tls/trust_store.h"
 
+#include <cstdlib>
+#include <optional>
+
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
 
@@ -7,51 +10,123 @@ namespace postern::tls::trust_store_test {
 
 using namespace test_support;
 
-bssl::UniquePtr<STACK_OF(CRYPTO_BUFFER)> chain_of(const std::vector<std::string>& ders) {
-  bssl::UniquePtr<STACK_OF(CRYPTO_BUFFER)> chain(sk_CRYPTO_BUFFER_new_null());
-  for (const std::string& der : ders) {
-    bssl::PushToStack(chain.get(), bssl::UniquePtr<CRYPTO_BUFFER>(CRYPTO_BUFFER_new(
-                                       reinterpret_cast<const std::uint8_t*>(der.data()), der.size(), nullptr)));
+std::unique_ptr<const TrustStore> load(const std::string& pem) {
+  const TempDirectory directory;
+  auto trust = TrustStore::load(directory.write("ca", pem));
+  REQUIRE(trust.has_value());
+  return std::move(*trust);
+}
+
+ChainResult verify(const TrustStore& trust, const std::vector<TestCertificate>& sent) {
+  const bssl::UniquePtr<STACK_OF(X509)> chain(sk_X509_new_null());
+  for (const TestCertificate& one : sent) {
+    bssl::PushToStack(chain.get(), bssl::UpRef(one.certificate.get()));
   }
-  return chain;
+  const ChainResult result = trust.verify(*chain, PeerRole::server);
+  CHECK(result.trusted == result.reason.empty());
+  CHECK_FALSE((result.trusted && result.expired));
+  return result;
 }
 
 TEST_CASE("trust_store: every certificate of the file is an anchor, self-signed or not") {
-  const TempDirectory directory;
   const auto root = make_certificate({.common_name = "Root", .is_ca = true});
   const auto middle = make_certificate({.common_name = "Middle", .is_ca = true, .issuer = &root});
   const auto leaf = make_certificate({.issuer = &middle});
-  const auto verify = [&](const std::string& anchors, const std::vector<std::string>& chain) {
-    const auto trust = TrustStore::load(directory.write("ca", anchors));
-    REQUIRE(trust.has_value());
-    return (*trust)->verify(chain_of(chain).get(), TrustStore::Peer::client);
+  const auto trusted = [](const std::string& anchors, const std::vector<TestCertificate>& sent) {
+    return verify(*load(anchors), sent).trusted;
   };
-  CHECK(verify(root.certificate_pem(), {leaf.der(), middle.der()}) == "");
-  CHECK(verify(root.certificate_pem(), {leaf.der()}) == "unable to get local issuer certificate");
-  CHECK(verify(middle.certificate_pem(), {leaf.der()}) == "");
-  CHECK(verify(root.certificate_pem() + middle.certificate_pem() + root.certificate_pem(), {leaf.der()}) == "");
-  CHECK(verify(leaf.certificate_pem(), {leaf.der()}) == "");
-  CHECK_FALSE(verify(root.certificate_pem(), {}).empty());
-  CHECK(verify(root.certificate_pem(), {"no DER"}) == "the certificate does not parse");
+  CHECK(trusted(root.certificate_pem(), {leaf, middle}));
+  CHECK(verify(*load(root.certificate_pem()), {leaf}).reason == "unable to get local issuer certificate");
+  CHECK(trusted(middle.certificate_pem(), {leaf}));
+  CHECK(trusted(root.certificate_pem() + middle.certificate_pem() + root.certificate_pem(), {leaf}));
+  CHECK(trusted(leaf.certificate_pem(), {leaf}));
 }
 
 TEST_CASE("trust_store: a leaf does not vouch for others") {
-  const TempDirectory directory;
   const auto leaf = make_certificate({.common_name = "leaf"});
   const auto below = make_certificate({.common_name = "below", .issuer = &leaf});
-  const auto trust = TrustStore::load(directory.write("ca", leaf.certificate_pem()));
-  REQUIRE(trust.has_value());
-  CHECK_FALSE((*trust)->verify(chain_of({below.der()}).get(), TrustStore::Peer::client).empty());
+  CHECK_FALSE(verify(*load(leaf.certificate_pem()), {below}).trusted);
+}
+
+TEST_CASE("trust_store: expired and not yet valid are told from not trusted, wherever in the chain") {
+  const auto root = make_certificate({.common_name = "Root", .is_ca = true});
+  const auto trust = load(root.certificate_pem());
+  const auto old_leaf = make_certificate({.valid_from_days = -9, .valid_until_days = -2, .issuer = &root});
+  CHECK(verify(*trust, {old_leaf}).expired);
+  CHECK(verify(*trust, {make_certificate({.valid_from_days = 2, .issuer = &root})}).expired);
+  const auto old_middle = make_certificate(
+      {.common_name = "Middle", .is_ca = true, .valid_from_days = -9, .valid_until_days = -2, .issuer = &root});
+  CHECK(verify(*trust, {make_certificate({.issuer = &old_middle}), old_middle}).expired);
+
+  const auto stranger = verify(*trust, {make_certificate({.valid_from_days = -9, .valid_until_days = -2})});
+  CHECK_FALSE(stranger.expired);
+  CHECK_FALSE(stranger.trusted);
+}
+
+TEST_CASE("trust_store: an expired cross-signature that the peer sends does not hide our own root") {
+  const auto key = std::shared_ptr<EVP_PKEY>(make_key(TestKey::p256).release(), EVP_PKEY_free);
+  const auto root = make_certificate({.common_name = "Root", .is_ca = true, .existing_key = key});
+  const auto old_root =
+      make_certificate({.common_name = "Old", .is_ca = true, .valid_from_days = -9, .valid_until_days = -1});
+  const auto cross = make_certificate({.common_name = "Root", .is_ca = true, .issuer = &old_root, .existing_key = key});
+  const auto leaf = make_certificate({.issuer = &root});
+  CHECK(verify(*load(root.certificate_pem() + old_root.certificate_pem()), {leaf, cross}).trusted);
+}
+
+TEST_CASE("trust_store: a certificate for clients is none for servers") {
+  const auto root = make_certificate({.common_name = "Root", .is_ca = true});
+  const auto client = make_certificate({.extended_key_usage = NID_client_auth, .issuer = &root});
+  const auto result = verify(*load(root.certificate_pem()), {client});
+  CHECK_FALSE(result.trusted);
+  CHECK_FALSE(result.expired);
 }
 
 TEST_CASE("trust_store: names and digest follow the file") {
-  const TempDirectory directory;
   const auto one = make_certificate({.common_name = "One", .is_ca = true}).certificate_pem();
   const auto two = make_certificate({.common_name = "Two", .is_ca = true}).certificate_pem();
-  const auto load = [&directory](const std::string& pem) { return *TrustStore::load(directory.write("ca", pem)); };
   CHECK(load(one + two)->names().size() == 2);
   CHECK(load(one)->digest() == load("a comment\n" + one)->digest());
   CHECK(load(one)->digest() != load(two)->digest());
+}
+
+TEST_CASE("trust_store: nobody") {
+  const auto root = make_certificate({.common_name = "Root", .is_ca = true});
+  const auto result = verify(*TrustStore::nobody(), {root});
+  CHECK_FALSE(result.trusted);
+  CHECK(result.reason == "there is no CA that we trust");
+}
+
+// Sets a variable of the environment for a while.
+struct Variable {
+  Variable(const char* wanted, const std::string& value) : name(wanted) {
+    if (const char* before = std::getenv(name)) {
+      old = before;
+    }
+    ::setenv(name, value.c_str(), 1);
+  }
+  ~Variable() { old ? ::setenv(name, old->c_str(), 1) : ::unsetenv(name); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+
+  const char* name;
+  std::optional<std::string> old;
+};
+
+TEST_CASE("trust_store: the system's CAs are those that SSL_CERT_FILE names, without what does not parse") {
+  const TempDirectory directory;
+  const auto root = make_certificate({.common_name = "Root", .is_ca = true});
+  const std::string junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  {
+    const Variable file("SSL_CERT_FILE", directory.write("ca", junk + root.certificate_pem()));
+    const auto trust = TrustStore::load_system();
+    REQUIRE(trust.has_value());
+    CHECK((*trust)->names().size() == 1);
+    CHECK(verify(**trust, {make_certificate({.issuer = &root})}).trusted);
+  }
+  const Variable file("SSL_CERT_FILE", directory.path("absent"));
+  const auto trust = TrustStore::load_system();
+  REQUIRE_FALSE(trust.has_value());
+  CHECK(trust.error().code == Errc::not_found);
 }
 
 TEST_CASE("trust_store: a file that is absent, empty or broken is an error") {
