@@ -16,6 +16,8 @@ int command_run(const RunOptions& options) {
   runtime->contexts = std::move(prepared.contexts);
   runtime->hostname = runtime->settings.hostname.empty() ? process::host_name() : runtime->settings.hostname;
 
+  if (!runtime->settings.outbound.empty()) runtime->mta_sts = open_mta_sts_store(runtime->settings);
+
   log::start(runtime->settings.log.level, runtime->settings.log.format);
   int status = 0;
   {

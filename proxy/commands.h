@@ -18,6 +18,14 @@ struct CheckOptions {
 };
 int command_check(const CheckOptions& options);
 
+struct ProbeOptions {
+  std::string target;    // a domain, or a host with a port
+  std::string config;    // empty: the defaults, and the system's resolver
+  std::string listener;  // whose settings; empty: the first outbound listener's
+  bool json = false;
+};
+int command_probe(const ProbeOptions& options);
+
 int command_sink(const sink::SinkOptions& options);
 
 struct DemoOptions {

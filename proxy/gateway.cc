@@ -15,10 +15,23 @@ namespace postern {
 
 namespace {
 
+bool is_transparent(const config::OutboundListener& listener) {
+  return listener.route == config::OutboundRoute::original_destination &&
+         listener.interception == config::Interception::tproxy;
+}
+
 bool needs_transparency(const config::Settings& settings) {
-  return std::any_of(settings.inbound.begin(), settings.inbound.end(), [](const auto& listener) {
-    return listener.backend.client_address == config::ClientAddress::transparent;
-  });
+  return std::ranges::any_of(settings.inbound,
+                             [](const auto& listener) {
+                               return listener.backend.client_address == config::ClientAddress::transparent;
+                             }) ||
+         std::ranges::any_of(settings.outbound, [](const auto& listener) {
+           return is_transparent(listener) || listener.source == config::OutboundSource::client;
+         });
+}
+
+bool marks_sockets(const config::Settings& settings) {
+  return std::ranges::any_of(settings.outbound, [](const auto& listener) { return listener.socket_mark != 0; });
 }
 
 bool runs_programs(const config::Settings& settings) {
@@ -30,6 +43,15 @@ std::string describe_backend(const config::Backend& backend) {
   std::string text;
   for (const auto& address : backend.addresses) text += (text.empty() ? "" : ", ") + config::to_string(address);
   for (const auto& word : backend.exec) text += (text.empty() ? "exec " : " ") + word;
+  return text;
+}
+
+std::string describe_route(const config::OutboundListener& listener) {
+  std::string text(config::to_string(listener.route));
+  if (listener.route == config::OutboundRoute::relay) text += " " + config::to_string(*listener.relay.address);
+  if (listener.route == config::OutboundRoute::original_destination) {
+    text += " by " + std::string(config::to_string(listener.interception));
+  }
   return text;
 }
 
@@ -62,20 +84,30 @@ std::optional<Error> Gateway::start() {
   std::vector<std::vector<Worker::Socket>> sockets(count);
   for (std::size_t i = 0; i < settings.inbound.size(); ++i) {
     const auto& listener = settings.inbound[i];
-    std::string addresses;
-    for (const auto& endpoint : listener.listen) {
-      auto bound = net::bind_address(endpoint, count);
-      if (!bound) return bound.error();
-      addresses += (addresses.empty() ? "" : ", ") + net::to_string(bound->address);
-      for (unsigned w = 0; w < count; ++w) sockets[w].push_back({i, std::move(bound->sockets[w])});
-    }
+    const auto addresses = bind(listener.listen, {false, i, {}}, {}, sockets);
+    if (!addresses) return addresses.error();
     log::info("listening", {{"listener", listener.name},
-                            {"addresses", addresses},
+                            {"addresses", *addresses},
                             {"mode", config::to_string(listener.mode)},
                             {"backend", describe_backend(listener.backend)},
                             {"workers", count}});
   }
-  const auto dropped = process::drop_privileges({settings.user, needs_transparency(settings), runs_programs(settings)});
+  for (std::size_t i = 0; i < settings.outbound.size(); ++i) {
+    const auto& listener = settings.outbound[i];
+    const auto addresses = bind(listener.listen, {true, i, {}}, {.transparent = is_transparent(listener)}, sockets);
+    if (!addresses) return addresses.error();
+    log::info("listening", {{"listener", listener.name},
+                            {"addresses", *addresses},
+                            {"mode", config::to_string(listener.mode)},
+                            {"route", describe_route(listener)},
+                            {"level", config::to_string(listener.level)},
+                            {"enforcement", config::to_string(listener.enforcement)},
+                            {"workers", count}});
+  }
+  const auto dropped = process::drop_privileges({.user = settings.user,
+                                                 .foreign_source_addresses = needs_transparency(settings),
+                                                 .marks_sockets = marks_sockets(settings),
+                                                 .may_gain_by_exec = runs_programs(settings)});
   if (!dropped) return dropped.error();
   running_ = count;
   for (unsigned w = 0; w < count; ++w) {
@@ -83,6 +115,21 @@ std::optional<Error> Gateway::start() {
     workers_.back()->start(std::move(sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });
   }
   return std::nullopt;
+}
+
+// Binds a listener's addresses, one socket for each worker; returns them as text, with the ports that were chosen.
+Result<std::string> Gateway::bind(const std::vector<config::Endpoint>& listen, const Worker::Socket& owner,
+                                  const net::BindOptions& options, std::vector<std::vector<Worker::Socket>>& sockets) {
+  std::string addresses;
+  for (const auto& endpoint : listen) {
+    auto bound = net::bind_address(endpoint, static_cast<unsigned>(sockets.size()), options);
+    if (!bound) return tl::unexpected(bound.error());
+    addresses += (addresses.empty() ? "" : ", ") + net::to_string(bound->address);
+    for (std::size_t w = 0; w < sockets.size(); ++w) {
+      sockets[w].push_back({owner.outbound, owner.listener, std::move(bound->sockets[w])});
+    }
+  }
+  return addresses;
 }
 
 void Gateway::run() {
@@ -113,6 +160,7 @@ void Gateway::report() const {
   std::uint64_t unreachable = 0;
   std::array<std::uint64_t, 4> messages{};
   std::array<std::uint64_t, smtp::refusal_count> refusals{};
+  std::array<std::uint64_t, 3> decisions{};
   for (const auto& worker : workers_) {
     const auto& counters = worker->counters();
     sessions += counters.sessions.value();
@@ -121,6 +169,9 @@ void Gateway::report() const {
     unreachable += counters.backend_failures.value();
     for (std::size_t i = 0; i < messages.size(); ++i) messages[i] += counters.messages[i].value();
     for (std::size_t i = 0; i < refusals.size(); ++i) refusals[i] += counters.refusals[i].value();
+    for (const auto& source : counters.policy_decisions) {
+      for (std::size_t i = 0; i < decisions.size(); ++i) decisions[i] += source[i].value();
+    }
   }
   std::string refused;
   for (std::size_t i = 0; i < refusals.size(); ++i) {
@@ -136,6 +187,9 @@ void Gateway::report() const {
                         {"messages_refused_temporarily", messages[1]},
                         {"messages_refused_permanently", messages[2]},
                         {"messages_lost", messages[3]},
+                        {"policy_satisfied", decisions[0]},
+                        {"policy_observed", decisions[1]},
+                        {"policy_refused", decisions[2]},
                         {"refusals", refused}});
 }
 

@@ -14,6 +14,7 @@ struct Arguments {
   bool version = false;
   postern::RunOptions run;
   postern::CheckOptions check;
+  postern::ProbeOptions probe;
   postern::sink::SinkOptions sink;
   std::vector<std::string> sink_listen = {"127.0.0.1:2526"};
   bool sink_no_pipelining = false;
@@ -34,6 +35,19 @@ void describe(CLI::App& app, Arguments& arguments) {
       check->add_option("--config", arguments.check.config, "The configuration file")->type_name("FILE");
   check->add_flag("--print-reference", arguments.check.print_reference, "Print every option with its default instead")
       ->excludes(file);
+
+  CLI::App* probe = app.add_subcommand(
+      "probe", "Show what the outbound side would decide for a domain or a mail host, and why; sends no mail");
+  probe->add_option("target", arguments.probe.target, "A domain, or a host with a port")
+      ->required()
+      ->type_name("DOMAIN|HOST[:PORT]");
+  probe->add_option("--config", arguments.probe.config, "Take policies, trust and DNS from this configuration file")
+      ->type_name("FILE");
+  probe
+      ->add_option("--listener", arguments.probe.listener,
+                   "The outbound listener whose settings count (default: the first)")
+      ->type_name("NAME");
+  probe->add_flag("--json", arguments.probe.json, "Print JSON instead of text");
 
   CLI::App* sink =
       app.add_subcommand("sink", "A plaintext SMTP server that accepts and stores mail, for tests and demos");
@@ -75,6 +89,7 @@ int run_sink(Arguments& arguments) {
 int dispatch(const CLI::App& app, Arguments& arguments) {
   if (arguments.version) return postern::command_version();
   if (app.got_subcommand("run")) return postern::command_run(arguments.run);
+  if (app.got_subcommand("probe")) return postern::command_probe(arguments.probe);
   if (app.got_subcommand("sink")) return run_sink(arguments);
   if (app.got_subcommand("demo")) return postern::command_demo(arguments.demo);
   if (app.got_subcommand("check")) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "config/load.h"
+#include "proxy/policy/mta_sts_store.h"
 #include "tls/contexts.h"
 
 namespace postern {
@@ -15,6 +16,11 @@ struct Prepared {
 };
 // Reads and validates `file`, loads certificates and keys, looks for the user.
 Prepared prepare(const std::string& file);
+// The same for settings that come from no file.
+Prepared prepare(config::Loaded loaded);
+
+// What is known of MTA-STS policies, from the state directory.
+std::shared_ptr<policy::MtaStsStore> open_mta_sts_store(const config::Settings& settings);
 
 // Errors and warnings on stderr, a line each.
 void print_diagnostics(const config::Loaded& loaded);

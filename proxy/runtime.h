@@ -5,6 +5,7 @@
 #include <string>
 
 #include "config/load.h"
+#include "proxy/policy/mta_sts_store.h"
 #include "tls/contexts.h"
 
 namespace postern {
@@ -13,6 +14,7 @@ struct Runtime {
   config::Settings settings;
   std::shared_ptr<const tls::Contexts> contexts;
   std::string hostname;
+  std::shared_ptr<policy::MtaStsStore> mta_sts;  // null without outbound listeners; thread-safe
 };
 
 }  // namespace postern

@@ -4,6 +4,7 @@
 
 #include "config/assert.h"
 #include "proxy/observe/log.h"
+#include "proxy/session/outbound_session.h"
 
 namespace postern {
 
@@ -57,6 +58,11 @@ void Worker::stop() {
 
 void Worker::run(std::vector<Socket> sockets) {
   uv_update_time(loop_.raw());
+  if (!runtime_->settings.outbound.empty()) {
+    auto service = session::OutboundService::make(surroundings_, *runtime_);
+    POSTERN_ASSERT(service.has_value(), "the resolver that preflight made cannot be made again");
+    outbound_ = std::move(*service);
+  }
   for (Socket& socket : sockets) listen(std::move(socket));
   uv_timer_start(
       sweeper_.get(),
@@ -67,14 +73,23 @@ void Worker::run(std::vector<Socket> sockets) {
   loop_.run();
   retired_.clear();
   buried_.clear();
+  outbound_.reset();
   on_end_();
 }
 
 void Worker::listen(Socket socket) {
   const std::size_t listener = socket.listener;
-  auto started = net::Listener::start(loop_.raw(), std::move(socket.fd), [this, listener](net::StreamPtr connection) {
-    accept(listener, std::move(connection));
-  });
+  const bool outbound = socket.outbound;
+  auto started =
+      net::Listener::start(loop_.raw(), std::move(socket.fd), [this, outbound, listener](net::StreamPtr connection) {
+        if (outbound) {
+          serve(std::make_unique<session::OutboundSession>(surroundings_, runtime_, *outbound_, listener,
+                                                           next_session_++, std::move(connection)));
+        } else {
+          serve(std::make_unique<session::InboundSession>(surroundings_, runtime_, served_[listener], next_session_++,
+                                                          std::move(connection)));
+        }
+      });
   if (started) {
     listeners_.push_back(std::move(*started));
   } else {
@@ -82,9 +97,7 @@ void Worker::listen(Socket socket) {
   }
 }
 
-void Worker::accept(std::size_t listener, net::StreamPtr connection) {
-  auto session = std::make_unique<session::InboundSession>(surroundings_, runtime_, served_[listener], next_session_++,
-                                                           std::move(connection));
+void Worker::serve(std::unique_ptr<session::Session> session) {
   session::Session& started = *session;
   started.slot = sessions_.size();
   sessions_.push_back(std::move(session));
@@ -108,6 +121,7 @@ void Worker::sweep() {
     if (i < sessions_.size()) sessions_[i]->sweep(now);
   }
   reaper_.sweep(now);
+  if (outbound_) outbound_->sweep(now);
   end_if_drained();
 }
 
@@ -138,6 +152,7 @@ void Worker::stop_now() {
 
 void Worker::end_if_drained() {
   if (!draining_ || !sessions_.empty() || !reaper_.empty()) return;
+  if (outbound_) outbound_->stop();
   loop_.stop();
 }
 

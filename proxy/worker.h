@@ -12,13 +12,15 @@
 #include "proxy/observe/counters.h"
 #include "proxy/runtime.h"
 #include "proxy/session/inbound_session.h"
+#include "proxy/session/outbound_service.h"
 
 namespace postern {
 
 class Worker {
  public:
-  // A bound socket and the listener (index in Settings::inbound) that it belongs to.
+  // A bound socket and the listener that it belongs to: its index in Settings::inbound, or in Settings::outbound.
   struct Socket {
+    bool outbound = false;
     std::size_t listener = 0;
     net::UniqueFd fd;
   };
@@ -39,7 +41,7 @@ class Worker {
  private:
   void run(std::vector<Socket> sockets);
   void listen(Socket socket);
-  void accept(std::size_t listener, net::StreamPtr connection);
+  void serve(std::unique_ptr<session::Session> session);
   void retire(session::Session& session);
   void sweep();
   void end_of_turn();
@@ -57,6 +59,7 @@ class Worker {
   net::ChildReaper reaper_;
   session::Surroundings surroundings_;
   std::vector<session::ServedListener> served_;
+  std::unique_ptr<session::OutboundService> outbound_;  // while running, where there are such listeners
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::vector<std::unique_ptr<session::Session>> sessions_;
   std::vector<std::unique_ptr<session::Session>> retired_;  // freed at the end of the turn, as are:

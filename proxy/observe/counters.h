@@ -26,6 +26,8 @@ struct Counters {
   Counter bytes_from_clients;
   Counter bytes_to_clients;
   Counter backend_failures;
+  // By who demanded (policy::Source) and result: satisfied, observed, refused.
+  std::array<std::array<Counter, 3>, 3> policy_decisions;
   std::array<Counter, 4> messages;                    // by smtp::MessageResult
   std::array<Counter, smtp::refusal_count> refusals;  // by smtp::Refusal
 };

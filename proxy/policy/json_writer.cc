@@ -82,6 +82,11 @@ void JsonWriter::value(std::string_view key, std::uint64_t number) {
   text_ += std::to_string(number);
 }
 
+void JsonWriter::flag(std::string_view key, bool value) {
+  begin_value(key);
+  text_ += value ? "true" : "false";
+}
+
 void JsonWriter::values(std::string_view key, const std::vector<std::string>& texts) {
   begin_array(key);
   for (const std::string& text : texts) value({}, std::string_view(text));

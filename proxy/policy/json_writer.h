@@ -17,6 +17,7 @@ class JsonWriter {
   void end_array() { close(']'); }
   void value(std::string_view key, std::string_view text);
   void value(std::string_view key, std::uint64_t number);
+  void flag(std::string_view key, bool value);
   void values(std::string_view key, const std::vector<std::string>& texts);
 
   std::string take() { return std::move(text_); }

@@ -48,18 +48,47 @@ void add_tls(std::vector<Field>& fields, const TlsNames& names, const tls::Sessi
   if (!facts->peer_subject.empty()) fields.emplace_back(names.subject, facts->peer_subject);
 }
 
+std::string name_of_session(const SessionRecord& record) {
+  char id[17];
+  std::snprintf(id, sizeof id, "%012llx", static_cast<unsigned long long>(record.id));
+  return id;
+}
+
+void add_policy(std::vector<Field>& fields, const PolicyFacts& facts) {
+  fields.emplace_back("policy", facts.policy);
+  fields.emplace_back("level", facts.demanded);
+  fields.emplace_back("level_reached", facts.reached);
+  fields.emplace_back("policy_result", facts.result);
+  if (facts.result != "satisfied") fields.emplace_back("policy_reason", facts.reason);
+}
+
 }  // namespace
+
+void log_decision(const SessionRecord& record, const std::string& listener) {
+  const PolicyFacts& facts = *record.policy;
+  const auto level = facts.result == "satisfied" ? config::LogLevel::info : config::LogLevel::warning;
+  if (!log::enabled(level)) return;
+  const std::string id = name_of_session(record);
+  std::vector<Field> fields;
+  fields.emplace_back("session", id);
+  fields.emplace_back("listener", listener);
+  fields.emplace_back("domain", facts.domain);
+  if (!facts.host.empty()) fields.emplace_back("host", facts.host);
+  if (!record.server.empty()) fields.emplace_back("server", record.server);
+  add_policy(fields, facts);
+  if (!facts.detail.empty()) fields.emplace_back("detail", facts.detail);
+  log::write(level, "policy decision", fields);
+}
 
 void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
                  const smtp::DialogueOutcome& outcome, const SessionTotals& totals) {
   if (!log::enabled(config::LogLevel::info)) return;
-  char id[17];
-  std::snprintf(id, sizeof id, "%012llx", static_cast<unsigned long long>(record.id));
+  const std::string id = name_of_session(record);
   const std::string client = net::to_string(record.client);
 
   std::vector<Field> fields;
   fields.reserve(32);
-  fields.emplace_back("session", static_cast<const char*>(id));
+  fields.emplace_back("session", id);
   fields.emplace_back("direction", direction);
   fields.emplace_back("listener", listener);
   fields.emplace_back("client", client);
@@ -67,6 +96,7 @@ void log_session(const SessionRecord& record, std::string_view direction, const 
   if (!record.server.empty()) fields.emplace_back("server", record.server);
   add_tls(fields, client_names, record.client_tls.get());
   if (record.backend_tls) add_tls(fields, backend_names, record.backend_tls.get());
+  if (record.policy) add_policy(fields, *record.policy);
   if (outcome.authenticated) fields.emplace_back("authenticated", true);
   fields.emplace_back("messages", outcome.messages_accepted);
   if (outcome.messages_refused != 0) fields.emplace_back("messages_refused", outcome.messages_refused);

@@ -14,6 +14,18 @@
 
 namespace postern::session {
 
+// What was decided last about TLS toward a recipient's domain.
+struct PolicyFacts {
+  std::string domain;
+  std::string host;
+  std::string policy;    // who demanded: local, dane, mta-sts
+  std::string demanded;  // level
+  std::string reached;   // level
+  std::string result;    // satisfied, observed (delivered although not satisfied), refused
+  std::string reason;
+  std::string detail;  // for people
+};
+
 struct SessionRecord {
   std::uint64_t id = 0;
   std::uint64_t started = 0;  // loop time, milliseconds
@@ -21,6 +33,7 @@ struct SessionRecord {
   std::string server;  // the server's address or program; empty: none was reached
   std::unique_ptr<tls::SessionFacts> client_tls;
   std::unique_ptr<tls::SessionFacts> backend_tls;
+  std::unique_ptr<PolicyFacts> policy;  // outbound
   std::optional<smtp::Ending> ending;
   std::string reason;  // the sentence behind the ending, where there is one
 };
@@ -31,6 +44,8 @@ struct SessionTotals {
   std::uint64_t duration = 0;   // milliseconds
 };
 
+// Writes a line about the record's present policy facts to the log.
+void log_decision(const SessionRecord& record, const std::string& listener);
 // Writes the session's line to the log.
 void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
                  const smtp::DialogueOutcome& outcome, const SessionTotals& totals);

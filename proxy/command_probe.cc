@@ -1,0 +1,110 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "proxy/commands.h"
+#include "proxy/observe/log.h"
+#include "proxy/preflight.h"
+#include "proxy/probe_report.h"
+#include "proxy/process/host_name.h"
+#include "proxy/session/probe.h"
+
+namespace postern {
+
+namespace {
+
+constexpr int not_satisfied = 1;
+constexpr int usage_error = 2;
+
+// Without a configuration file: what a listener that says nothing would do.
+Prepared defaults() {
+  config::Loaded loaded;
+  loaded.file = "defaults";
+  auto& listener = loaded.settings.outbound.emplace_back();
+  listener.name = "probe";
+  listener.route = config::OutboundRoute::mx;
+  listener.tls = loaded.settings.tls;
+  return prepare(std::move(loaded));
+}
+
+std::optional<std::size_t> find_listener(const config::Settings& settings, const std::string& name) {
+  if (name.empty()) return settings.outbound.empty() ? std::nullopt : std::optional<std::size_t>(0);
+  const auto found = std::ranges::find(settings.outbound, name, &config::OutboundListener::name);
+  if (found == settings.outbound.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - settings.outbound.begin());
+}
+
+// Everything a worker has, for one probe.
+class ProbeRun {
+ public:
+  explicit ProbeRun(const Runtime& runtime)
+      : runtime_(runtime),
+        surroundings_{loop_,
+                      scratch_,
+                      effects_,
+                      reaper_,
+                      counters_,
+                      [](session::Session&) {},
+                      [this](std::unique_ptr<session::Stream> stream) { buried_.push_back(std::move(stream)); }} {
+    loop_.at_end_of_turn([this] { buried_.clear(); });
+  }
+
+  Result<session::ProbeReport> run(std::size_t listener, const session::ProbeTarget& target) {
+    auto service = session::OutboundService::make(surroundings_, runtime_);
+    if (!service) return tl::unexpected(service.error());
+    session::ProbeReport found;
+    {
+      const session::Probe probe(surroundings_, runtime_, **service, listener, target,
+                                 [&](const session::ProbeReport& report) {
+                                   found = report;
+                                   loop_.stop();
+                                 });
+      loop_.run();
+    }
+    (*service)->stop();
+    buried_.clear();
+    return found;
+  }
+
+ private:
+  const Runtime& runtime_;
+  net::Loop loop_;
+  session::Scratch scratch_;
+  smtp::Effects effects_;
+  net::ChildReaper reaper_;
+  observe::Counters counters_;
+  std::vector<std::unique_ptr<session::Stream>> buried_;
+  session::Surroundings surroundings_;
+};
+
+}  // namespace
+
+int command_probe(const ProbeOptions& options) {
+  const auto target = session::parse_probe_target(options.target);
+  if (!target) {
+    std::fprintf(stderr, "postern: probe %s: %s\n", options.target.c_str(), target.error().message.c_str());
+    return usage_error;
+  }
+  Prepared prepared = options.config.empty() ? defaults() : prepare(options.config);
+  print_diagnostics(prepared.loaded);
+  if (!prepared.contexts) return not_satisfied;
+  const auto listener = find_listener(prepared.loaded.settings, options.listener);
+  if (!listener) {
+    std::fprintf(stderr, "postern: probe: %s has no such outbound listener\n", options.config.c_str());
+    return usage_error;
+  }
+  Runtime runtime;
+  runtime.settings = std::move(prepared.loaded.settings);
+  runtime.contexts = std::move(prepared.contexts);
+  runtime.hostname = runtime.settings.hostname.empty() ? process::host_name() : runtime.settings.hostname;
+  runtime.mta_sts = open_mta_sts_store(runtime.settings);
+  const auto report = ProbeRun(runtime).run(*listener, *target);
+  if (!report) {
+    std::fprintf(stderr, "postern: probe: %s\n", report.error().message.c_str());
+    return not_satisfied;
+  }
+  const std::string text = options.json ? print_probe_json(*report) : print_probe(*report);
+  std::fputs(text.c_str(), stdout);
+  return report->verdict.satisfied ? 0 : not_satisfied;
+}
+
+}  // namespace postern

@@ -1,0 +1,61 @@
+#include "proxy/session/https_get.h"
+
+#include <utility>
+
+#include "tls/peer_certificates.h"
+#include "tls/verify_name.h"
+
+namespace postern::session {
+
+HttpsGet::HttpsGet(const Means& means, const tls::ClientContext& tls, const tls::TrustStore& trust, Request request,
+                   OnDone on_done)
+    : Errand(means, request.patience),
+      tls_(tls),
+      trust_(trust),
+      request_(std::move(request)),
+      on_done_(std::move(on_done)) {
+  try_next(request_.host + " has no address");
+}
+
+void HttpsGet::try_next(std::string last_error) {
+  if (next_ == request_.addresses.size()) return done(fail(Errc::io, std::move(last_error)));
+  connect(request_.addresses[next_++], request_.connect);
+}
+
+void HttpsGet::on_connected() {
+  start_tls(tls_, {request_.host, request_.host, true});
+}
+
+void HttpsGet::on_secured(tls::SessionFacts) {
+  const auto certificates = stream().engine()->peer_certificates();
+  const auto chain = certificates.verify_chain(trust_);
+  if (!chain.trusted) return done(fail(Errc::certificate, request_.host + ": " + chain.reason));
+  if (!tls::names_host(certificates.dns_names(), request_.host)) {
+    return done(fail(Errc::certificate, "the certificate does not name " + request_.host));
+  }
+  const std::string get = wire::print_http_get(request_.host, request_.path);
+  send(get);
+  flush();
+}
+
+void HttpsGet::on_plaintext(std::string_view bytes) {
+  if (auto response = reader_.feed(bytes)) done(std::move(*response));
+}
+
+void HttpsGet::on_failed(Step step, std::string why) {
+  switch (step) {
+    case Step::connect: return try_next(std::move(why));
+    case Step::tls: return done(fail(Errc::tls, request_.host + ": " + why));
+    case Step::time: return done(fail(Errc::timeout, request_.host + ": " + why));
+    case Step::talk: return done(reader_.finish());
+  }
+}
+
+void HttpsGet::done(Result<wire::HttpResponse> result) {
+  finish([this, outcome = std::move(result)]() mutable {
+    const auto on_done = std::move(on_done_);
+    on_done(std::move(outcome));
+  });
+}
+
+}  // namespace postern::session

@@ -1,0 +1,173 @@
+#include "proxy/session/mta_sts_fetcher.h"
+
+#include <utility>
+#include <vector>
+
+#include "proxy/dns/records.h"
+
+namespace postern::session {
+
+using policy::MtaStsFacts;
+using policy::ReportResult;
+
+namespace {
+
+constexpr std::size_t max_inquiries = 256;  // under way at once; beyond that, what is known already must do
+constexpr std::size_t max_troubles = 1000;  // remembered
+constexpr std::size_t refreshed_at_once = 4;
+constexpr std::size_t max_policy_addresses = 4;
+
+}  // namespace
+
+// One domain that is being asked about, for however many sessions.
+struct MtaStsFetcher::Inquiry {
+  std::string domain;
+  std::string id;  // of the published record; empty: none, or not known
+  std::vector<std::shared_ptr<Waiting>> waiting;
+  std::unique_ptr<dns::Lookup> record;
+  std::map<dns::Type, std::unique_ptr<dns::Lookup>> addresses;
+  std::size_t unanswered = 0;
+  HttpsGet::Request request;
+  std::unique_ptr<HttpsGet> get;
+};
+
+class MtaStsFetcher::Ticket final : public dns::Lookup {
+ public:
+  explicit Ticket(std::shared_ptr<Waiting> waiting) : waiting_(std::move(waiting)) {}
+  ~Ticket() override { waiting_->callback = nullptr; }
+
+ private:
+  std::shared_ptr<Waiting> waiting_;
+};
+
+MtaStsFetcher::MtaStsFetcher(Access access) : access_(std::move(access)) {}
+MtaStsFetcher::~MtaStsFetcher() = default;
+
+std::unique_ptr<dns::Lookup> MtaStsFetcher::lookup(const std::string& domain, Callback callback) {
+  auto waiting = std::make_shared<Waiting>(Waiting{std::move(callback)});
+  const bool under_way = inquiries_.contains(domain);
+  if (under_way || (config::is_host_name(domain) && inquiries_.size() < max_inquiries)) {
+    inquire(domain).waiting.push_back(waiting);
+  } else {
+    const MtaStsFacts facts = config::is_host_name(domain) ? known(domain) : MtaStsFacts{};
+    access_.means.loop.post([waiting, facts] {
+      if (const auto told = std::exchange(waiting->callback, nullptr)) told(facts);
+    });
+  }
+  return std::make_unique<Ticket>(std::move(waiting));
+}
+
+void MtaStsFetcher::refresh() {
+  access_.store.expire(access_.now());
+  for (const std::string& domain : access_.store.due(access_.now(), refreshed_at_once)) inquire(domain);
+}
+
+MtaStsFacts MtaStsFetcher::known(const std::string& domain) const {
+  MtaStsFacts facts;
+  if (const auto cached = access_.store.find(domain, access_.now())) facts.policy = cached->policy;
+  return facts;
+}
+
+MtaStsFetcher::Inquiry& MtaStsFetcher::inquire(const std::string& domain) {
+  auto& inquiry = inquiries_[domain];
+  if (inquiry) return *inquiry;
+  inquiry = std::make_unique<Inquiry>();
+  inquiry->domain = domain;
+  Inquiry* asking = inquiry.get();
+  inquiry->record = access_.resolver.lookup({policy::mta_sts_record_name(domain), dns::Type::txt},
+                                            [this, asking](const dns::Answer& found) { on_record(*asking, found); });
+  return *inquiry;
+}
+
+void MtaStsFetcher::on_record(Inquiry& inquiry, const dns::Answer& found) {
+  std::vector<std::string> texts;
+  for (const std::string& rdata : found.rdata) {
+    if (auto text = dns::parse_txt(rdata)) texts.push_back(std::move(*text));
+  }
+  const auto id = policy::parse_mta_sts_record(texts);
+  if (id) inquiry.id = *id;
+  const auto now = access_.now();
+  const auto cached = access_.store.find(inquiry.domain, now);
+  MtaStsFacts facts = known(inquiry.domain);
+  if (!access_.store.should_fetch(inquiry.domain, inquiry.id, now)) {
+    const auto trouble = troubles_.find(inquiry.domain);
+    if (!facts.policy && id && trouble != troubles_.end()) facts.trouble = trouble->second;
+    if (!facts.policy && !id && id.error().code == Errc::protocol) facts.trouble = ReportResult::sts_policy_invalid;
+    return end(inquiry, facts);
+  }
+  // Nothing new: whoever waits need not wait for the refreshing.
+  if (cached && (inquiry.id.empty() || inquiry.id == cached->id)) {
+    inquiry.id = cached->id;
+    answer(inquiry, facts);
+  }
+  look_up_host(inquiry);
+}
+
+void MtaStsFetcher::look_up_host(Inquiry& inquiry) {
+  inquiry.request.host = policy::mta_sts_policy_host(inquiry.domain);
+  inquiry.request.path = policy::mta_sts_path;
+  inquiry.request.connect = access_.connect;
+  inquiry.request.patience = access_.patience;
+  inquiry.unanswered = 2;
+  for (const dns::Type type : {dns::Type::aaaa, dns::Type::a}) {
+    inquiry.addresses[type] =
+        access_.resolver.lookup({inquiry.request.host, type},
+                                [this, &inquiry, type](const dns::Answer& found) { on_address(inquiry, type, found); });
+  }
+}
+
+void MtaStsFetcher::on_address(Inquiry& inquiry, dns::Type type, const dns::Answer& found) {
+  for (const std::string& rdata : found.rdata) {
+    const auto address = dns::parse_address(type, rdata);
+    if (address && inquiry.request.addresses.size() < max_policy_addresses) {
+      inquiry.request.addresses.push_back({*address, access_.port});
+    }
+  }
+  if (--inquiry.unanswered == 0) fetch(inquiry);
+}
+
+void MtaStsFetcher::fetch(Inquiry& inquiry) {
+  inquiry.get = std::make_unique<HttpsGet>(
+      access_.means, access_.tls, access_.trust, std::move(inquiry.request),
+      [this, &inquiry](const Result<wire::HttpResponse>& response) { on_response(inquiry, response); });
+}
+
+void MtaStsFetcher::on_response(Inquiry& inquiry, const Result<wire::HttpResponse>& response) {
+  if (!response) {
+    const bool certificate = response.error().code == Errc::certificate;
+    return failed(inquiry, certificate ? ReportResult::sts_webpki_invalid : ReportResult::sts_policy_fetch_error,
+                  response.error());
+  }
+  auto parsed = policy::parse_mta_sts_policy(response->body);
+  if (!parsed) return failed(inquiry, ReportResult::sts_policy_invalid, parsed.error());
+  troubles_.erase(inquiry.domain);
+  const auto error = access_.store.store(inquiry.domain, {inquiry.id, std::move(*parsed), access_.now()});
+  if (error) access_.complain(inquiry.domain, *error);
+  end(inquiry, known(inquiry.domain));
+}
+
+void MtaStsFetcher::failed(Inquiry& inquiry, ReportResult trouble, const Error& why) {
+  access_.complain(inquiry.domain, why);
+  access_.store.fetch_failed(inquiry.domain, access_.now());
+  if (troubles_.size() >= max_troubles) troubles_.clear();
+  troubles_[inquiry.domain] = trouble;
+  MtaStsFacts facts = known(inquiry.domain);
+  facts.trouble = trouble;
+  end(inquiry, facts);
+}
+
+void MtaStsFetcher::answer(Inquiry& inquiry, const MtaStsFacts& facts) {
+  for (const auto& waiting : std::exchange(inquiry.waiting, {})) {
+    if (const auto told = std::exchange(waiting->callback, nullptr)) told(facts);
+  }
+}
+
+// A callback may ask for the same domain again: that is then a new inquiry.
+void MtaStsFetcher::end(Inquiry& inquiry, const MtaStsFacts& facts) {
+  const auto found = inquiries_.find(inquiry.domain);
+  const std::unique_ptr<Inquiry> ended = std::move(found->second);
+  inquiries_.erase(found);
+  answer(*ended, facts);
+}
+
+}  // namespace postern::session

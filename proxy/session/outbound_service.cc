@@ -1,0 +1,58 @@
+#include "proxy/session/outbound_service.h"
+
+#include <chrono>
+
+#include "proxy/dns/make_resolver.h"
+#include "proxy/observe/log.h"
+
+namespace postern::session {
+
+namespace {
+constexpr std::uint64_t chore_interval = 60'000;  // milliseconds
+}
+
+Result<std::unique_ptr<OutboundService>> OutboundService::make(Surroundings& surroundings, const Runtime& runtime) {
+  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime.settings.dns);
+  if (!resolver) return tl::unexpected(resolver.error());
+  std::unique_ptr<OutboundService> service(new OutboundService);
+  service->resolver_ = std::move(*resolver);
+  for (std::size_t i = 0; i < runtime.settings.outbound.size(); ++i) {
+    const auto& remote = runtime.contexts->remote(i);
+    net::ConnectOptions connect;
+    connect.mark = runtime.settings.outbound[i].socket_mark;
+    MtaStsFetcher::Access access{{surroundings.loop, surroundings.scratch, surroundings.bury},
+                                 *service->resolver_,
+                                 *runtime.mta_sts,
+                                 remote.policy_host(),
+                                 remote.trust(),
+                                 connect};
+    access.complain = [](const std::string& domain, const Error& error) {
+      log::warning("MTA-STS policy", {{"domain", domain}, {"reason", error.message}});
+    };
+    service->fetchers_.push_back(std::make_unique<MtaStsFetcher>(std::move(access)));
+  }
+  return service;
+}
+
+void OutboundService::report(const Decision& decision, const Way& way, const std::string& sending_ip) {
+  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  policy::ReportedSession session;
+  session.sending_ip = sending_ip;
+  session.mx_host = decision.host;
+  session.receiving_ip = config::to_string(way.address.address);
+  session.reason_code = policy::to_string(decision.verdict.reason);
+  session.additional = decision.verdict.detail;
+  for (std::size_t i = 0; i < decision.policies.size(); ++i) {
+    tls_report_.count(today, decision.domain, decision.policies[i], decision.verdict.reports[i], session);
+  }
+}
+
+void OutboundService::sweep(std::uint64_t now) {
+  if (now < next_sweep_) return;
+  next_sweep_ = now + chore_interval;
+  for (auto& fetcher : fetchers_) fetcher->refresh();
+  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  tls_report_.forget_before(today - std::chrono::days(2));
+}
+
+}  // namespace postern::session

@@ -1,0 +1,72 @@
+// A legacy client on its way to remote servers: finds out where to, and what TLS must be there.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "proxy/net/connector.h"
+#include "proxy/policy/domain_lookup.h"
+#include "proxy/session/outbound_service.h"
+#include "proxy/session/remote_choice.h"
+#include "proxy/session/session.h"
+
+namespace postern::session {
+
+class OutboundSession final : public Session {
+ public:
+  // `listener` is the index in Settings::outbound.
+  OutboundSession(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, OutboundService& service,
+                  std::size_t listener, std::uint64_t id, net::StreamPtr client);
+
+ private:
+  const config::OutboundListener& settings() const { return runtime_->settings.outbound[listener_]; }
+  const tls::RemoteContexts& contexts() const { return runtime_->contexts->remote(listener_); }
+  const tls::ClientContext& context() const;
+
+  void on_client() override;
+  // There is a dialogue from the beginning.
+  void on_early_bytes(std::string_view) override {}
+  void on_early_end(std::string) override {}
+  void dial() override;
+  bool dial_timed_out() override;
+  void release_backend() override;
+  Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) override;
+  void on_tls_up(smtp::Side side) override;
+  void judge(std::string_view domain) override;
+  bool tell_more() override;
+  std::chrono::milliseconds wait_for(smtp::Timer timer) const override;
+  const std::string& listener_name() const override { return settings().name; }
+  std::string_view direction() const override { return "outbound"; }
+
+  void turn_away(smtp::Refusal refusal);
+  std::optional<net::SocketAddress> find_original() const;
+  bool is_ours(const net::SocketAddress& address) const;
+
+  // Asks what lookup_for(domain) wants; `then` is called with it, now or later.
+  using Then = void (OutboundSession::*)(const policy::DomainFacts*);
+  void look_up(const std::string& domain, Then then);
+  void first_facts(const policy::DomainFacts* facts);
+  void judge_by(const policy::DomainFacts* facts);
+
+  void connect();
+  void on_connected(Result<net::StreamPtr> socket);
+  void plan_remote();
+  bool give_credentials(smtp::RemotePlan& plan);
+  bool may_have_credentials() const;
+  RemoteChoice::Link link() const;
+  void record(const Decision& decision);
+
+  OutboundService& service_;
+  std::size_t listener_;
+  smtp::OutboundDialogue* outbound_ = nullptr;  // dialogue_, once it has begun
+  std::optional<RemoteChoice> choice_;
+  std::unique_ptr<policy::DomainLookup> lookup_;
+  std::unique_ptr<policy::DomainFacts> relay_facts_;
+  std::unique_ptr<net::Connector> connector_;
+  std::optional<smtp::Judgement> judgement_;
+  std::string judged_domain_;
+  Then then_ = nullptr;
+};
+
+}  // namespace postern::session

@@ -1,0 +1,194 @@
+#include "proxy/session/probe.h"
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include "proxy/policy/evidence.h"
+
+namespace postern::session {
+
+namespace {
+
+constexpr std::size_t addresses_per_host = 4;  // enough to see whether both families agree
+constexpr std::uint16_t smtps = 465;
+
+policy::AttemptOutcome::Kind kind_of(const smtp::RemoteState& state) {
+  using Kind = policy::AttemptOutcome::Kind;
+  using enum smtp::RemoteState::Stage;
+  switch (state.stage) {
+    case none:
+    case connect_failed:
+    case lost: return Kind::unreachable;
+    case greeting_failed: return Kind::refused;
+    case tls_injected:
+    case tls_failed: return Kind::tls_failed;
+    case tls_not_offered:
+    case tls_refused:
+    case auth_failed:
+    case open: break;
+  }
+  return Kind::open;
+}
+
+}  // namespace
+
+Result<ProbeTarget> parse_probe_target(std::string_view text) {
+  if (const auto address = config::parse_ip_address(text)) return ProbeTarget{config::to_string(*address), 25};
+  if (config::is_host_name(text)) return ProbeTarget{std::string(text), std::nullopt};
+  const auto endpoint = config::parse_endpoint(text);
+  if (!endpoint) return tl::unexpected(endpoint.error());
+  if (endpoint->kind == config::Endpoint::Kind::ip)
+    return ProbeTarget{config::to_string(endpoint->address), endpoint->port};
+  if (endpoint->kind == config::Endpoint::Kind::name) return ProbeTarget{endpoint->name, endpoint->port};
+  return fail(Errc::invalid_argument, "a domain, or a host with a port, is wanted");
+}
+
+Probe::Probe(Surroundings& around, const Runtime& runtime, OutboundService& service, std::size_t listener,
+             ProbeTarget target, OnDone on_done)
+    : around_(around),
+      runtime_(runtime),
+      service_(service),
+      listener_(listener),
+      target_(std::move(target)),
+      on_done_(std::move(on_done)) {
+  report_.domain = target_.name;
+  report_.local = local_policy(settings(), policy_row());
+  look_up();
+}
+
+std::optional<std::size_t> Probe::policy_row() const {
+  return policy_row_for(settings(), report_.domain);
+}
+
+void Probe::look_up() {
+  if (const auto address = config::parse_ip_address(target_.name)) {
+    policy::DomainFacts facts;
+    facts.route.domain = target_.name;
+    policy::MailHost host;
+    host.address_state = policy::MailHost::Addresses::found;
+    host.addresses = {*address};
+    facts.route.hosts = {host};
+    around_.loop.post([this, facts] { on_facts(facts); });
+    return;
+  }
+  policy::RouteLookup::Options options;
+  options.kind = target_.port ? policy::RouteLookup::Kind::host : policy::RouteLookup::Kind::mail_domain;
+  options.port = target_.port.value_or(settings().port);
+  const bool mta_sts = report_.local.mta_sts && report_.local.level != policy::Level::none;
+  lookup_ = std::make_unique<policy::DomainLookup>(
+      service_.resolver(), mta_sts ? &service_.mta_sts(listener_) : nullptr, target_.name, options,
+      [this](const policy::DomainFacts& facts) { around_.loop.post([this, facts] { on_facts(facts); }); });
+  if (lookup_->complete()) around_.loop.post([this] { on_facts(lookup_->take()); });
+}
+
+void Probe::on_facts(policy::DomainFacts facts) {
+  lookup_.reset();
+  report_.facts = std::move(facts);
+  report_.route_refusal = policy::refusal_of(report_.facts.route);
+  const auto& hosts = report_.facts.route.hosts;
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    report_.demands.push_back(policy::demand_on(hosts[i], report_.domain, report_.local, report_.facts.mta_sts));
+    const std::size_t count = std::min(hosts[i].addresses.size(), addresses_per_host);
+    for (std::size_t a = 0; a < count; ++a) {
+      ProbedAddress& probed = report_.addresses.emplace_back();
+      probed.host = i;
+      probed.address = {hosts[i].addresses[a], target_.port.value_or(settings().port)};
+    }
+  }
+  next();
+}
+
+void Probe::next() {
+  if (next_ == report_.addresses.size()) return conclude();
+  ProbedAddress& to = report_.addresses[next_];
+  const auto row = policy_row();
+  const auto& remote = runtime_.contexts->remote(listener_);
+  to.post_quantum = (row ? remote.policy(*row) : remote.base()).offers_post_quantum();
+  connect(to);
+}
+
+void Probe::connect(const ProbedAddress& to) {
+  ProbeConnection::Plan plan;
+  plan.address = to.address;
+  plan.server_name = report_.demands[to.host].server_name;
+  plan.hello = runtime_.hostname;
+  plan.tls_first = to.address.port == smtps;
+  plan.use_tls = report_.demands[to.host].try_tls;
+  plan.post_quantum = to.post_quantum;
+  plan.socket_mark = settings().socket_mark;
+  plan.patience = settings().timeouts.connect;
+  const auto row = policy_row();
+  const auto& remote = runtime_.contexts->remote(listener_);
+  connection_ = std::make_unique<ProbeConnection>(
+      Errand::Means{around_.loop, around_.scratch, around_.bury}, row ? remote.policy(*row) : remote.base(),
+      std::move(plan), [this](ProbeConnection::Found result) { on_connection(std::move(result)); });
+}
+
+void Probe::on_connection(ProbeConnection::Found result) {
+  using Stage = policy::TlsOutcome::Stage;
+  ProbedAddress& probed = report_.addresses[next_];
+  connection_.reset();
+  if (result.state.stage == smtp::RemoteState::Stage::tls_failed && std::exchange(probed.post_quantum, false)) {
+    return connect(probed);
+  }
+  const auto& host = report_.facts.route.hosts[probed.host];
+  const auto& demand = report_.demands[probed.host];
+  probed.connection = std::move(result);
+  const auto& connection = probed.connection;
+  if (connection.tls) {
+    const auto& trust = runtime_.contexts->remote(listener_).trust();
+    probed.outcome = policy::examine(connection.certificates, host, demand, trust, std::time(nullptr));
+  } else if (kind_of(connection.state) == policy::AttemptOutcome::Kind::tls_failed) {
+    probed.outcome.stage = Stage::handshake_failed;
+    probed.outcome.error = connection.error;
+  } else if (connection.state.stage == smtp::RemoteState::Stage::tls_refused) {
+    probed.outcome.stage = Stage::refused;
+    probed.outcome.error = "STARTTLS was refused: " + connection.state.reply;
+  } else if (connection.state.stage == smtp::RemoteState::Stage::tls_not_offered) {
+    probed.outcome.stage = Stage::not_offered;
+  }
+  probed.verdict = policy::judge(demand, probed.outcome);
+  ++next_;
+  next();
+}
+
+policy::AttemptOutcome Probe::outcome_for(const policy::Attempt& attempt) const {
+  policy::AttemptOutcome outcome;
+  const auto probed = std::ranges::find_if(report_.addresses, [&](const ProbedAddress& each) {
+    return each.host == attempt.host && each.address.address == attempt.address;
+  });
+  if (probed == report_.addresses.end()) return outcome;
+  outcome.kind = kind_of(probed->connection.state);
+  outcome.reply = probed->connection.state.reply.empty() ? probed->connection.error : probed->connection.state.reply;
+  outcome.tls = probed->outcome;
+  // In plaintext, after TLS had failed: nothing speaks against that.
+  if (!attempt.use_tls && outcome.kind == policy::AttemptOutcome::Kind::tls_failed) {
+    outcome.kind = policy::AttemptOutcome::Kind::open;
+  }
+  return outcome;
+}
+
+// Goes through what was found as a session would.
+void Probe::conclude() {
+  if (report_.route_refusal) {
+    const auto& refusal = *report_.route_refusal;
+    report_.verdict = policy::verdict_of(refusal, report_.local.level);
+    report_.reply = policy::reply_line(refusal.reply, refusal.source, report_.domain, refusal.detail);
+    return on_done_(report_);
+  }
+  policy::Itinerary itinerary(report_.facts.route, report_.domain, report_.local, report_.facts.mta_sts);
+  while (itinerary.current()) {
+    const std::string host = itinerary.host().name;
+    if (!itinerary.on_outcome(outcome_for(*itinerary.current()))) continue;
+    report_.host = host;
+    report_.verdict = itinerary.verdict();
+    return on_done_(report_);
+  }
+  report_.host = itinerary.failure().host;
+  report_.verdict = itinerary.failure().verdict;
+  report_.reply = itinerary.refusal();
+  on_done_(report_);
+}
+
+}  // namespace postern::session

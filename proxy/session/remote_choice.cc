@@ -1,0 +1,389 @@
+#include "proxy/session/remote_choice.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "config/assert.h"
+
+namespace postern::session {
+
+using config::OutboundRoute;
+using policy::Level;
+using smtp::Judgement;
+using Stage = smtp::RemoteState::Stage;
+
+namespace {
+
+constexpr std::string_view own_connection_wanted =
+    "452 4.5.3 This recipient needs a connection of its own, send it again";
+
+bool is_literal(const std::string& domain) {
+  return domain.starts_with('[');
+}
+
+// RFC 5321 4.1.3.
+std::optional<config::IpAddress> literal_address(std::string_view domain) {
+  if (domain.size() < 3 || !domain.starts_with('[') || !domain.ends_with(']')) return std::nullopt;
+  domain = domain.substr(1, domain.size() - 2);
+  if (domain.starts_with("ipv6:")) domain.remove_prefix(5);
+  const auto address = config::parse_ip_address(domain);
+  return address ? std::optional(*address) : std::nullopt;
+}
+
+std::string from_hexadecimal(std::string_view digits) {
+  const auto value = [](char digit) { return digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10; };
+  std::string octets;
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    octets += static_cast<char>(value(digits[i]) * 16 + value(digits[i + 1]));
+  }
+  return octets;
+}
+
+policy::MailHost nameless(const config::IpAddress& address) {
+  policy::MailHost host;
+  host.address_state = policy::MailHost::Addresses::found;
+  host.addresses = {address};
+  host.mx_secure = true;
+  return host;
+}
+
+policy::ReportedPolicy published(const policy::ReportRow& row, const std::vector<tls::TlsaRecord>& tlsa,
+                                 const policy::MtaStsFacts& mta_sts) {
+  policy::ReportedPolicy found{row.policy, {}, {}};
+  if (row.policy == policy::ReportPolicy::tlsa) {
+    for (const auto& record : tlsa) found.text.push_back(tls::to_string(record));
+  } else if (row.policy == policy::ReportPolicy::sts && mta_sts.policy) {
+    found.text = policy::policy_strings(*mta_sts.policy);
+    found.mx_hosts = mta_sts.policy->mx;
+  }
+  return found;
+}
+
+std::string name_of(const Way& way) {
+  return way.host.empty() ? config::to_string(way.address.address) : way.host;
+}
+
+}  // namespace
+
+namespace {
+
+// On a port where TLS comes first there is no plaintext to fall back to.
+Level demand_for(const config::OutboundListener& listener, Level level) {
+  const bool tls_first = listener.route == OutboundRoute::relay && listener.relay.mode == config::TlsMode::implicit;
+  const bool allows_plaintext = level == Level::none || level == Level::may || level == Level::dane;
+  return tls_first && allows_plaintext ? Level::encrypt : level;
+}
+
+}  // namespace
+
+std::optional<std::size_t> policy_row_for(const config::OutboundListener& listener, const std::string& domain) {
+  for (std::size_t row = 0; row < listener.policies.size(); ++row) {
+    const auto& patterns = listener.policies[row].match;
+    if (std::ranges::any_of(patterns, [&](const auto& pattern) { return config::matches(pattern, domain); }))
+      return row;
+  }
+  return std::nullopt;
+}
+
+policy::LocalPolicy local_policy(const config::OutboundListener& listener, std::optional<std::size_t> row) {
+  policy::LocalPolicy local;
+  const Level level = row ? listener.policies[*row].level.value_or(listener.level) : listener.level;
+  local.level = demand_for(listener, level);
+  local.dane = listener.dane || level == Level::dane;
+  local.mta_sts = listener.mta_sts;
+  local.observe = listener.enforcement == config::Enforcement::observe;
+  if (!row) return local;
+  local.names = listener.policies[*row].names;
+  for (const std::string& digits : listener.policies[*row].fingerprints) {
+    local.fingerprints.push_back(from_hexadecimal(digits));
+  }
+  return local;
+}
+
+VersionRange versions_for(const config::OutboundListener& listener, const config::TlsSettings& tls,
+                          std::optional<std::size_t> row) {
+  VersionRange range{tls.min_version, tls.max_version};
+  if (!row) return range;
+  const auto& policy = listener.policies[*row];
+  return {policy.min_version.value_or(range.min), policy.max_version.value_or(range.max)};
+}
+
+RemoteChoice::RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
+                           std::optional<net::SocketAddress> original, std::string server_name)
+    : listener_(listener), tls_(tls), original_(original), remembered_name_(std::move(server_name)) {
+  POSTERN_ASSERT(original.has_value() == (listener.route == OutboundRoute::original_destination),
+                 "an original destination belongs to an intercepted connection");
+}
+
+// --- what the operator wants
+
+// Before any recipient is known: TLS if it can be had. What is demanded shows at RCPT, and is answered there. Our own
+// credentials are the exception: they never leave in plaintext.
+policy::LocalPolicy RemoteChoice::first_policy() const {
+  policy::LocalPolicy local;
+  local.dane = local.mta_sts = false;
+  local.level = listener_.level == Level::none ? Level::none : Level::may;
+  local.level = demand_for(listener_, local.level);
+  if (listener_.relay.auth) local.level = Level::encrypt;
+  return local;
+}
+
+// --- DNS
+
+std::optional<RemoteChoice::Lookup> RemoteChoice::lookup_for(const std::string& domain) const {
+  if (trip_ && trip_->pending && trip_->domain == domain) return std::nullopt;
+  const auto local = local_policy(listener_, policy_row_for(listener_, domain));
+  const bool tls = local.level != Level::none;
+  const bool dane = tls && (local.dane || local.level == Level::dane || local.level == Level::dane_only);
+  Lookup lookup;
+  lookup.name = domain;
+  lookup.mta_sts = tls && local.mta_sts;
+  lookup.options.dane = dane;
+  switch (listener_.route) {
+    case OutboundRoute::relay:
+      if (listener_.relay.address->kind != config::Endpoint::Kind::name) return std::nullopt;
+      lookup.name = listener_.relay.address->name;
+      lookup.options.kind = policy::RouteLookup::Kind::host;
+      lookup.options.port = listener_.relay.address->port;
+      return lookup;
+    case OutboundRoute::mx: lookup.options.port = listener_.port; break;
+    case OutboundRoute::original_destination:
+      if (!dane && !lookup.mta_sts && local.level != Level::verify) return std::nullopt;
+      lookup.options.port = original_->port;
+      break;
+  }
+  // Neither an address literal nor <postmaster> has anything to look up.
+  if (domain.empty() || domain == "." || is_literal(domain)) return std::nullopt;
+  return lookup;
+}
+
+policy::Route RemoteChoice::route_for(const std::string& domain, const policy::DomainFacts* facts) const {
+  if (facts != nullptr) return facts->route;
+  policy::Route route;
+  route.domain = domain;
+  if (listener_.route == OutboundRoute::relay) route.hosts = {nameless(listener_.relay.address->address)};
+  if (listener_.route == OutboundRoute::mx) {
+    const auto address = literal_address(domain);
+    if (address) route.hosts = {nameless(*address)};
+    if (!address) route.outcome = policy::Route::Outcome::no_such_domain;
+    if (!address) route.reason = "no mail can be sent to such a domain";
+  }
+  return route;
+}
+
+std::optional<config::IpAddress> RemoteChoice::pinned() const {
+  return original_ ? std::optional(original_->address) : std::nullopt;
+}
+
+RemoteChoice::Trip RemoteChoice::plan(const std::string& domain, const policy::DomainFacts* facts) const {
+  const auto row = domain.empty() ? std::nullopt : policy_row_for(listener_, domain);
+  const auto local = domain.empty() ? first_policy() : local_policy(listener_, row);
+  const auto& relay = listener_.relay.address;
+  const bool by_name = listener_.route == OutboundRoute::relay && relay->kind == config::Endpoint::Kind::name;
+  const policy::MtaStsFacts mta_sts = facts != nullptr ? facts->mta_sts : policy::MtaStsFacts{};
+  return {domain, row,
+          policy::Itinerary(route_for(domain, facts), by_name ? relay->name : domain, local, mta_sts, pinned()),
+          mta_sts};
+}
+
+// --- the first connection
+
+bool RemoteChoice::begin(const policy::DomainFacts* facts) {
+  trip_ = plan({}, facts);
+  const auto refusal = policy::refusal_of(trip_->itinerary.route());
+  if (refusal || !trip_->itinerary.current()) {
+    // Whatever DNS says of a relay, it is not the recipient's fault: the client keeps its mail.
+    const auto reply =
+        refusal && refusal->reply == policy::Reply::dns_failed ? policy::Reply::dns_failed : policy::Reply::unreachable;
+    refusal_ = refusal ? policy::reply_line(reply, refusal->source, trip_->itinerary.route().domain, refusal->detail)
+                       : trip_->itinerary.refusal();
+    trip_.reset();
+    return false;
+  }
+  way_ = way_of(*trip_->itinerary.current());
+  trip_->pending = true;
+  return true;
+}
+
+// --- judgements
+
+Judgement RemoteChoice::decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link) {
+  decision_.reset();
+  if (trip_ && trip_->pending && trip_->domain == domain) return arrived(link);
+  Trip trip = plan(domain, facts);
+  const auto refusal = policy::refusal_of(trip.itinerary.route());
+  const bool domain_is_not_ours = refusal && refusal->reply == policy::Reply::no_such_domain && pinned();
+  if (refusal && !domain_is_not_ours) {
+    // A relay that does not exist is our mistake, not the recipient's.
+    const bool permanent = listener_.route != OutboundRoute::relay || refusal->reply == policy::Reply::dns_failed;
+    const auto reply = permanent ? refusal->reply : policy::Reply::unreachable;
+    decision_ = Decision{domain, {}, policy::verdict_of(*refusal, listener_.level), {}};
+    return refuse(policy::reply_line(reply, refusal->source, trip.itinerary.route().domain, refusal->detail));
+  }
+  if (link.state.usable() && link.state.stage != Stage::auth_failed) {
+    if (const auto accepted = accepts(trip, link)) {
+      const auto host = trip.itinerary.route().hosts[accepted->host];
+      trip_ = std::move(trip);
+      return proceed(host, accepted->verdict, *trip_);
+    }
+  }
+  trip_ = std::move(trip);
+  return set_out(link);
+}
+
+// The connection that the trip asked for has come to something.
+Judgement RemoteChoice::arrived(const Link& link) {
+  trip_->pending = false;
+  // A ClientHello with post-quantum groups breaks some servers: once more without, before TLS counts as broken.
+  if (link.state.stage == Stage::tls_failed && way_.post_quantum && link.offers_post_quantum && link.may_reconnect) {
+    way_.post_quantum = false;
+    trip_->pending = true;
+    return {Judgement::Action::reconnect, {}};
+  }
+  if (link.state.stage == Stage::auth_failed) {
+    policy::Verdict verdict;
+    verdict.reason = policy::Reason::credentials_refused;
+    verdict.reply = policy::Reply::credentials;
+    verdict.detail = "our credentials were refused: " + link.state.reply;
+    decision_ = Decision{trip_->domain, name_of(way_), verdict, {}};
+    // Never permanent, whatever the relay says: it is about us, not about the message.
+    return refuse(policy::reply_line(verdict.reply, verdict.source, name_of(way_), verdict.detail));
+  }
+  const policy::MailHost host = trip_->itinerary.host();
+  if (trip_->itinerary.on_outcome(outcome_of(link))) return proceed(host, trip_->itinerary.verdict(), *trip_);
+  return set_out(link);
+}
+
+// On to the attempt that the trip has next.
+Judgement RemoteChoice::set_out(const Link& link) {
+  if (!trip_->itinerary.current()) return refuse(*trip_);
+  Way next = way_of(*trip_->itinerary.current());
+  if (link.state.usable() && (same_as_present(next) || link.authenticated)) return arrived(link);
+  if (!link.may_reconnect) return refuse(std::string(own_connection_wanted));
+  if (!next.use_tls && way_.use_tls && next.address == way_.address) next.tls_error = link.error;
+  way_ = std::move(next);
+  trip_->pending = true;
+  return {Judgement::Action::reconnect, {}};
+}
+
+Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip) {
+  if (!trip.domain.empty()) {
+    decision_ = Decision{trip.domain, host.name.empty() ? name_of(way_) : host.name, verdict, {}};
+    for (const auto& row : verdict.reports) decision_->policies.push_back(published(row, host.tlsa, trip.mta_sts));
+  }
+  return {Judgement::Action::proceed, {}};
+}
+
+Judgement RemoteChoice::refuse(const Trip& trip) {
+  const auto& failure = trip.itinerary.failure();
+  decision_ = Decision{trip.domain, failure.host, failure.verdict, {}};
+  const auto& hosts = trip.itinerary.route().hosts;
+  const auto host = std::ranges::find(hosts, failure.host, &policy::MailHost::name);
+  const std::vector<tls::TlsaRecord> none;
+  for (const auto& row : failure.verdict.reports) {
+    decision_->policies.push_back(published(row, host != hosts.end() ? host->tlsa : none, trip.mta_sts));
+  }
+  return refuse(failure.reply);
+}
+
+Judgement RemoteChoice::refuse(std::string reply) {
+  return {Judgement::Action::refuse, std::move(reply)};
+}
+
+// --- the present connection
+
+// The TLS session there is one that this domain's own row of parameters could have made.
+bool RemoteChoice::parameters_fit(const Trip& trip, const Link& link) const {
+  if (way_.policy == trip.policy) return true;
+  const auto range = versions_for(listener_, tls_, trip.policy);
+  const bool own_groups = trip.policy && !listener_.policies[*trip.policy].groups.empty();
+  return !own_groups && range.min <= link.version && link.version <= range.max;
+}
+
+std::optional<policy::Itinerary::Accepted> RemoteChoice::accepts(const Trip& trip, const Link& link) const {
+  if (link.tls && !parameters_fit(trip, link)) return std::nullopt;
+  const auto examine = [&](const policy::MailHost& host, const policy::Demand& demand) {
+    return tls_outcome(link, host, demand);
+  };
+  auto accepted = trip.itinerary.would_accept(way_.address.address, examine);
+  if (!accepted || link.tls || way_.tls_error.empty() || trip.itinerary.current() == std::nullopt) return accepted;
+  // In plaintext only because TLS failed there: with this domain's own parameters and name it may succeed.
+  const auto& demand = trip.itinerary.demand();
+  const bool tried = !demand.try_tls || (way_.policy == trip.policy && way_.server_name == demand.server_name);
+  return tried ? accepted : std::nullopt;
+}
+
+policy::TlsOutcome RemoteChoice::tls_outcome(const Link& link, const policy::MailHost& host,
+                                             const policy::Demand& demand) const {
+  using Result = policy::TlsOutcome::Stage;
+  if (link.tls) return link.examine(host, demand);
+  policy::TlsOutcome outcome;
+  if (link.state.stage == Stage::tls_not_offered) {
+    outcome.stage = Result::not_offered;
+  } else if (link.state.stage == Stage::tls_refused) {
+    outcome.stage = Result::refused;
+    outcome.error = "STARTTLS was refused: " + link.state.reply;
+  } else if (!way_.tls_error.empty()) {
+    outcome.stage = Result::handshake_failed;
+    outcome.error = way_.tls_error;
+  }
+  return outcome;
+}
+
+policy::AttemptOutcome RemoteChoice::outcome_of(const Link& link) const {
+  using Kind = policy::AttemptOutcome::Kind;
+  policy::AttemptOutcome outcome;
+  switch (link.state.stage) {
+    case Stage::none:
+    case Stage::connect_failed:
+    case Stage::lost:
+      outcome.kind = Kind::unreachable;
+      outcome.reply = link.error;
+      break;
+    case Stage::greeting_failed:
+      outcome.kind = Kind::refused;
+      outcome.reply = link.state.reply;
+      break;
+    case Stage::tls_injected:
+    case Stage::tls_failed:
+      outcome.kind = Kind::tls_failed;
+      outcome.tls.stage = policy::TlsOutcome::Stage::handshake_failed;
+      outcome.tls.error = link.state.stage == Stage::tls_injected
+                              ? "octets followed the reply to STARTTLS in plaintext: somebody is interfering"
+                              : link.error;
+      break;
+    case Stage::tls_not_offered:
+    case Stage::tls_refused:
+    case Stage::auth_failed:
+    case Stage::open:
+      outcome.kind = Kind::open;
+      outcome.tls = tls_outcome(link, trip_->itinerary.host(), trip_->itinerary.demand());
+      break;
+  }
+  return outcome;
+}
+
+Way RemoteChoice::way_of(const policy::Attempt& attempt) const {
+  Way way;
+  way.address.address = attempt.address;
+  switch (listener_.route) {
+    case OutboundRoute::original_destination: way.address.port = original_->port; break;
+    case OutboundRoute::relay: way.address.port = listener_.relay.address->port; break;
+    case OutboundRoute::mx: way.address.port = listener_.port; break;
+  }
+  way.host = trip_->itinerary.host().name;
+  way.server_name = trip_->itinerary.demand().server_name;
+  if (way.server_name.empty()) way.server_name = remembered_name_;
+  way.policy = trip_->policy;
+  way.use_tls = attempt.use_tls;
+  way.demand_tls = attempt.demand_tls;
+  return way;
+}
+
+// Another connection there would be no other.
+bool RemoteChoice::same_as_present(const Way& way) const {
+  return way.address == way_.address && way.server_name == way_.server_name && way.policy == way_.policy &&
+         way.use_tls == way_.use_tls;
+}
+
+}  // namespace postern::session

@@ -1,0 +1,133 @@
+// Which connection a recipient's domain gets, and whether the present one will do: the outbound session's answers to
+// `judge`. Keeps the trip under way (an Itinerary) and where the present connection went; asks nobody anything and
+// opens nothing itself.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "proxy/net/address.h"
+#include "proxy/policy/domain_lookup.h"
+#include "proxy/policy/itinerary.h"
+#include "proxy/policy/tls_report.h"
+#include "proxy/smtp/outbound_dialogue.h"
+
+namespace postern::session {
+
+// A connection: where to, and how TLS begins there.
+struct Way {
+  net::SocketAddress address;
+  std::string host;                   // empty: only the address is known
+  std::string server_name;            // for SNI; empty: none
+  std::optional<std::size_t> policy;  // the row of `policies` whose TLS parameters apply
+  bool use_tls = true;
+  bool demand_tls = false;
+  bool post_quantum = true;
+  std::string tls_error;  // why TLS is not tried (again); empty: it is, or was never wanted
+};
+
+// What was decided for a domain, for log, counters and reports.
+struct Decision {
+  std::string domain;
+  std::string host;
+  policy::Verdict verdict;
+  std::vector<policy::ReportedPolicy> policies;  // what the domain published, for verdict.reports
+};
+
+class RemoteChoice {
+ public:
+  // The present connection as the dialogue and the handshake left it.
+  struct Link {
+    const smtp::RemoteState& state;
+    bool may_reconnect = false;
+    bool authenticated = false;        // by the client itself: nobody can do that again on another connection
+    bool offers_post_quantum = false;  // its ClientHello had such a group
+    bool tls = false;                  // established
+    config::TlsVersion version = config::TlsVersion::tls1_2;
+    std::string_view error = {};           // why it could not be made, or the handshake failed
+    policy::Itinerary::Examine examine{};  // of an established TLS session
+  };
+  struct Lookup {
+    std::string name;
+    policy::RouteLookup::Options options;
+    bool mta_sts = false;
+  };
+
+  // `tls` are the global settings, which rows of `policies` overlay. `original`: where an intercepted connection was
+  // going. `server_name`: what the certificate of that address was last asked for, if anything. All but the last two
+  // outlive the choice.
+  RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
+               std::optional<net::SocketAddress> original, std::string server_name);
+
+  // What DNS must say before the first connection, or before decide(); nothing: no answer of it would matter.
+  // `domain` empty: the connection as such.
+  std::optional<Lookup> lookup_for(const std::string& domain) const;
+
+  // The first connection, for the client's greeting and EHLO, before any recipient is known. False: there is none, and
+  // refusal() says why. `facts`: what lookup_for("") asked for.
+  bool begin(const policy::DomainFacts* facts);
+  const std::string& refusal() const { return refusal_; }
+  // There is a way: begin() found one, or a decision came to one.
+  bool begun() const { return trip_.has_value(); }
+
+  // Answers `judge`. `facts`: what lookup_for(domain) asked for, else null.
+  smtp::Judgement decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
+
+  // The present connection, or the one to be made after a `reconnect`.
+  const Way& way() const { return way_; }
+  // Of the last decide() that came to one; not for `reconnect`, nor for the connection as such.
+  const std::optional<Decision>& decision() const { return decision_; }
+
+ private:
+  struct Trip {
+    std::string domain;
+    std::optional<std::size_t> policy;
+    policy::Itinerary itinerary;
+    policy::MtaStsFacts mta_sts;
+    bool pending = false;  // its attempt is being made: the next decide() is told what became of it
+  };
+
+  policy::LocalPolicy first_policy() const;
+  policy::Route route_for(const std::string& domain, const policy::DomainFacts* facts) const;
+  std::optional<config::IpAddress> pinned() const;
+  Trip plan(const std::string& domain, const policy::DomainFacts* facts) const;
+
+  bool parameters_fit(const Trip& trip, const Link& link) const;
+  std::optional<policy::Itinerary::Accepted> accepts(const Trip& trip, const Link& link) const;
+  policy::TlsOutcome tls_outcome(const Link& link, const policy::MailHost& host, const policy::Demand& demand) const;
+  policy::AttemptOutcome outcome_of(const Link& link) const;
+  Way way_of(const policy::Attempt& attempt) const;
+  bool same_as_present(const Way& way) const;
+
+  smtp::Judgement set_out(const Link& link);
+  smtp::Judgement arrived(const Link& link);
+  smtp::Judgement proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip);
+  smtp::Judgement refuse(const Trip& trip);
+  smtp::Judgement refuse(std::string reply);
+
+  const config::OutboundListener& listener_;
+  const config::TlsSettings& tls_;
+  std::optional<net::SocketAddress> original_;
+  std::string remembered_name_;
+  Way way_;
+  std::optional<Trip> trip_;
+  std::optional<Decision> decision_;
+  std::string refusal_;
+};
+
+// The first row of `policies` that matches the recipient's domain, and what it makes of the listener's demands.
+std::optional<std::size_t> policy_row_for(const config::OutboundListener& listener, const std::string& domain);
+policy::LocalPolicy local_policy(const config::OutboundListener& listener, std::optional<std::size_t> row);
+
+// The TLS versions for a row of `policies`, or without one.
+struct VersionRange {
+  config::TlsVersion min, max;
+};
+VersionRange versions_for(const config::OutboundListener& listener, const config::TlsSettings& tls,
+                          std::optional<std::size_t> row);
+
+}  // namespace postern::session

@@ -1,0 +1,330 @@
+#include "proxy/session/remote_choice.h"
+
+#include "tests/support/catch.h"
+
+namespace remote_choice_test {
+
+using namespace postern;
+using namespace postern::session;
+using config::TlsLevel;
+using config::TlsVersion;
+using policy::DomainFacts;
+using policy::MailHost;
+using policy::TlsOutcome;
+using smtp::Judgement;
+using smtp::RemoteState;
+using Action = Judgement::Action;
+using Stage = RemoteState::Stage;
+
+config::IpAddress ip(std::string_view text) {
+  return *config::parse_ip_address(text);
+}
+
+MailHost mail_host(std::string name, std::string_view address) {
+  MailHost host;
+  host.name = std::move(name);
+  host.tlsa_base = host.name;
+  host.address_state = MailHost::Addresses::found;
+  host.addresses = {ip(address)};
+  return host;
+}
+
+DomainFacts facts(std::vector<MailHost> hosts) {
+  DomainFacts facts;
+  facts.route.domain = "example.org";
+  facts.route.hosts = std::move(hosts);
+  return facts;
+}
+
+DomainFacts enforced(std::string_view mx_pattern, std::vector<MailHost> hosts) {
+  DomainFacts found = facts(std::move(hosts));
+  found.mta_sts.policy =
+      policy::MtaStsPolicy{policy::MtaStsMode::enforce, std::chrono::seconds(86400), {std::string(mx_pattern)}};
+  return found;
+}
+
+// A certificate with that name, from an authority that is trusted.
+policy::Itinerary::Examine certificate(std::string name) {
+  return [name = std::move(name)](const MailHost&, const policy::Demand&) {
+    TlsOutcome outcome;
+    outcome.stage = TlsOutcome::Stage::established;
+    outcome.chain = TlsOutcome::Chain::trusted;
+    outcome.names = {name};
+    return outcome;
+  };
+}
+
+struct Rig {
+  config::OutboundListener listener;
+  config::TlsSettings tls;
+  RemoteState state;
+  std::optional<RemoteChoice> choice;
+
+  explicit Rig(TlsLevel level = TlsLevel::may,
+               config::OutboundRoute route = config::OutboundRoute::original_destination) {
+    listener.name = "internet";
+    listener.level = level;
+    listener.route = route;
+  }
+
+  RemoteChoice& start() {
+    const bool intercepted = listener.route == config::OutboundRoute::original_destination;
+    const auto original =
+        intercepted ? std::optional(net::SocketAddress{ip("192.0.2.1"), 25}) : std::optional<net::SocketAddress>();
+    choice.emplace(listener, tls, original, std::string());
+    return *choice;
+  }
+
+  // The first connection of an intercepted session has come to `stage`, and the client's EHLO may be answered.
+  RemoteChoice& greeted(Stage stage, std::string_view name = {}) {
+    start();
+    REQUIRE(choice->begin(nullptr));
+    REQUIRE(decide("", stage, name).action == Action::proceed);
+    return *choice;
+  }
+
+  RemoteChoice::Link link(Stage stage, std::string_view name) {
+    state.stage = stage;
+    RemoteChoice::Link link{state};
+    link.may_reconnect = true;
+    link.tls = !name.empty();
+    link.version = TlsVersion::tls1_3;
+    if (link.tls) link.examine = certificate(std::string(name));
+    return link;
+  }
+
+  Judgement decide(const std::string& domain, Stage stage, std::string_view name = {},
+                   const DomainFacts* found = nullptr) {
+    return choice->decide(domain, found, link(stage, name));
+  }
+};
+
+TEST_CASE("remote choice: an intercepted connection goes where it was going, with TLS if that can be had") {
+  Rig rig(TlsLevel::secure);
+  RemoteChoice& choice = rig.start();
+  REQUIRE(choice.begin(nullptr));
+  CHECK(choice.way().address == net::SocketAddress{ip("192.0.2.1"), 25});
+  CHECK(choice.way().use_tls);
+  CHECK_FALSE(choice.way().demand_tls);
+  CHECK(rig.decide("", Stage::tls_not_offered).action == Action::proceed);
+}
+
+TEST_CASE("remote choice: a remote server that cannot be reached is no greeting for the client") {
+  Rig rig;
+  REQUIRE(rig.start().begin(nullptr));
+  const auto judgement = rig.decide("", Stage::connect_failed);
+  CHECK(judgement.action == Action::refuse);
+  CHECK(judgement.reply.starts_with("451 4.4.1 192.0.2.1: "));
+}
+
+TEST_CASE("remote choice: opportunistic TLS that fails is followed by a connection in plaintext") {
+  Rig rig;
+  REQUIRE(rig.start().begin(nullptr));
+  CHECK(rig.decide("", Stage::tls_failed).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().use_tls);
+  CHECK(rig.decide("", Stage::open).action == Action::proceed);
+}
+
+TEST_CASE("remote choice: a ClientHello with post-quantum groups is tried again without them, once") {
+  Rig rig;
+  REQUIRE(rig.start().begin(nullptr));
+  auto link = rig.link(Stage::tls_failed, {});
+  link.offers_post_quantum = true;
+  CHECK(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  CHECK(rig.choice->way().use_tls);
+  CHECK_FALSE(rig.choice->way().post_quantum);
+  CHECK(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().use_tls);
+}
+
+TEST_CASE("remote choice: a recipient whose policy the present TLS session satisfies needs no other connection") {
+  Rig rig(TlsLevel::verify);
+  rig.greeted(Stage::open, "mx.example.org");
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  CHECK(rig.decide("example.org", Stage::open, "mx.example.org", &found).action == Action::proceed);
+  REQUIRE(rig.choice->decision());
+  CHECK(rig.choice->decision()->host == "mx.example.org");
+  CHECK(rig.choice->decision()->verdict.reached == policy::Level::verify);
+}
+
+TEST_CASE("remote choice: one more connection, with the right name in SNI, then the refusal") {
+  Rig rig(TlsLevel::verify);
+  rig.greeted(Stage::open, "default.example.net");
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  CHECK(rig.decide("example.org", Stage::open, "default.example.net", &found).action == Action::reconnect);
+  CHECK(rig.choice->way().server_name == "mx.example.org");
+  CHECK(rig.choice->way().demand_tls);
+  const auto judgement = rig.decide("example.org", Stage::open, "default.example.net");
+  CHECK(judgement.action == Action::refuse);
+  CHECK(judgement.reply.starts_with("451 4.7.5 mx.example.org: "));
+  // Asked again, on the connection that was made with all that could be wished for: no third one.
+  CHECK(rig.decide("example.org", Stage::open, "default.example.net", &found).action == Action::refuse);
+}
+
+TEST_CASE("remote choice: TLS demanded and not offered is 4.7.4, and nothing is tried in plaintext") {
+  Rig rig(TlsLevel::encrypt);
+  rig.greeted(Stage::tls_not_offered);
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  CHECK(rig.decide("example.org", Stage::tls_not_offered, {}, &found).action == Action::reconnect);
+  CHECK(rig.choice->way().demand_tls);
+  CHECK(rig.decide("example.org", Stage::tls_not_offered).reply.starts_with("451 4.7.4 mx.example.org: "));
+}
+
+TEST_CASE("remote choice: another recipient's stricter policy is no reason to break off a transaction") {
+  Rig rig;
+  rig.listener.policies.push_back({});
+  rig.listener.policies[0].match = {*config::parse_domain_pattern("bank.example")};
+  rig.listener.policies[0].level = TlsLevel::verify;
+  rig.greeted(Stage::open, "mx.example.org");
+  const auto here = facts({mail_host("mx.example.org", "192.0.2.1")});
+  CHECK(rig.decide("example.org", Stage::open, "mx.example.org", &here).action == Action::proceed);
+  const auto bank = facts({mail_host("mx.bank.example", "192.0.2.1")});
+  auto link = rig.link(Stage::open, "mx.example.org");
+  link.may_reconnect = false;
+  const auto judgement = rig.choice->decide("bank.example", &bank, link);
+  CHECK(judgement.action == Action::refuse);
+  CHECK(judgement.reply.starts_with("452 4.5.3 "));
+}
+
+TEST_CASE(
+    "remote choice: a client that has authenticated is told the policy's reason, since nobody can reconnect for it") {
+  Rig rig(TlsLevel::verify);
+  rig.greeted(Stage::open, "default.example.net");
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  auto link = rig.link(Stage::open, "default.example.net");
+  link.may_reconnect = false;
+  link.authenticated = true;
+  CHECK(rig.choice->decide("example.org", &found, link).reply.starts_with("451 4.7.5 mx.example.org: "));
+}
+
+TEST_CASE("remote choice: what the gateway cannot see in DNS still goes where the client sent it") {
+  Rig rig;
+  rig.greeted(Stage::open, "mail.corp.example");
+  DomainFacts unknown;
+  unknown.route.outcome = policy::Route::Outcome::no_such_domain;
+  CHECK(rig.decide("corp.example", Stage::open, "mail.corp.example", &unknown).action == Action::proceed);
+  DomainFacts failed;
+  failed.route.domain = "corp.example";
+  failed.route.outcome = policy::Route::Outcome::dns_failed;
+  CHECK(rig.decide("corp.example", Stage::open, "mail.corp.example", &failed).reply.starts_with("451 4.4.3 "));
+  DomainFacts null_mx;
+  null_mx.route.outcome = policy::Route::Outcome::null_mx;
+  CHECK(rig.decide("corp.example", Stage::open, "mail.corp.example", &null_mx).reply.starts_with("556 5.1.10 "));
+}
+
+TEST_CASE("remote choice: plaintext after a failed handshake is not good enough while the right name was never tried") {
+  Rig rig;
+  REQUIRE(rig.start().begin(nullptr));
+  auto link = rig.link(Stage::tls_failed, {});
+  link.error = "unrecognized name";
+  REQUIRE(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  REQUIRE(rig.decide("", Stage::open).action == Action::proceed);
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  CHECK(rig.decide("example.org", Stage::open, {}, &found).action == Action::reconnect);
+  CHECK(rig.choice->way().use_tls);
+  CHECK(rig.choice->way().server_name == "mx.example.org");
+}
+
+TEST_CASE("remote choice: a TLS session of a version that the domain's policy excludes is not good enough") {
+  Rig rig;
+  rig.listener.policies.push_back({});
+  rig.listener.policies[0].match = {*config::parse_domain_pattern("example.org")};
+  rig.listener.policies[0].min_version = TlsVersion::tls1_3;
+  rig.greeted(Stage::open, "mx.example.org");
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  auto link = rig.link(Stage::open, "mx.example.org");
+  link.version = TlsVersion::tls1_2;
+  CHECK(rig.choice->decide("example.org", &found, link).action == Action::reconnect);
+  CHECK(rig.choice->way().policy == std::optional<std::size_t>(0));
+}
+
+TEST_CASE("remote choice: MX hosts are tried in turn, and the first that satisfies is taken") {
+  Rig rig(TlsLevel::verify, config::OutboundRoute::mx);
+  rig.start();
+  const auto found = facts({mail_host("mx1.example.org", "192.0.2.1"), mail_host("mx2.example.org", "192.0.2.2")});
+  REQUIRE(rig.decide("example.org", Stage::none, {}, &found).action == Action::reconnect);
+  CHECK(rig.choice->way().host == "mx1.example.org");
+  CHECK(rig.choice->way().demand_tls);
+  REQUIRE(rig.decide("example.org", Stage::connect_failed).action == Action::reconnect);
+  CHECK(rig.choice->way().address.address == ip("192.0.2.2"));
+  CHECK(rig.decide("example.org", Stage::open, "mx2.example.org").action == Action::proceed);
+  // The next message for the same hosts needs no other connection.
+  CHECK(rig.decide("example.com", Stage::open, "mx2.example.org", &found).action == Action::proceed);
+}
+
+TEST_CASE("remote choice: an address literal is its own route, <postmaster> has none") {
+  Rig rig(TlsLevel::may, config::OutboundRoute::mx);
+  RemoteChoice& choice = rig.start();
+  CHECK_FALSE(choice.lookup_for("[192.0.2.7]"));
+  REQUIRE(rig.decide("[192.0.2.7]", Stage::none).action == Action::reconnect);
+  CHECK(choice.way().address == net::SocketAddress{ip("192.0.2.7"), 25});
+  CHECK(rig.decide(".", Stage::none).reply.starts_with("550 5.1.2 "));
+}
+
+TEST_CASE("remote choice: DNS is asked for what could matter, and for nothing else") {
+  Rig rig(TlsLevel::encrypt);
+  rig.listener.dane = rig.listener.mta_sts = false;
+  CHECK_FALSE(rig.start().lookup_for("example.org"));
+  rig.listener.mta_sts = true;
+  REQUIRE(rig.start().lookup_for("example.org"));
+  CHECK(rig.choice->lookup_for("example.org")->mta_sts);
+  CHECK_FALSE(rig.choice->lookup_for("example.org")->options.dane);
+  rig.listener.level = TlsLevel::none;
+  CHECK_FALSE(rig.start().lookup_for("example.org"));
+}
+
+TEST_CASE("remote choice: MTA-STS that does not list the host refuses, and says so") {
+  Rig rig;
+  rig.greeted(Stage::open, "mx.example.org");
+  const auto found = enforced("other.example.org", {mail_host("mx.example.org", "192.0.2.1")});
+  const auto judgement = rig.decide("example.org", Stage::open, "mx.example.org", &found);
+  CHECK(judgement.reply.starts_with("451 4.7.5 mx.example.org: MTA-STS: "));
+  REQUIRE(rig.choice->decision());
+  CHECK(rig.choice->decision()->verdict.source == policy::Source::mta_sts);
+  REQUIRE(rig.choice->decision()->policies.size() == 1);
+  CHECK(rig.choice->decision()->policies[0].mx_hosts == std::vector<std::string>{"other.example.org"});
+}
+
+TEST_CASE("remote choice: observing delivers, and the decision tells what would have been refused") {
+  Rig rig(TlsLevel::verify);
+  rig.listener.enforcement = config::Enforcement::observe;
+  rig.greeted(Stage::tls_not_offered);
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  CHECK(rig.decide("example.org", Stage::tls_not_offered, {}, &found).action == Action::proceed);
+  REQUIRE(rig.choice->decision());
+  CHECK_FALSE(rig.choice->decision()->verdict.satisfied);
+  CHECK(rig.choice->decision()->verdict.reason == policy::Reason::tls_not_offered);
+}
+
+TEST_CASE("remote choice: a relay that refuses our credentials makes the client wait, never bounce") {
+  Rig rig(TlsLevel::may, config::OutboundRoute::relay);
+  rig.listener.relay.address = *config::parse_endpoint("192.0.2.9:587");
+  rig.listener.relay.auth.emplace();
+  RemoteChoice& choice = rig.start();
+  REQUIRE(choice.begin(nullptr));
+  CHECK(choice.way().address.port == 587);
+  CHECK(choice.way().demand_tls);
+  rig.state.reply = "535 5.7.8 wrong";
+  CHECK(rig.decide("", Stage::auth_failed, "relay").reply ==
+        "451 4.7.8 192.0.2.9: our credentials were refused: 535 5.7.8 wrong");
+}
+
+TEST_CASE("remote choice: where a relay's TLS comes first there is no plaintext to fall back to") {
+  Rig rig(TlsLevel::may, config::OutboundRoute::relay);
+  rig.listener.relay.address = *config::parse_endpoint("192.0.2.9:465");
+  rig.listener.relay.mode = config::TlsMode::implicit;
+  REQUIRE(rig.start().begin(nullptr));
+  CHECK(rig.decide("", Stage::tls_failed).reply.starts_with("451 4.7.5 "));
+}
+
+TEST_CASE("remote choice: a relay's name that cannot be found is not the recipient's fault") {
+  Rig rig(TlsLevel::may, config::OutboundRoute::relay);
+  rig.listener.relay.address = *config::parse_endpoint("smtp.example.com:587");
+  DomainFacts unknown;
+  unknown.route.outcome = policy::Route::Outcome::no_such_domain;
+  unknown.route.domain = "smtp.example.com";
+  CHECK_FALSE(rig.start().begin(&unknown));
+  CHECK(rig.choice->refusal().starts_with("451 4.4.1 smtp.example.com: "));
+}
+
+}  // namespace remote_choice_test
