@@ -98,7 +98,7 @@ class Exim:
     def __init__(self, build_folder, folder, authority):
         self.folder = str(folder)
         self.unpacked = unpack(build_folder, "exim", ["exim4-daemon-light", "exim4-base"])
-        _ensure_user()
+        ensure_user()
         self.port = free_port()
         self.maildir = Maildir(f"{self.folder}/mail")
         os.makedirs(self.folder, exist_ok=True)
@@ -161,7 +161,8 @@ class Exim:
         self.daemon.kill()
 
 
-def _ensure_user():
+def ensure_user():
+    """Makes the user that Debian's Exim runs as, where it does not exist."""
     try:
         pwd.getpwnam(USER)
     except KeyError:

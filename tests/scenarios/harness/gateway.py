@@ -11,33 +11,40 @@ from harness.ports import free_port, is_listening, wait_until
 class Gateway:
     """Runs `postern run` on a configuration made from plain values.
 
-    `inbound` maps names to listener settings. A listener without `listen` gets a free port on 127.0.0.1; port(name)
-    tells it. Everything else goes to the top level of the file.
+    `inbound` and `outbound` map names to listener settings. A listener without `listen` gets a free port on 127.0.0.1;
+    port(name) tells it. Everything else goes to the top level of the file. It runs in `namespace`, where one is given.
     """
 
-    def __init__(self, binary, folder, inbound, **settings):
+    def __init__(self, binary, folder, inbound=None, outbound=None, namespace=None, **settings):
         self.folder = str(folder)
         os.makedirs(self.folder, exist_ok=True)
         self.binary = binary
+        self.namespace = namespace
         self.ports = {}
-        self.settings = {"workers": 2, "hostname": "gateway.example.org", **settings, "inbound": {}}
-        for name, listener in inbound.items():
-            listener = dict(listener)
-            listener.setdefault("listen", [f"127.0.0.1:{free_port()}"])
-            self.ports[name] = int(listener["listen"][0].rsplit(":", 1)[1])
-            self.settings["inbound"][name] = listener
+        self.settings = {"workers": 2, "hostname": "gateway.example.org", **settings}
+        for direction, listeners in (("inbound", inbound), ("outbound", outbound)):
+            if listeners is not None:
+                self.settings[direction] = {name: self._listener(name, given) for name, given in listeners.items()}
         self.configuration = write_configuration(f"{self.folder}/postern.yaml", self.settings)
         self.daemon = None
         self._runs = 0
 
+    def _listener(self, name, given):
+        listener = dict(given)
+        listener.setdefault("listen", [f"127.0.0.1:{free_port()}"])
+        self.ports[name] = int(listener["listen"][0].rsplit(":", 1)[1])
+        return listener
+
     def start(self):
         self._runs += 1
+        argv = [self.binary, "run", "--config", self.configuration]
         self.daemon = Daemon(
-            [self.binary, "run", "--config", self.configuration], f"{self.folder}/gateway.{self._runs}.log"
+            self.namespace.command(*argv) if self.namespace else argv, f"{self.folder}/gateway.{self._runs}.log"
         )
         self.daemon.wait_ready(
-            lambda: all(is_listening(port) for port in self.ports.values()), "the gateway listens", timeout=20
-        )
+            lambda: all(is_listening(port, self.daemon.pid) for port in self.ports.values()),
+            "the gateway listens", timeout=20,
+        )  # fmt: skip
         return self
 
     @property

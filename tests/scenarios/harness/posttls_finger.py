@@ -58,6 +58,7 @@ class PosttlsFinger:
         if level == "dane-only" and "resorting to" in words:
             return "4.7.5"
         demanded = level != "may" or "TLSA record:" in words or "unsupported TLSA" in words
-        if not re.search(r"< 250[ -]STARTTLS", words):
+        offered = re.search(r"< 250[ -]STARTTLS", words)
+        if not offered or re.search(r"> STARTTLS\n.*< [45]", words):
             return "4.7.4" if demanded else "plain"
         return "4.7.5" if demanded else "plain"

@@ -7,7 +7,7 @@ import re
 from harness.maildir import Maildir
 from harness.postfix import MailSystem
 
-# It takes mail for everybody; mail to anybody@DOMAIN is kept in mail/DOMAIN.
+# It takes mail for everybody.
 _MAIN = """
 myhostname = remote.example
 mynetworks =
@@ -46,10 +46,11 @@ class Delivery:
 
 
 class RemotePostfix(MailSystem):
-    def __init__(self, build_folder, folder, namespace, hosts):
-        self.mail = os.path.join(folder, "mail")
+    """Mail to each of `domains` is kept in a Maildir of its own."""
+
+    def __init__(self, build_folder, folder, namespace, hosts, domains):
         services = "".join(self._service(host, address) for host in hosts for address in host.addresses)
-        files = {"mailboxes": "/^.*@(.*)$/ ${1}/\n"}
+        files = {"mailboxes": "".join(f"/@{re.escape(domain)}$/ {domain}/\n" for domain in domains)}
         super().__init__(build_folder, folder, _MAIN, services, files, namespace)
         self.start([25])
 
@@ -65,7 +66,7 @@ class RemotePostfix(MailSystem):
         return f"{endpoint} inet n - n - - smtpd\n" + "".join(f" -o {{{option}}}\n" for option in options)
 
     def maildir(self, domain):
-        return Maildir(os.path.join(self.mail, domain))
+        return Maildir(os.path.join(self.folder, "mail", domain))
 
     def wait_for(self, domain, token, timeout=20.0):
         """The one message to the domain that holds the token."""

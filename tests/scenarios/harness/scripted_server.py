@@ -1,6 +1,7 @@
-"""A plaintext SMTP server that misbehaves on demand and remembers every octet it was sent."""
+"""An SMTP server that misbehaves on demand and remembers every octet it was sent."""
 
 import socket
+import ssl
 import threading
 import time
 
@@ -16,16 +17,34 @@ class HangUp(Exception):
 
 
 class Connection:
-    """One accepted connection: `received` has all octets that came, `commands` the command lines."""
+    """One accepted connection: `received` has all octets that came, `plain` those outside TLS, `commands` the command
+    lines.
+    """
 
     def __init__(self, accepted, address):
         self.socket = accepted
         self.address = address
         self.received = bytearray()
+        self.plain = bytearray()
         self.commands = []
         self.messages = []  # contents that were acknowledged with 250
         self.finished = threading.Event()
+        self.asked_for = None  # the name in the TLS handshake
+        self.recipients = 0
         self._buffer = bytearray()
+
+    @property
+    def in_tls(self):
+        return isinstance(self.socket, ssl.SSLSocket)
+
+    def begin_tls(self, context):
+        """The handshake, as its server."""
+
+        def note_name(_, name, __):
+            self.asked_for = name
+
+        context.sni_callback = note_name
+        self.socket = context.wrap_socket(self.socket, server_side=True)
 
     def more(self):
         try:
@@ -35,6 +54,8 @@ class Connection:
         if not data:
             raise PeerClosed
         self.received += data
+        if not self.in_tls:
+            self.plain += data
         self._buffer += data
 
     def line(self):
@@ -113,9 +134,12 @@ class Obedient:
         if self.helo_only:
             self.answer(connection, "EHLO", "502 what is that\r\n")
             return
-        lines = ["scripted.example greets you", *self.keywords]
+        lines = ["scripted.example greets you", *self.keywords_for(connection)]
         text = "".join(f"250-{text}\r\n" for text in lines[:-1]) + f"250 {lines[-1]}\r\n"
         self.answer(connection, "EHLO", text)
+
+    def keywords_for(self, connection):
+        return self.keywords
 
     def on_helo(self, connection, line):
         self.answer(connection, "HELO", "250 scripted.example\r\n")
@@ -139,8 +163,12 @@ class Obedient:
     def on_data(self, connection, line):
         if not self.answer(connection, "DATA", "354 go ahead\r\n").startswith("354"):
             return
+        self.on_content(connection)
         content = connection.until_end_of_data()
         self.acknowledge(connection, ".", content)
+
+    def on_content(self, connection):
+        """Content is about to come."""
 
     def on_bdat(self, connection, line):
         words = line.split()
@@ -170,6 +198,61 @@ class Obedient:
             self.answer(connection, "CHALLENGE", f"334 {challenge}\r\n")
             connection.commands.append(connection.line())
         self.answer(connection, "AUTH", "235 2.7.0 authenticated\r\n")
+
+
+class Remote(Obedient):
+    """A mail host with STARTTLS. After STARTTLS the steps are named "TLS MAIL?" and so on.
+
+    There are more of them: "HELLO?" when the client begins the handshake, "HANDSHAKE!" when it is done, and
+    "CONTENT?" when the first octets of a message have come. `offer` is the keyword in the plaintext EHLO reply,
+    `behind_220` follows the reply to STARTTLS. At the step `dies_at` it hangs up, each time. No DATA without a recipient.
+    """
+
+    def __init__(self, tls_context, offer="STARTTLS", behind_220="", dies_at=None, **options):
+        super().__init__(at_step=self._name_step, **options)
+        self.tls_context = tls_context
+        self.offer = offer
+        self.behind_220 = behind_220
+        self.dies_at = dies_at
+
+    def _name_step(self, connection, name):
+        self._watch(connection, f"TLS {name}" if connection.in_tls else name)
+
+    def _watch(self, connection, name):
+        if name == self.dies_at:
+            raise HangUp
+
+    def keywords_for(self, connection):
+        return self.keywords if connection.in_tls else [*self.keywords, self.offer]
+
+    def on_starttls(self, connection, line):
+        reply = self.answer(connection, "STARTTLS", "220 2.0.0 go ahead\r\n" + self.behind_220)
+        if not reply.startswith("220"):
+            return
+        if not connection.socket.recv(1, socket.MSG_PEEK):
+            raise PeerClosed
+        self.at_step(connection, "HELLO?")
+        connection.begin_tls(self.tls_context)
+        self._watch(connection, "HANDSHAKE!")
+
+    def on_mail(self, connection, line):
+        connection.recipients = 0
+        super().on_mail(connection, line)
+
+    def on_rcpt(self, connection, line):
+        reply = self.answer(connection, "RCPT", "250 2.1.5 recipient ok\r\n")
+        connection.recipients += reply.startswith("250")
+
+    def on_data(self, connection, line):
+        if connection.recipients:
+            super().on_data(connection, line)
+        else:
+            self.answer(connection, "DATA", "554 5.5.1 no valid recipients\r\n")
+
+    def on_content(self, connection):
+        if not connection.waiting():
+            connection.more()
+        self.at_step(connection, "CONTENT?")
 
 
 class ScriptedServer:
@@ -243,6 +326,10 @@ class ScriptedServer:
     def received(self):
         """Every octet of every connection."""
         return b"".join(bytes(connection.received) for connection in self.connections)
+
+    def plain(self):
+        """Every octet that came outside TLS."""
+        return b"".join(bytes(connection.plain) for connection in self.connections)
 
     def commands(self):
         return [command for connection in self.connections for command in connection.commands]

@@ -3,6 +3,7 @@
 import pytest
 from world import World
 
+from harness.legacy_hosts import LegacyExim, LegacyPostfix
 from harness.netns import need_namespaces
 
 
@@ -12,3 +13,15 @@ def world(build_folder, session_folder):
     made = World(build_folder, f"{session_folder}/world")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def legacy_postfix(world):
+    server = LegacyPostfix(world.build_folder, f"{world.folder}/legacy-postfix", world.legacy)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def legacy_exim(world):
+    return LegacyExim(world.build_folder, f"{world.folder}/legacy-exim", world.legacy)

@@ -25,7 +25,7 @@ class Domain:
     records: tuple = ()  # (owner, type, data) besides
     spoil: tuple = ()  # (owner, type): the signature is broken
     sts: str = ""  # what the MTA-STS policy says, in short: see World.policy
-    host: str = "own"  # another domain's name: that one's host; "" for none
+    host: str = "own"  # another domain's name: that one's host; "scripted": see World.serve; "" for none
 
     @property
     def full(self):
@@ -136,7 +136,14 @@ SEVERAL_HOSTS = [
     Domain("all-dead", "4.4.1", mx=("10 dead",), records=(("dead", "A", DEAD),), host=""),
 ]
 
-ALL = WITHOUT_POLICY + WITH_DANE + WITH_MTA_STS + WITHOUT_HOST + SEVERAL_HOSTS
+# One address, where a test runs a server of its own.
+SCRIPTED = [
+    Domain("scripted", UNNAMED, host="scripted", families="46"),
+    Domain("scripted-dane", "tls tls tls 4.7.5 tls", host="scripted", families="46", tlsa=("3 1 1",)),
+    Domain("scripted-sts", UNNAMED, host="scripted", families="46", sts="enforce mx"),
+]
+
+ALL = WITHOUT_POLICY + WITH_DANE + WITH_MTA_STS + WITHOUT_HOST + SEVERAL_HOSTS + SCRIPTED
 
 
 def named(name):

@@ -1,10 +1,12 @@
 """The internet of these scenarios is what domains.py says, by Postfix's own judgement and curl's."""
 
 import concurrent.futures
+import re
 
 import domains
 import pytest
 
+HARMLESS = rb"(EHLO \S+\r\n|STARTTLS\r\n|QUIT\r\n)*"
 # posttls-finger stops at the first host that answers.
 _SEVERAL_HOSTS = [domain for domain in domains.SEVERAL_HOSTS if domain.name != "first-mismatch"]
 # It takes DANE into account at these levels alone, and knows nothing of MTA-STS.
@@ -22,6 +24,21 @@ def test_posttls_finger_agrees_with_the_table(world):
         found = dict(zip(((domain.name, level) for domain, level in QUESTIONS), outcomes))
     wanted = {(domain.name, level): domain.expected(level) for domain, level in QUESTIONS}
     assert found == wanted
+
+
+@pytest.mark.parametrize(
+    "outcome, options",
+    [
+        ("tls", {}),
+        ("4.7.4", {"offer": "XXXXXXXA"}),
+        ("4.7.4", {"replies": {"STARTTLS": "454 4.7.0 not now\r\n"}}),
+        ("4.7.5", {"dies_at": "HELLO?"}),
+    ],
+)
+def test_a_scripted_host_does_what_it_is_told(world, outcome, options):
+    with world.serve(**options) as server:
+        assert world.finger.outcome("scripted-dane.example", "may") == outcome
+        assert re.fullmatch(HARMLESS, server.plain())
 
 
 def fetch_policy(world, name):

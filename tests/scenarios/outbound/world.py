@@ -1,5 +1,7 @@
 """The world of the outbound scenarios: a legacy host, its router, where Postern runs, and an internet."""
 
+import ssl
+
 import domains
 from harness.certificates import Authority, self_signed, tlsa_data
 from harness.name_servers import Nsd, Unbound
@@ -7,6 +9,7 @@ from harness.netns import Namespace, add_address, join
 from harness.policy_host import PolicyHost
 from harness.posttls_finger import PosttlsFinger
 from harness.remote_postfix import RemoteHost, RemotePostfix
+from harness.scripted_server import Remote, ScriptedServer
 from harness.signed_zone import DnsTree, Zone
 
 LEGACY = {"4": "198.51.100.10", "6": "2001:db8:100::10"}
@@ -90,24 +93,33 @@ class World:
 
     def _make_hosts(self):
         self.hosts = []
+        self.scripted_pair = self.authority.issue(
+            "scripted.example", names=[f"mx.{domain.full}" for domain in domains.SCRIPTED]
+        )
         own = (domain for domain in domains.ALL if domain.host in ("own", "real", "@"))
         for number, domain in enumerate(own, _FIRST_HOST):
             name = domain.absolute("mx" if domain.host == "own" else domain.host)
             by_family = {"4": f"192.0.2.{number}", "6": f"2001:db8:300::{number}"}
-            addresses = {family: by_family[family] for family in domain.families}
-            for family, address in addresses.items():
-                self.dns.add(name, {"4": "A", "6": "AAAA"}[family], address)
-            self.addresses[domain.name] = addresses
             pair = self.issue(domain, name.rstrip("."))
-            for words in domain.tlsa:
-                self.dns.add(f"_25._tcp.{domain.absolute(domain.tlsa_at)}", "TLSA", self._tlsa(words, pair))
+            addresses = self._publish_host(domain, name, by_family, pair)
             options = [option for option in domain.smtpd if option != "no TLS"]
             shown = None if domain.smtpd == domains.NO_TLS else pair
-            self.hosts.append(RemoteHost(name.rstrip("."), list(addresses.values()), shown, options))
+            self.hosts.append(RemoteHost(name.rstrip("."), addresses, shown, options))
+        self.internet.configure([_own_address(address) for host in self.hosts for address in host.addresses])
+        for domain in domains.SCRIPTED:
+            self._publish_host(domain, domain.absolute("mx"), SCRIPTED, self.scripted_pair)
         for domain in domains.ALL:
             if domain.name not in self.addresses:  # it has another's host, or none: then any will do
                 self.addresses[domain.name] = self.addresses[domain.host or "trusted"]
-        self.internet.configure([_own_address(address) for host in self.hosts for address in host.addresses])
+
+    def _publish_host(self, domain, name, by_family, pair):
+        addresses = {family: by_family[family] for family in domain.families}
+        for family, address in addresses.items():
+            self.dns.add(name, {"4": "A", "6": "AAAA"}[family], address)
+        for words in domain.tlsa:
+            self.dns.add(f"_25._tcp.{domain.absolute(domain.tlsa_at)}", "TLSA", self._tlsa(words, pair))
+        self.addresses[domain.name] = addresses
+        return list(addresses.values())
 
     def issue(self, domain, host):
         """The certificate that a domain's mail host shows."""
@@ -132,6 +144,13 @@ class World:
             path = (self.strangers if "strangers" in pair.chain else self.authority).certificate
         return tlsa_data(path, usage, selector, matching)
 
+    def serve(self, family="4", **options):
+        """A scripted mail host behind the domains of domains.SCRIPTED; `options` are those of Remote."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.scripted_pair.chain, self.scripted_pair.key)
+        with self.internet.entered():
+            return ScriptedServer(Remote(context, **options), host=SCRIPTED[family], port=25)
+
     # --- servers
 
     def _start_servers(self):
@@ -141,7 +160,8 @@ class World:
         self._run(self.nsd)
         for name, address, validates in (("resolver", RESOLVER, True), ("plain-resolver", PLAIN_RESOLVER, False)):
             self._run(Unbound(self.build_folder, self.internet, f"{folder}/{name}", self.dns, address, NSD, validates))
-        self.remote = RemotePostfix(self.build_folder, f"{folder}/remote", self.internet, self.hosts)
+        names = [domain.full for domain in domains.ALL]
+        self.remote = RemotePostfix(self.build_folder, f"{folder}/remote", self.internet, self.hosts, names)
         self._ends.append(self.remote.stop)
         self.finger = PosttlsFinger(self.remote, self.gateway, self.authority.certificate)
         with self.internet.entered():
