@@ -1,5 +1,6 @@
 """The world of the outbound scenarios: a legacy host, its router, where Postern runs, and an internet."""
 
+import contextlib
 import ssl
 
 import domains
@@ -32,7 +33,7 @@ class World:
 
     def __init__(self, build_folder, folder):
         self.build_folder, self.folder = build_folder, str(folder)
-        self._ends = []
+        self._ends = contextlib.ExitStack()
         self.authority = Authority(f"{folder}/ca")
         self.strangers = Authority(f"{folder}/strangers", name="Nobody's CA")
         self.addresses = {}
@@ -46,9 +47,7 @@ class World:
             raise
 
     def close(self):
-        for end in reversed(self._ends):
-            end()
-        self._ends.clear()
+        self._ends.close()
 
     # --- network
 
@@ -69,7 +68,7 @@ class World:
 
     def _namespace(self, name):
         namespace = Namespace(name)
-        self._ends.append(namespace.remove)
+        self._ends.callback(namespace.remove)
         return namespace
 
     # --- DNS
@@ -162,17 +161,17 @@ class World:
             self._run(Unbound(self.build_folder, self.internet, f"{folder}/{name}", self.dns, address, NSD, validates))
         names = [domain.full for domain in domains.ALL]
         self.remote = RemotePostfix(self.build_folder, f"{folder}/remote", self.internet, self.hosts, names)
-        self._ends.append(self.remote.stop)
+        self._ends.callback(self.remote.stop)
         self.finger = PosttlsFinger(self.remote, self.gateway, self.authority.certificate)
         with self.internet.entered():
             self.policy_host = PolicyHost(POLICY_HOST, self.authority.issue("policy.example"))
-        self._ends.append(self.policy_host.close)
+        self._ends.callback(self.policy_host.close)
         for domain in domains.ALL:
             if domain.sts:
                 self._publish(domain)
 
     def _run(self, server):
-        self._ends.append(server.stop)
+        self._ends.callback(server.stop)
         server.start()
 
     def _publish(self, domain):
