@@ -72,6 +72,7 @@ Result<Endpoint> parse_connect_address(std::string_view text) {
 // Unlike a server's, its port goes without saying.
 Result<Endpoint> parse_name_server(std::string_view text) {
   constexpr std::uint16_t domain_port = 53;
+  if (text == "recursive") return fail(Errc::invalid_argument, "recursive stands alone: write servers: recursive");
   const bool bracketed = text.size() > 2 && text.front() == '[' && text.back() == ']';
   const auto address = parse_ip_address(bracketed ? text.substr(1, text.size() - 2) : text);
   if (address) return Endpoint{.kind = Endpoint::Kind::ip, .address = *address, .name = {}, .port = domain_port};

@@ -1,0 +1,123 @@
+#include "config/check_listener.h"
+
+#include <algorithm>
+
+#include "config/suggest.h"
+
+namespace postern::config {
+namespace {
+
+// Keywords that promise what the gateway cannot keep when the server behind does not know them.
+bool is_empty_promise(const std::string& keyword) {
+  static const std::set<std::string> promises = {
+      "STARTTLS",  "AUTH",          "XCLIENT",     "XFORWARD",     "CHUNKING", "BINARYMIME",
+      "BURL",      "SIZE",          "8BITMIME",    "SMTPUTF8",     "DSN",      "ENHANCEDSTATUSCODES",
+      "DELIVERBY", "FUTURERELEASE", "MT-PRIORITY", "REQUIRETLS",   "RRVS",     "CHECKPOINT",
+      "ETRN",      "ATRN",          "TURN",        "LIMITS",       "UTF8SMTP", "CONPERM",
+      "CONNEG",    "MTRK",          "SUBMITTER",   "NO-SOLICITING"};
+  return promises.contains(keyword);
+}
+
+std::string remedy_for_keyword(const std::string& keyword) {
+  if (keyword == "STARTTLS") return "set mode: starttls, and the gateway offers it";
+  if (keyword == "SIZE") return "use ehlo.size_limit";
+  return "only the server itself can keep what it promises";
+}
+
+std::string enumerate_some(const std::vector<std::string_view>& names) {
+  if (names.size() > 10) return std::to_string(names.size()) + " others";
+  std::string text;
+  for (const std::string_view name : names) text += (text.empty() ? "" : ", ") + std::string(name);
+  return text;
+}
+
+}  // namespace
+
+std::string at(const std::string& path, std::size_t index) {
+  return path + "[" + std::to_string(index) + "]";
+}
+
+bool ListenAddresses::reached_by(const Endpoint& address) const {
+  if (addresses_.contains(address)) return true;
+  if (address.kind != Endpoint::Kind::ip || !contains(loopback_networks(), address.address)) return false;
+  Endpoint any = address;  // who listens on 0.0.0.0 listens on 127.0.0.1
+  any.address.bytes = {};
+  return addresses_.contains(any);
+}
+
+void check_versions(Loaded& loaded, const std::string& path, TlsVersion min, TlsVersion max, std::string_view peer) {
+  const std::string min_path = path + ".min_version";
+  const std::string max_path = path + ".max_version";
+  const bool min_given = loaded.place_of(min_path).line != 0;
+  const bool max_given = loaded.place_of(max_path).line != 0;
+  if (loaded.is_wrong(min_path) || loaded.is_wrong(max_path)) return;
+  if (min > max && (min_given || max_given)) {
+    loaded.add_error(min_given ? min_path : max_path, path + ": min_version " + std::string(to_string(min)) +
+                                                          " is above max_version " + std::string(to_string(max)) +
+                                                          ": no version is left, lower one or raise the other");
+  }
+  if (min < TlsVersion::tls1_2 && min_given) {
+    loaded.add_warning(min_path, min_path + ": " + std::string(to_string(min)) +
+                                     " is weak and deprecated (RFC 8996): use TLSv1.2 unless an old " +
+                                     std::string(peer) + " needs less");
+  }
+}
+
+void ListenerCheck::error(const std::string& key, const std::string& message) {
+  loaded_.add_error(at_key(key), at_key(key) + ": " + message);
+}
+
+void ListenerCheck::warning(const std::string& key, const std::string& message) {
+  loaded_.add_warning(at_key(key), at_key(key) + ": " + message);
+}
+
+void ListenerCheck::certificates(TlsMode mode, const std::vector<std::string>& names) {
+  if (wrong("mode")) return;
+  if (mode != TlsMode::none && !given("certificates")) {
+    error("certificates",
+          "mode " + std::string(to_string(mode)) + " needs a certificate: name at least one here, or set mode: none");
+  }
+  if (mode == TlsMode::none && given("certificates")) warning("certificates", "not used, since mode is none");
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string key = at("certificates", i);
+    const auto here = names.begin() + static_cast<std::ptrdiff_t>(i);
+    if (wrong(key)) continue;
+    if (std::find(names.begin(), here, *here) != here) {
+      error(key, quote(*here) + " is named twice: remove one of them");
+    } else {
+      certificate_exists(key, *here);
+    }
+  }
+}
+
+void ListenerCheck::certificate_exists(const std::string& key, const std::string& name) {
+  if (loaded_.is_wrong("certificates." + name) || loaded_.settings.certificates.contains(name)) return;
+  error(key, "there is no certificate " + quote(name) + certificate_meant_by(name));
+}
+
+std::string ListenerCheck::certificate_meant_by(const std::string& name) const {
+  if (loaded_.settings.certificates.empty()) return "; define it under the top-level key 'certificates'";
+  std::vector<std::string_view> known;
+  for (const auto& [defined, pairs] : loaded_.settings.certificates) known.push_back(defined);
+  const std::string suggestion = did_you_mean(name, known);
+  return suggestion.empty() ? "; 'certificates' defines " + enumerate_some(known) : suggestion;
+}
+
+void ListenerCheck::ehlo(TlsMode mode, const EhloSettings& ehlo) {
+  for (std::size_t i = 0; i < ehlo.add.size(); ++i) {
+    const std::string key = at("ehlo.add", i);
+    if (wrong(key)) continue;
+    if (is_empty_promise(ehlo.add[i])) {
+      error(key, ehlo.add[i] + " cannot be added: " + remedy_for_keyword(ehlo.add[i]));
+    } else if (std::ranges::find(ehlo.hide, ehlo.add[i]) != ehlo.hide.end()) {
+      error(key, ehlo.add[i] + " is both hidden and added: remove it from one of the two");
+    }
+  }
+  const auto hidden = std::ranges::find(ehlo.hide, "STARTTLS");
+  if (mode == TlsMode::starttls && !wrong("mode") && hidden != ehlo.hide.end()) {
+    error(at("ehlo.hide", static_cast<std::size_t>(hidden - ehlo.hide.begin())),
+          "STARTTLS is what mode starttls offers: set mode to none to hide it");
+  }
+}
+
+}  // namespace postern::config
