@@ -25,11 +25,11 @@ std::string text_of(const V& value) {
 
 // A kind whose text has its own parser. The parser's sentence says what is wrong.
 template <class V, class Parse>
-Kind<V> parsed(std::string expected, Parse parse) {
+Kind<V> parsed(const std::string& expected, Parse parse) {
   Kind<V> kind;
-  kind.expected = std::move(expected);
-  kind.read = [parse, description = kind.expected](const Cursor& cursor, V& out) {
-    const std::string* value = cursor.text(description);
+  kind.expected = expected;
+  kind.read = [parse, expected](const Cursor& cursor, V& out) {
+    const std::string* value = cursor.text(expected);
     if (value == nullptr) return;
     Result<V> result = parse(*value);
     if (!result) return cursor.error(result.error().message);
@@ -203,20 +203,20 @@ Kind<ByteSize> between(ByteSize least, ByteSize most) {
   return bounded("a size", least, most, parse_byte_size);
 }
 
-Kind<std::string> text(std::string expected) {
-  return parsed<std::string>(std::move(expected),
+Kind<std::string> text(const std::string& expected) {
+  return parsed<std::string>(expected,
                              [](std::string_view value) -> Result<std::string> { return std::string(value); });
 }
 
-Kind<std::string> required_text(std::string expected) {
+Kind<std::string> required_text(const std::string& expected) {
   return parsed<std::string>(expected, [expected](std::string_view value) -> Result<std::string> {
     if (value.empty()) return fail(Errc::invalid_argument, "expected " + expected + ", not an empty text");
     return std::string(value);
   });
 }
 
-Kind<std::string> host_name(std::string expected) {
-  return parsed<std::string>(std::move(expected), [](std::string_view value) -> Result<std::string> {
+Kind<std::string> host_name(const std::string& expected) {
+  return parsed<std::string>(expected, [](std::string_view value) -> Result<std::string> {
     return value.empty() ? std::string() : parse_server_name(value);
   });
 }

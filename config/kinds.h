@@ -31,14 +31,14 @@ Kind<std::uint32_t> between(std::uint32_t least, std::uint32_t most);
 Kind<std::uint32_t> auto_or_between(std::uint32_t least, std::uint32_t most);  // auto is 0
 Kind<Duration> between(Duration least, Duration most);
 Kind<ByteSize> between(ByteSize least, ByteSize most);
-Kind<std::string> text(std::string expected);           // empty means the same as leaving the option out
-Kind<std::string> required_text(std::string expected);  // not empty
-Kind<std::string> host_name(std::string expected);      // may be empty, too
-Kind<std::string> server_name();                        // a host name, not empty
-Kind<std::string> ehlo_keyword();                       // RFC 5321 4.1.1.1; becomes upper case
-Kind<std::string> fingerprint();                        // SHA-256; becomes lower case without colons
-Kind<std::uint16_t> port();                             // one to connect to
-Kind<std::uint32_t> socket_mark();                      // decimal, or hexadecimal as in 0x2525
+Kind<std::string> text(const std::string& expected);           // empty means the same as leaving the option out
+Kind<std::string> required_text(const std::string& expected);  // not empty
+Kind<std::string> host_name(const std::string& expected);      // may be empty, too
+Kind<std::string> server_name();                               // a host name, not empty
+Kind<std::string> ehlo_keyword();                              // RFC 5321 4.1.1.1; becomes upper case
+Kind<std::string> fingerprint();                               // SHA-256; becomes lower case without colons
+Kind<std::uint16_t> port();                                    // one to connect to
+Kind<std::uint32_t> socket_mark();                             // decimal, or hexadecimal as in 0x2525
 Kind<Network> network();
 Kind<DomainPattern> domain();
 Kind<Endpoint> listen_address();   // an IP address and a port
@@ -78,6 +78,7 @@ std::string enumerate(const std::vector<std::string_view>& words);
 template <class E>
 Kind<E> one_of(const std::vector<E>& values) {
   std::vector<std::string_view> words;
+  words.reserve(values.size());
   for (const E value : values) words.push_back(to_string(value));
   const std::string expected = enumerate(words);
   const auto read = [values, words, expected](const Cursor& cursor, E& out) {

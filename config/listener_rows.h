@@ -30,7 +30,7 @@ Row<Listener> mode_row() {
 }
 
 template <class Listener>
-Row<Listener> certificates_row() {
+Row<Listener> certificate_names_row() {
   return row("certificates", &Listener::certificates, list_of(required_text("the name of a certificate")),
              Reload::new_sessions, "names from the certificates above, chosen by SNI; the first is the default")
       .example("[mx]");

@@ -57,7 +57,7 @@ Rows<InboundListener> inbound_rows() {
       row("require_tls", &I::require_tls, boolean(), new_sessions,
           "refuses everything but EHLO HELO NOOP RSET QUIT STARTTLS before TLS"),
       row("auth_requires_tls", &I::auth_requires_tls, boolean(), new_sessions, "hides and refuses AUTH before TLS"),
-      certificates_row<I>(),
+      certificate_names_row<I>(),
       section("client_certificates", &I::client_certificates, client_certificate_rows(),
               "certificates that clients show"),
       row("accept_proxy_protocol_from", &I::accept_proxy_protocol_from, list_of(network()), new_sessions,

@@ -155,7 +155,7 @@ void append(Rows<OutboundListener>& rows, Rows<OutboundListener> more) {
 
 Rows<OutboundListener> outbound_rows() {
   using O = OutboundListener;
-  Rows<O> rows = {listen_row<O>(), mode_row<O>(), certificates_row<O>()};
+  Rows<O> rows = {listen_row<O>(), mode_row<O>(), certificate_names_row<O>()};
   append(rows, route_rows());
   append(rows, demand_rows());
   append(rows, {
