@@ -9,10 +9,11 @@
 namespace postern::tls {
 namespace {
 
-ClientContext::Options policy_host_options() {
+ClientContext::Options policy_host_options(const config::TlsSettings& tls) {
   ClientContext::Options options;
   options.min_version = config::TlsVersion::tls1_2;
   options.max_version = config::TlsVersion::tls1_3;
+  options.groups = tls.groups;
   return options;
 }
 
@@ -52,7 +53,7 @@ std::unique_ptr<const RemoteContexts> RemoteContextsBuilder::make(
   auto made = std::make_unique<RemoteContexts>();
   const ClientContext::Options base = base_options(client_certificate);
   made->base_ = client_for("tls", with_signatures(base));
-  made->policy_host_ = client_for("tls", policy_host_options());
+  made->policy_host_ = client_for("tls", policy_host_options(tls_));
   made->trust_ = trust_of(listener);
   bool complete = made->base_ != nullptr && made->policy_host_ != nullptr && made->trust_ != nullptr;
   for (std::size_t row = 0; row < listener.policies.size(); ++row) {

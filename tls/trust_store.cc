@@ -55,9 +55,8 @@ ChainResult distrust(int error) {
 
 TrustStore::TrustStore(const std::vector<PemCertificate>& anchors) : store_(X509_STORE_new()) {
   POSTERN_ASSERT(store_ != nullptr, "out of memory");
-  // An intermediate in the file is trusted as it stands: that is what the operator wrote. What we know comes before
-  // what the peer sent, lest an expired cross-signature of its chain count more than a root of ours.
-  X509_STORE_set_flags(store_.get(), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
+  // An intermediate in the file is trusted as it stands: that is what the operator wrote.
+  X509_STORE_set_flags(store_.get(), X509_V_FLAG_PARTIAL_CHAIN);
   std::string all;
   for (const PemCertificate& anchor : anchors) {
     X509_STORE_add_cert(store_.get(), anchor.parsed.get());

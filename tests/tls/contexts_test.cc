@@ -4,7 +4,9 @@
 
 #include "tests/support/catch.h"
 #include "tests/tls/engine_pair.h"
+#include "tests/tls/variable.h"
 #include "tls/client_context.h"
+#include "tls/trust_store.h"
 
 namespace postern::tls::contexts_test {
 
@@ -176,6 +178,134 @@ TEST_CASE("contexts: listeners share ticket keys, and so do the contexts after a
   CHECK(resumes(client, *first, 1));
   CHECK(resumes(client, *configuration.build(first.get()), 0));
   CHECK_FALSE(resumes(client, *configuration.build(), 0));
+}
+
+// The same with an outbound listener.
+struct Outbound : Configuration {
+  Outbound() {
+    loaded.settings.inbound.clear();
+    loaded.settings.tls.groups = {"X25519", "P-256"};
+    config::OutboundListener made;
+    made.name = "internet";
+    made.ca_file = directory.write("ca", make_certificate({.is_ca = true}).certificate_pem());
+    made.tls = loaded.settings.tls;
+    loaded.settings.outbound.push_back(made);
+    std::size_t line = 20;
+    for (const char* path : {"outbound.internet", "outbound.internet.ca_file", "outbound.internet.certificates",
+                             "outbound.internet.client_certificate", "outbound.internet.policies[1].min_version",
+                             "outbound.internet.policies[1].groups"}) {
+      loaded.places[path] = {line++, 3};
+    }
+  }
+  config::OutboundListener& outbound() { return loaded.settings.outbound.front(); }
+};
+
+std::string_view version_with(const ClientContext& client) {
+  const auto server = make_server();
+  Pair pair(std::move(*client.connect({.server_name = "mx.example.org"})), std::move(*server->make_engine()));
+  pair.greet();
+  return pair.client.engine->facts().version;
+}
+
+TEST_CASE("contexts: an outbound listener has clients for its policies, and for policy hosts") {
+  Outbound configuration;
+  configuration.loaded.settings.tls.max_version = config::TlsVersion::tls1_2;
+  configuration.outbound().policies.resize(3);
+  configuration.outbound().policies[0].max_version = config::TlsVersion::tls1_3;
+  configuration.outbound().policies[1].level = config::TlsLevel::encrypt;
+  configuration.outbound().policies[2].max_version = config::TlsVersion::tls1_3;
+  const auto contexts = configuration.build();
+  REQUIRE(contexts != nullptr);
+  CHECK(configuration.loaded.diagnostics.empty());
+  CHECK(contexts->outbound_server(0) == nullptr);
+  const RemoteContexts& remote = contexts->remote(0);
+  CHECK(version_with(remote.base()) == "TLSv1.2");
+  CHECK(version_with(remote.policy(0)) == "TLSv1.3");
+  CHECK(version_with(remote.policy_host()) == "TLSv1.3");
+  CHECK(remote.trust().names().size() == 1);
+
+  CHECK(&remote.policy(1) == &remote.base());
+  CHECK(&remote.policy(2) == &remote.policy(0));
+}
+
+TEST_CASE("contexts: outbound listeners that are alike share their clients, and with those before a reload") {
+  Outbound configuration;
+  configuration.loaded.settings.outbound.push_back(configuration.outbound());
+  const auto first = configuration.build();
+  REQUIRE(first != nullptr);
+  CHECK(&first->remote(0).base() == &first->remote(1).base());
+  CHECK(&configuration.build(first.get())->remote(0).base() == &first->remote(0).base());
+  configuration.loaded.settings.tls.max_version = config::TlsVersion::tls1_2;
+  CHECK(&configuration.build(first.get())->remote(0).base() != &first->remote(0).base());
+}
+
+TEST_CASE("contexts: an outbound listener may offer TLS to its own clients") {
+  Outbound configuration;
+  configuration.outbound().mode = config::TlsMode::starttls;
+  configuration.outbound().certificates = {"mx"};
+  const auto contexts = configuration.build();
+  REQUIRE(contexts != nullptr);
+  TestClient client;
+  Pair(client, *contexts->outbound_server(0)).greet();
+}
+
+TEST_CASE("contexts: an outbound listener's certificate is shown to servers that ask") {
+  Outbound configuration;
+  configuration.outbound().client_certificate = "mx";
+  const auto contexts = configuration.build();
+  REQUIRE(contexts != nullptr);
+  auto options = server_options();
+  options.client_certificates = config::ClientCertificateMode::request;
+  options.trust = load_trust(make_certificate({.is_ca = true}));
+  const auto server = make_server(options);
+  Pair pair(std::move(*contexts->remote(0).base().connect({})), std::move(*server->make_engine()));
+  pair.greet();
+  CHECK(pair.facts().peer_subject == "CN=mx.example.org");
+  Pair other(std::move(*contexts->remote(0).policy_host().connect({})), std::move(*server->make_engine()));
+  other.greet();
+  CHECK(other.facts().verification == Verification::no_certificate);
+}
+
+TEST_CASE("contexts: mistakes of the outbound side are told with their place") {
+  Outbound configuration;
+  SECTION("no CA file") {
+    configuration.outbound().ca_file = configuration.directory.path("absent");
+    CHECK(configuration.failure().starts_with("21 error cannot read "));
+  }
+  SECTION("no certificate to offer TLS with") {
+    configuration.outbound().mode = config::TlsMode::implicit;
+    CHECK(configuration.failure() == "22 error no usable certificate for internet");
+  }
+  SECTION("no such client certificate") {
+    configuration.outbound().client_certificate = "my";
+    CHECK(configuration.failure() == "23 error no usable certificate is called my");
+  }
+  SECTION("a policy's own minimum") {
+    configuration.outbound().policies.resize(2);
+    configuration.outbound().policies[1].min_version = config::TlsVersion::tls1_3;
+    configuration.loaded.settings.tls.max_version = config::TlsVersion::tls1_2;
+    CHECK(configuration.failure() == "24 error is above max_version");
+  }
+  SECTION("a policy's own groups") {
+    configuration.outbound().policies.resize(2);
+    configuration.outbound().policies[1].groups = {"X448"};
+    CHECK(configuration.failure() == "25 error this TLS library has none of the groups");
+  }
+  SECTION("a cipher list in the defaults") {
+    configuration.loaded.settings.tls.cipher_list = "no such thing";
+    CHECK(configuration.failure().starts_with("4 error the cipher list cannot be used: "));
+  }
+}
+
+TEST_CASE("contexts: without the system's CAs nobody is trusted, and the operator is told") {
+  Outbound configuration;
+  const test_support::Variable file("SSL_CERT_FILE", configuration.directory.path("absent"));
+  configuration.outbound().ca_file = "system";
+  const auto contexts = configuration.build();
+  REQUIRE(contexts != nullptr);
+  CHECK(configuration.only_diagnostic().starts_with("21 warning cannot read "));
+  CHECK(holds(configuration.only_diagnostic(), "no certificate of a remote server will be trusted"));
+  CHECK(contexts->remote(0).trust().names().empty());
 }
 
 TEST_CASE("contexts: the library tells its version") {

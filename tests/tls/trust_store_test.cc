@@ -1,10 +1,8 @@
 #include "tls/trust_store.h"
 
-#include <cstdlib>
-#include <optional>
-
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
+#include "tests/tls/variable.h"
 
 namespace postern::tls::trust_store_test {
 
@@ -95,22 +93,6 @@ TEST_CASE("trust_store: nobody") {
   CHECK_FALSE(result.trusted);
   CHECK(result.reason == "there is no CA that we trust");
 }
-
-// Sets a variable of the environment for a while.
-struct Variable {
-  Variable(const char* wanted, const std::string& value) : name(wanted) {
-    if (const char* before = std::getenv(name)) {
-      old = before;
-    }
-    ::setenv(name, value.c_str(), 1);
-  }
-  ~Variable() { old ? ::setenv(name, old->c_str(), 1) : ::unsetenv(name); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-
-  const char* name;
-  std::optional<std::string> old;
-};
 
 TEST_CASE("trust_store: the system's CAs are those that SSL_CERT_FILE names, without what does not parse") {
   const TempDirectory directory;
