@@ -20,6 +20,10 @@ int connect_to(int port);
 int listen_on(int port);
 void make_non_blocking(int fd);
 
+// Ends the program where a finished handshake has come to another protocol or cipher than the one that all gateways are
+// measured with.
+void demand_common_protocol(const SSL* ssl);
+
 class Channel {
  public:
   enum class Progress { done, would_block, broken };

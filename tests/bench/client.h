@@ -22,8 +22,7 @@ class ClientTls {
 
   // A client connection that offers the last ticket seen, where resumption was asked for.
   SSL* make();
-  // Counts a finished handshake; a protocol or cipher other than the one all gateways are measured with ends the
-  // program.
+  // Counts a finished handshake, which must have come to the common protocol.
   void count(SSL* ssl);
 
   std::size_t handshakes = 0;

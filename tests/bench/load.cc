@@ -19,8 +19,8 @@ namespace {
 constexpr std::string_view usage =
     "usage: postern_bench_load load work=sessions|lock_step|pipelined|bdat|noop|idle port=N\n"
     "           [security=plain|starttls|implicit] [resume=0|1] [size=N] [count=N] [connections=N] [seconds=N]\n"
-    "       postern_bench_load sink [plain=PORT] [starttls=PORT:CHAIN:KEY] [implicit=PORT:CHAIN:KEY] "
-    "[auth=PORT:BACKEND]...\n"
+    "       postern_bench_load sink [plain=PORT] [auth=PORT:BACKEND]\n"
+    "           [starttls=PORT:CHAIN:KEY[:refuse-tickets]] [implicit=PORT:CHAIN:KEY[:refuse-tickets]]...\n"
     "       postern_bench_load relay PORT BACKEND\n";
 
 std::vector<std::string_view> split(std::string_view text, char at) {
@@ -82,21 +82,26 @@ Workload read_workload(const std::vector<std::string_view>& arguments) {
   return workload;
 }
 
+SinkListener read_listener(std::string_view kind, const std::vector<std::string_view>& fields) {
+  SinkListener listener;
+  listener.port = number(fields[0]);
+  if (kind == "auth" && fields.size() == 2) {
+    listener.auth_backend = number(fields[1]);
+    return listener;
+  }
+  listener.security = choose(kind, securities);
+  listener.refuses_tickets = fields.size() == 4 && fields[3] == "refuse-tickets";
+  if (fields.size() != (listener.security == Security::plain ? 1u : listener.refuses_tickets ? 4u : 3u))
+    die(std::string(usage));
+  if (fields.size() >= 3) listener.chain = fields[1], listener.key = fields[2];
+  return listener;
+}
+
 std::vector<SinkListener> read_listeners(const std::vector<std::string_view>& arguments) {
   std::vector<SinkListener> listeners;
   for (const std::string_view argument : arguments) {
     const auto parts = split(argument, '=');
-    const auto fields = split(parts.back(), ':');
-    SinkListener listener;
-    listener.port = number(fields[0]);
-    if (parts[0] == "auth" && fields.size() == 2) {
-      listener.auth_backend = number(fields[1]);
-    } else {
-      listener.security = choose(parts[0], securities);
-      if (fields.size() != (listener.security == Security::plain ? 1u : 3u)) die(std::string(usage));
-      if (fields.size() == 3) listener.chain = fields[1], listener.key = fields[2];
-    }
-    listeners.push_back(listener);
+    listeners.push_back(read_listener(parts[0], split(parts.back(), ':')));
   }
   return listeners;
 }

@@ -4,18 +4,20 @@ import os
 import subprocess
 import sys
 
-PACKAGES = ["stunnel4", "nginx", "libnginx-mod-mail", "haproxy", "hitch"]
+PACKAGES = ["stunnel4", "nginx", "libnginx-mod-mail", "libnginx-mod-stream", "haproxy", "hitch"]
 
 
 class Peers:
     def __init__(self, folder):
         self.root = os.path.join(folder, "root")
-        if not os.path.exists(self.hitch):  # the last one unpacked
+        needed = [self.stunnel, self.nginx, self.nginx_mail, self.nginx_stream, self.haproxy, self.hitch]
+        if not all(map(os.path.exists, needed)):
             self._unpack(os.path.join(folder, "packages"))
 
     stunnel = property(lambda self: os.path.join(self.root, "usr/bin/stunnel4"))
     nginx = property(lambda self: os.path.join(self.root, "usr/sbin/nginx"))
     nginx_mail = property(lambda self: os.path.join(self.root, "usr/lib/nginx/modules/ngx_mail_module.so"))
+    nginx_stream = property(lambda self: os.path.join(self.root, "usr/lib/nginx/modules/ngx_stream_module.so"))
     haproxy = property(lambda self: os.path.join(self.root, "usr/sbin/haproxy"))
     hitch = property(lambda self: os.path.join(self.root, "usr/sbin/hitch"))
 

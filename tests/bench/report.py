@@ -2,8 +2,6 @@
 
 from statistics import median
 
-from rows import IDLE
-
 
 def summary(samples, key):
     """gateway -> (median, lowest, highest) of one figure over the rounds."""
@@ -47,23 +45,23 @@ def ratios_of(row, samples):
     return entries
 
 
-def idle_ratios(samples):
+def idle_ratios(row, samples):
     entries = []
     mine = summary(samples, "fresh")
     if "postern" not in mine:
         return entries
-    for peer, limit in IDLE.clearly_ahead.items():
+    for peer, limit in row.clearly_ahead.items():
         # nginx dials its backend only with the first message: its fair figure is the used one.
         ratio = paired_ratio(samples, peer, "used" if peer == "nginx" else "fresh")
         if ratio is not None:
             entries.append({"peer": peer, "ratio": round(ratio, 3), "clearly_ahead": limit, "never": None,
                             "verdict": verdict(ratio, limit, None)})
     fresh = mine["postern"][0]
-    entries.append({"peer": "octets, fresh", "ratio": round(fresh), "clearly_ahead": IDLE.most_octets, "never": IDLE.never_octets,
-                    "verdict": verdict(fresh, IDLE.most_octets, IDLE.never_octets)})
+    entries.append({"peer": "octets, fresh", "ratio": round(fresh), "clearly_ahead": row.most_octets, "never": row.never_octets,
+                    "verdict": verdict(fresh, row.most_octets, row.never_octets)})
     growth = median(sample["used"] / sample["fresh"] for sample in samples["postern"] if sample)
-    entries.append({"peer": "used / fresh", "ratio": round(growth, 3), "clearly_ahead": IDLE.used_to_fresh[0],
-                    "never": IDLE.used_to_fresh[1], "verdict": verdict(growth, *IDLE.used_to_fresh)})
+    entries.append({"peer": "used / fresh", "ratio": round(growth, 3), "clearly_ahead": row.used_to_fresh[0],
+                    "never": row.used_to_fresh[1], "verdict": verdict(growth, *row.used_to_fresh)})
     return entries
 
 
@@ -71,21 +69,28 @@ def number(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
 
 
-def print_figures(title, key, samples, note=""):
+def print_figures(title, key, samples, shows_resumed=False):
     figures = summary(samples, key)
-    print(f"\n{title}{note}")
+    print(f"\n{title}")
     for gateway, (middle, low, high) in figures.items():
-        print(f"  {gateway:12} {number(middle):>8}  [{number(low)}–{number(high)}]{extras(samples[gateway])}")
+        print(f"  {gateway:12} {number(middle):>8}  [{number(low)}–{number(high)}]{extras(samples[gateway], shows_resumed)}")
 
 
-def extras(rounds):
+def resumed_share(rounds):
+    """The median over the rounds; None where there were no handshakes."""
+    shares = [sample["resumed"] / sample["handshakes"] for sample in rounds if sample and sample["handshakes"]]
+    return median(shares) if shares else None
+
+
+def extras(rounds, shows_resumed):
     rounds = [sample for sample in rounds if sample]
     text = ""
     if "p50_us" in rounds[0]:
         text += "   p50 {} p99 {} µs".format(*(number(median(s[k] for s in rounds)) for k in ("p50_us", "p99_us")))
         text += "   {}/s".format(number(median(s["units"] / s["seconds"] for s in rounds)))
-    if rounds[0].get("offered_tickets"):
-        text += "   resumed {:.0%}".format(median(s["resumed"] / max(s["handshakes"], 1) for s in rounds))
+    share = resumed_share(rounds) if shows_resumed else None
+    if share is not None:
+        text += f"   resumed {share:.1%}"
     return text
 
 
@@ -109,8 +114,12 @@ def print_stalls(row, samples):
 
 
 def print_row(row, samples, entries):
-    print_figures(f"{row.name}: CPU ms per {row.title}", "cpu_ms", samples)
+    print_figures(f"{row.name}: CPU ms per {row.title}", "cpu_ms", samples, row.shows_resumed)
     print_ratios(entries)
+    share = resumed_share(samples.get("postern", [])) if row.least_resumed else None
+    if share is not None:
+        print(f"    postern, resumed {share:>14.3f}   clearly ahead ≥ {row.least_resumed}: "
+              + ("ahead" if share >= row.least_resumed else "behind the target"))
     if row.p50_target:
         ratio = paired_ratio(samples, row.p50_target, "p50_us")
         if ratio is not None:

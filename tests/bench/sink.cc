@@ -17,7 +17,7 @@ namespace postern::bench {
 namespace {
 
 struct Totals {
-  std::uint64_t sessions = 0, messages = 0, octets = 0;
+  std::uint64_t sessions = 0, messages = 0, octets = 0, handshakes = 0, resumed = 0;
 };
 
 struct Listener {
@@ -30,8 +30,8 @@ struct Listener {
 // of data is always the end of what has arrived.
 class Session {
  public:
-  Session(int fd, const Listener& listener, Totals& totals) : channel_(fd), listener_(listener), totals_(totals) {
-    ++totals_.sessions;
+  Session(int fd, const Listener& listener, Totals& totals)
+      : channel_(fd), listener_(listener), totals_(totals), number_(++totals.sessions) {
     if (listener.settings.security == Security::implicit) start_tls();
   }
 
@@ -46,18 +46,24 @@ class Session {
   enum class State { command, data, bdat, over };
 
   void start_tls();
+  void count_handshake();
   void take(std::string_view octets);
   void take_data(std::string_view octets);
   void take_command(std::string_view line);
+  void greet_back();
+  void begin_chunk(std::string_view line);
+  void answer_starttls();
   void answer_auth();
+  bool waits_for_tls() const { return listener_.settings.security == Security::starttls && channel_.ssl() == nullptr; }
   void accept_message();
   void reply(std::string_view text) { channel_.write(text); }
 
   Channel channel_;
   const Listener& listener_;
   Totals& totals_;
+  const std::uint64_t number_;
   State state_ = State::command;
-  bool greeted_in_tls_ = false;
+  bool handshake_counted_ = false;
   std::string line_;        // a command, as far as it has come
   std::string tail_;        // the last octets of DATA
   std::uint64_t left_ = 0;  // of the BDAT chunk
@@ -68,8 +74,8 @@ bool Session::on_readable(std::span<char> scratch) {
   for (;;) {
     const std::ptrdiff_t got = channel_.read(scratch);
     if (got == 0) return false;
-    if (channel_.ssl() != nullptr && !greeted_in_tls_ && SSL_is_init_finished(channel_.ssl())) {
-      greeted_in_tls_ = true;
+    if (channel_.ssl() != nullptr && !handshake_counted_ && SSL_is_init_finished(channel_.ssl())) {
+      count_handshake();
       if (listener_.settings.security == Security::implicit) reply("220 sink\r\n");
     }
     if (got < 0) break;
@@ -90,7 +96,18 @@ void Session::start_tls() {
   SSL* ssl = SSL_new(listener_.tls);
   SSL_set_accept_state(ssl);
   SSL_set_shed_handshake_config(ssl, 1);
+  if (listener_.settings.refuses_tickets) {
+    // A ticket is good only in the context that it was given in, and no two connections share one.
+    SSL_set_session_id_context(ssl, reinterpret_cast<const std::uint8_t*>(&number_), sizeof number_);
+  }
   channel_.start_tls(ssl);
+}
+
+void Session::count_handshake() {
+  handshake_counted_ = true;
+  demand_common_protocol(channel_.ssl());
+  ++totals_.handshakes;
+  if (SSL_session_reused(channel_.ssl())) ++totals_.resumed;
 }
 
 void Session::take(std::string_view octets) {
@@ -136,27 +153,40 @@ void Session::take_command(std::string_view line) {
   if (listener_.settings.auth_backend != 0) return line == "\r\n" ? answer_auth() : void();
   const std::string_view verb = line.substr(0, 4);
   if (verb == "EHLO" || verb == "HELO") {
-    const bool offer = listener_.settings.security == Security::starttls && channel_.ssl() == nullptr;
-    reply("250-sink\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n");
-    reply(offer ? "250-STARTTLS\r\n250 CHUNKING\r\n" : "250 CHUNKING\r\n");
+    greet_back();
+  } else if (verb == "STAR") {
+    answer_starttls();
+  } else if (verb == "QUIT") {
+    reply("221 2.0.0 bye\r\n");
+    state_ = State::over;
+  } else if (waits_for_tls()) {
+    reply("530 5.7.0 nothing is measured here without TLS\r\n");
   } else if (verb == "DATA") {
     state_ = State::data;
     tail_ = "\r\n";
     reply("354 go ahead\r\n");
   } else if (verb == "BDAT") {
-    state_ = State::bdat;
-    std::from_chars(line.data() + 5, line.data() + line.size(), left_);
-    last_ = line.find("LAST") != std::string_view::npos;
-  } else if (verb == "STAR") {
-    reply("220 2.0.0 go ahead\r\n");
-    channel_.flush();
-    start_tls();
-  } else if (verb == "QUIT") {
-    reply("221 2.0.0 bye\r\n");
-    state_ = State::over;
+    begin_chunk(line);
   } else {
     reply("250 2.0.0 ok\r\n");
   }
+}
+
+void Session::greet_back() {
+  reply("250-sink\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n");
+  reply(waits_for_tls() ? "250-STARTTLS\r\n250 CHUNKING\r\n" : "250 CHUNKING\r\n");
+}
+
+void Session::begin_chunk(std::string_view line) {
+  state_ = State::bdat;
+  std::from_chars(line.data() + 5, line.data() + line.size(), left_);
+  last_ = line.find("LAST") != std::string_view::npos;
+}
+
+void Session::answer_starttls() {
+  reply("220 2.0.0 go ahead\r\n");
+  channel_.flush();
+  start_tls();
 }
 
 void Session::answer_auth() {
@@ -170,6 +200,7 @@ Listener open_listener(const SinkListener& settings) {
   if (settings.security == Security::plain) return listener;
   listener.tls = SSL_CTX_new(TLS_server_method());
   SSL_CTX_set_num_tickets(listener.tls, 1);
+  SSL_CTX_set1_curves_list(listener.tls, "X25519");
   if (SSL_CTX_use_certificate_chain_file(listener.tls, settings.chain.c_str()) != 1 ||
       SSL_CTX_use_PrivateKey_file(listener.tls, settings.key.c_str(), SSL_FILETYPE_PEM) != 1)
     die("cannot load " + settings.chain);
@@ -223,8 +254,10 @@ void Sink::serve() {
 bool Sink::answer_script() {
   std::array<char, 64> line;
   if (read(STDIN_FILENO, line.data(), line.size()) <= 0) return false;
-  std::printf("%llu %llu %llu\n", static_cast<unsigned long long>(totals_.sessions),
-              static_cast<unsigned long long>(totals_.messages), static_cast<unsigned long long>(totals_.octets));
+  for (const std::uint64_t total :
+       {totals_.sessions, totals_.messages, totals_.octets, totals_.handshakes, totals_.resumed})
+    std::printf("%llu ", static_cast<unsigned long long>(total));
+  std::printf("\n");
   std::fflush(stdout);
   return true;
 }

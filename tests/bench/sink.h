@@ -12,11 +12,13 @@ namespace postern::bench {
 struct SinkListener {
   int port = 0;
   Security security = Security::plain;
-  std::string chain, key;  // PEM files, unless plain
-  int auth_backend = 0;    // not 0: no SMTP, but the HTTP service that tells nginx's mail proxy to use this port
+  std::string chain, key;        // PEM files, unless plain
+  bool refuses_tickets = false;  // gives them, and does a full handshake when it gets one back
+  int auth_backend = 0;          // not 0: no SMTP, but the HTTP service that tells nginx's mail proxy to use this port
 };
 
-// Serves until stdin ends. Every line on stdin is answered with "SESSIONS MESSAGES OCTETS", content as received.
+// Serves until stdin ends. Every line on stdin is answered with "SESSIONS MESSAGES OCTETS HANDSHAKES RESUMED", content
+// as received.
 void run_sink(const std::vector<SinkListener>& listeners);
 
 }  // namespace postern::bench
