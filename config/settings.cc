@@ -120,8 +120,7 @@ std::string_view to_string(AuthMechanism value) {
   return "unknown";
 }
 
-template <std::same_as<TlsLevel> Level>
-std::string_view to_string(Level value) {
+std::string_view to_string(TlsLevel value) {
   switch (value) {
     case TlsLevel::none: return "none";
     case TlsLevel::may: return "may";
@@ -134,7 +133,6 @@ std::string_view to_string(Level value) {
   }
   return "unknown";
 }
-template std::string_view to_string(TlsLevel value);
 
 std::vector<Network> loopback_networks() {
   Network v4{.address = {}, .prefix_length = 8};

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <concepts>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -224,10 +223,6 @@ std::string_view to_string(Interception value);
 std::string_view to_string(OutboundSource value);  // "address" for any address
 std::string_view to_string(Enforcement value);
 std::string_view to_string(AuthMechanism value);
-
-// "dane-only". A template only so that it gives way to the function of the same name in proxy/policy/level.h.
-template <std::same_as<TlsLevel> Level>
-std::string_view to_string(Level value);
-extern template std::string_view to_string(TlsLevel value);
+std::string_view to_string(TlsLevel value);  // "dane-only"
 
 }  // namespace postern::config

@@ -58,7 +58,7 @@ class Text {
   std::string print() {
     line(0, "domain", report_.domain);
     line(0, "level",
-         std::string(policy::to_string(report_.local.level)) + (report_.local.dane ? ", DANE" : "") +
+         std::string(config::to_string(report_.local.level)) + (report_.local.dane ? ", DANE" : "") +
              (report_.local.mta_sts ? ", MTA-STS" : "") + (report_.local.observe ? ", observed only" : ""));
     line(0, "mail hosts", mail_hosts());
     if (report_.local.mta_sts) line(0, "MTA-STS", mta_sts());
@@ -141,8 +141,8 @@ class Text {
 
   static std::string verdict_text(const policy::Verdict& verdict) {
     std::string text = std::string(result_of(verdict)) + ": " + std::string(policy::to_string(verdict.source)) +
-                       " demands " + std::string(policy::to_string(verdict.demanded)) + ", reached " +
-                       std::string(policy::to_string(verdict.reached));
+                       " demands " + std::string(config::to_string(verdict.demanded)) + ", reached " +
+                       std::string(config::to_string(verdict.reached));
     if (!verdict.satisfied) text += " (" + std::string(policy::to_string(verdict.reason)) + ")";
     if (!verdict.detail.empty()) text += ": " + verdict.detail;
     return text;
@@ -165,8 +165,8 @@ void add_verdict(policy::JsonWriter& json, const policy::Verdict& verdict) {
   json.flag("satisfied", verdict.satisfied);
   json.flag("deliver", verdict.deliver);
   json.value("policy", policy::to_string(verdict.source));
-  json.value("level", policy::to_string(verdict.demanded));
-  json.value("level_reached", policy::to_string(verdict.reached));
+  json.value("level", config::to_string(verdict.demanded));
+  json.value("level_reached", config::to_string(verdict.reached));
   json.value("reason", policy::to_string(verdict.reason));
   json.value("detail", verdict.detail);
   json.end_object();
@@ -239,7 +239,7 @@ std::string print_probe_json(const ProbeReport& report) {
   policy::JsonWriter json;
   json.begin_object();
   json.value("domain", report.domain);
-  json.value("level", policy::to_string(report.local.level));
+  json.value("level", config::to_string(report.local.level));
   json.value("route", policy::to_string(report.facts.route.outcome));
   if (!report.facts.route.reason.empty()) json.value("route_reason", report.facts.route.reason);
   if (report.local.mta_sts) add_mta_sts(json, report.facts.mta_sts);

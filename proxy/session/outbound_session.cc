@@ -226,7 +226,9 @@ Result<std::unique_ptr<tls::Engine>> OutboundSession::make_engine(Side side) {
     return server->make_engine();
   }
   const Way& way = choice_->way();
-  return context().connect({way.server_name, net::to_string(way.address), way.post_quantum});
+  const tls::ClientContext::Target target{way.server_name, net::to_string(way.address), way.post_quantum, way.resume};
+  if (!way.resume) context().forget_sessions(target);  // they are not good enough any more
+  return context().connect(target);
 }
 
 void OutboundSession::on_tls_up(Side side) {
@@ -285,6 +287,7 @@ RemoteChoice::Link OutboundSession::link() const {
   link.error = record_.reason;
   if (backend_ && backend_->engine() != nullptr && record_.backend_tls) {
     link.tls = true;
+    link.resumed = record_.backend_tls->resumed;
     link.version = version_of(*record_.backend_tls);
     link.examine = [this](const policy::MailHost& host, const policy::Demand& demand) {
       return policy::examine(backend_->engine()->peer_certificates(), host, demand, contexts().trust(),
@@ -307,7 +310,7 @@ void OutboundSession::record(const Decision& decision) {
   }
   record_.policy = std::make_unique<PolicyFacts>(
       PolicyFacts{decision.domain, decision.host, std::string(policy::to_string(verdict.source)),
-                  std::string(policy::to_string(verdict.demanded)), std::string(policy::to_string(verdict.reached)),
+                  std::string(config::to_string(verdict.demanded)), std::string(config::to_string(verdict.reached)),
                   std::string(verdict.satisfied ? "satisfied" : (verdict.deliver ? "observed" : "refused")),
                   std::string(policy::to_string(verdict.reason)), verdict.detail});
   log_decision(record_, settings().name);

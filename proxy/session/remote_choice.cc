@@ -240,6 +240,12 @@ Judgement RemoteChoice::arrived(const Link& link) {
     trip_->pending = true;
     return {Judgement::Action::reconnect, {}};
   }
+  // A resumed session shows the certificates of its first handshake: there may be better ones by now.
+  if (link.tls && link.resumed && way_.resume && link.may_reconnect && !accepts(*trip_, link)) {
+    way_.resume = false;
+    trip_->pending = true;
+    return {Judgement::Action::reconnect, {}};
+  }
   if (link.state.stage == Stage::auth_failed) {
     policy::Verdict verdict;
     verdict.reason = policy::Reason::credentials_refused;

@@ -27,6 +27,7 @@ struct Way {
   bool use_tls = true;
   bool demand_tls = false;
   bool post_quantum = true;
+  bool resume = true;     // a session kept from before may be resumed
   std::string tls_error;  // why TLS is not tried (again); empty: it is, or was never wanted
 };
 
@@ -47,6 +48,7 @@ class RemoteChoice {
     bool authenticated = false;        // by the client itself: nobody can do that again on another connection
     bool offers_post_quantum = false;  // its ClientHello had such a group
     bool tls = false;                  // established
+    bool resumed = false;
     config::TlsVersion version = config::TlsVersion::tls1_2;
     std::string_view error = {};           // why it could not be made, or the handshake failed
     policy::Itinerary::Examine examine{};  // of an established TLS session

@@ -441,11 +441,4 @@ TEST_CASE("decision: a reply is one line of printable ASCII, whatever the peer s
   CHECK(reply_line(Reply::dns_failed, Source::local, "mx", std::string(1000, 'x')).size() == 500);
 }
 
-TEST_CASE("decision: levels are written as in Postfix") {
-  CHECK(parse_level("dane-only") == Level::dane_only);
-  CHECK(parse_level("may") == Level::may);
-  CHECK_FALSE(parse_level("DANE"));
-  CHECK_FALSE(parse_level(""));
-}
-
 }  // namespace decision_test

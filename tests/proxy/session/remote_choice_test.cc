@@ -161,6 +161,18 @@ TEST_CASE("remote choice: one more connection, with the right name in SNI, then 
   CHECK(rig.decide("example.org", Stage::open, "default.example.net", &found).action == Action::refuse);
 }
 
+TEST_CASE("remote choice: a resumed session that shows too little is tried once more with a full handshake") {
+  Rig rig(TlsLevel::verify);
+  rig.greeted(Stage::open, "mx.example.org");
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  REQUIRE(rig.decide("example.org", Stage::open, "old.example.org", &found).action == Action::reconnect);
+  auto link = rig.link(Stage::open, "old.example.org");
+  link.resumed = true;
+  REQUIRE(rig.choice->decide("example.org", nullptr, link).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().resume);
+  CHECK(rig.decide("example.org", Stage::open, "mx.example.org").action == Action::proceed);
+}
+
 TEST_CASE("remote choice: TLS demanded and not offered is 4.7.4, and nothing is tried in plaintext") {
   Rig rig(TlsLevel::encrypt);
   rig.greeted(Stage::tls_not_offered);
