@@ -304,9 +304,8 @@ void OutboundSession::record(const Decision& decision) {
   around_.counters.policy_decisions[static_cast<std::size_t>(verdict.source)][result].add();
   const auto local = backend_ ? net::local_address(backend_->socket()) : std::nullopt;
   service_.report(decision, way, local ? config::to_string(local->address) : std::string());
-  if (verdict.satisfied && !way.host.empty() && way.use_tls &&
-      settings().route == OutboundRoute::original_destination) {
-    service_.names().remember(way.address, way.server_name);
+  if (verdict.satisfied && !decision.server_name.empty() && settings().route == OutboundRoute::original_destination) {
+    service_.names().remember(way.address, decision.server_name);
   }
   record_.policy = std::make_unique<PolicyFacts>(
       PolicyFacts{decision.domain, decision.host, std::string(policy::to_string(verdict.source)),

@@ -201,7 +201,7 @@ bool RemoteChoice::begin(const policy::DomainFacts* facts) {
     return false;
   }
   way_ = way_of(*trip_->itinerary.current());
-  trip_->pending = true;
+  trip_->pending = begun_ = true;
   return true;
 }
 
@@ -209,6 +209,13 @@ bool RemoteChoice::begin(const policy::DomainFacts* facts) {
 
 Judgement RemoteChoice::decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link) {
   decision_.reset();
+  Judgement judgement = weigh(domain, facts, link);
+  begun_ = begun_ || judgement.action == Judgement::Action::reconnect;
+  if (judgement.action != Judgement::Action::reconnect) trip_.reset();
+  return judgement;
+}
+
+Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link) {
   if (trip_ && trip_->pending && trip_->domain == domain) return arrived(link);
   Trip trip = plan(domain, facts);
   const auto refusal = policy::refusal_of(trip.itinerary.route());
@@ -217,7 +224,7 @@ Judgement RemoteChoice::decide(const std::string& domain, const policy::DomainFa
     // A relay that does not exist is our mistake, not the recipient's.
     const bool permanent = listener_.route != OutboundRoute::relay || refusal->reply == policy::Reply::dns_failed;
     const auto reply = permanent ? refusal->reply : policy::Reply::unreachable;
-    decision_ = Decision{domain, {}, policy::verdict_of(*refusal, listener_.level), {}};
+    decision_ = Decision{domain, {}, {}, policy::verdict_of(*refusal, listener_.level), {}};
     return refuse(policy::reply_line(reply, refusal->source, trip.itinerary.route().domain, refusal->detail));
   }
   if (link.state.usable() && link.state.stage != Stage::auth_failed) {
@@ -251,7 +258,7 @@ Judgement RemoteChoice::arrived(const Link& link) {
     verdict.reason = policy::Reason::credentials_refused;
     verdict.reply = policy::Reply::credentials;
     verdict.detail = "our credentials were refused: " + link.state.reply;
-    decision_ = Decision{trip_->domain, name_of(way_), verdict, {}};
+    decision_ = Decision{trip_->domain, name_of(way_), {}, verdict, {}};
     // Never permanent, whatever the relay says: it is about us, not about the message.
     return refuse(policy::reply_line(verdict.reply, verdict.source, name_of(way_), verdict.detail));
   }
@@ -274,7 +281,8 @@ Judgement RemoteChoice::set_out(const Link& link) {
 
 Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip) {
   if (!trip.domain.empty()) {
-    decision_ = Decision{trip.domain, host.name.empty() ? name_of(way_) : host.name, verdict, {}};
+    const std::string& server_name = host.tlsa_base.empty() ? host.name : host.tlsa_base;
+    decision_ = Decision{trip.domain, host.name.empty() ? name_of(way_) : host.name, server_name, verdict, {}};
     for (const auto& row : verdict.reports) decision_->policies.push_back(published(row, host.tlsa, trip.mta_sts));
   }
   return {Judgement::Action::proceed, {}};
@@ -282,7 +290,7 @@ Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verd
 
 Judgement RemoteChoice::refuse(const Trip& trip) {
   const auto& failure = trip.itinerary.failure();
-  decision_ = Decision{trip.domain, failure.host, failure.verdict, {}};
+  decision_ = Decision{trip.domain, failure.host, {}, failure.verdict, {}};
   const auto& hosts = trip.itinerary.route().hosts;
   const auto host = std::ranges::find(hosts, failure.host, &policy::MailHost::name);
   const std::vector<tls::TlsaRecord> none;

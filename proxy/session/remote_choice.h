@@ -35,6 +35,7 @@ struct Way {
 struct Decision {
   std::string domain;
   std::string host;
+  std::string server_name;  // what its certificate is to be asked for; empty: not known
   policy::Verdict verdict;
   std::vector<policy::ReportedPolicy> policies;  // what the domain published, for verdict.reports
 };
@@ -74,7 +75,7 @@ class RemoteChoice {
   bool begin(const policy::DomainFacts* facts);
   const std::string& refusal() const { return refusal_; }
   // There is a way: begin() found one, or a decision came to one.
-  bool begun() const { return trip_.has_value(); }
+  bool begun() const { return begun_; }
 
   // Answers `judge`. `facts`: what lookup_for(domain) asked for, else null.
   smtp::Judgement decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
@@ -105,6 +106,7 @@ class RemoteChoice {
   Way way_of(const policy::Attempt& attempt) const;
   bool same_as_present(const Way& way) const;
 
+  smtp::Judgement weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
   smtp::Judgement set_out(const Link& link);
   smtp::Judgement arrived(const Link& link);
   smtp::Judgement proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip);
@@ -116,9 +118,10 @@ class RemoteChoice {
   std::optional<net::SocketAddress> original_;
   std::string remembered_name_;
   Way way_;
-  std::optional<Trip> trip_;
+  std::optional<Trip> trip_;  // while one is under way: an idle session keeps none
   std::optional<Decision> decision_;
   std::string refusal_;
+  bool begun_ = false;
 };
 
 // The first row of `policies` that matches the recipient's domain, and what it makes of the listener's demands.

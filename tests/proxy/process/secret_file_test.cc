@@ -1,0 +1,42 @@
+#include "proxy/process/secret_file.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/catch.h"
+
+namespace secret_file_test {
+
+using namespace postern;
+
+// A file that says so, as long as the test runs.
+struct Secret {
+  std::string path = (std::filesystem::temp_directory_path() / "secret-test-XXXXXX").string();
+  explicit Secret(const std::string& content) {
+    ::close(::mkstemp(path.data()));
+    std::ofstream(path) << content;
+  }
+  ~Secret() { std::filesystem::remove(path); }
+};
+
+TEST_CASE("secret file: its one line, without the line break, and anew each time") {
+  const Secret secret("open sesame\n");
+  CHECK(*process::read_secret_file(secret.path) == "open sesame");
+  std::ofstream(secret.path) << "another\r\n";
+  CHECK(*process::read_secret_file(secret.path) == "another");
+}
+
+TEST_CASE("secret file: what cannot be a secret is refused with its reason") {
+  CHECK(process::read_secret_file("/no/such/file").error().code == Errc::io);
+  const Secret empty("\n");
+  const Secret lines("one\ntwo\n");
+  const Secret long_one(std::string(70000, 'x'));
+  CHECK(process::read_secret_file(empty.path).error().message == empty.path + " is empty");
+  CHECK(process::read_secret_file(lines.path).error().message == lines.path + " holds more than one line");
+  CHECK(process::read_secret_file(long_one.path).error().code == Errc::limit_exceeded);
+}
+
+}  // namespace secret_file_test
