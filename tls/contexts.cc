@@ -25,8 +25,8 @@ SystemTime now() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
-CertificateFacts facts_of(const std::string& name, const Certificate& certificate) {
-  CertificateFacts facts{name, certificate.chain.subject, certificate.chain.not_after, certificate.chain.dns_names, {}};
+CertificateFacts facts_of(const std::string& name, const std::string& file, const Certificate& certificate) {
+  CertificateFacts facts{name, file, certificate.chain.subject, certificate.chain.not_after, certificate.chain.dns_names, {}};
   for (const auto& one : certificate.chain.certificates) {
     const auto* data = CRYPTO_BUFFER_data(one.get());
     facts.chain.emplace_back(data, data + CRYPTO_BUFFER_len(one.get()));
@@ -117,7 +117,7 @@ void ContextsBuilder::load_pair(const std::string& name, std::size_t index, cons
   const std::string path = "certificates." + name + "[" + std::to_string(index) + "]";
   if (auto certificate = load_matching(path, pair)) {
     warn_of(path, *certificate);
-    built_.certificates_.push_back(facts_of(name, *certificate));
+    built_.certificates_.push_back(facts_of(name, pair.chain, *certificate));
     certificates_[name].push_back(std::move(certificate));
   }
 }

@@ -31,11 +31,11 @@ void Findings::report(const std::string& owner, const Complaint& complaint) {
 }
 
 std::string Findings::place_of(const std::string& owner, const std::string& option) const {
-  const std::string own = owner + "." + option;
+  std::string own = owner + "." + option;
   if (loaded_.places.contains(own)) {
     return own;
   }
-  const std::string own_maximum = owner + ".max_version";  // too low for a minimum from elsewhere
+  std::string own_maximum = owner + ".max_version";  // too low for a minimum from elsewhere
   return option == "min_version" && loaded_.places.contains(own_maximum) ? own_maximum : "tls." + option;
 }
 
