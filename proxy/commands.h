@@ -1,7 +1,9 @@
 // What each subcommand takes and does. The result is the process's exit status.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "proxy/sink/sink_server.h"
 
@@ -25,6 +27,14 @@ struct ProbeOptions {
   bool json = false;
 };
 int command_probe(const ProbeOptions& options);
+
+struct TlsaOptions {
+  std::string config;
+  bool verify = false;               // compare with what DNS publishes, instead of printing
+  std::vector<std::string> hosts;    // these alone; empty: all that certificates name
+  std::vector<std::uint16_t> ports;  // empty: the listeners'
+};
+int command_tlsa(const TlsaOptions& options);
 
 int command_sink(const sink::SinkOptions& options);
 

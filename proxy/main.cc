@@ -15,6 +15,7 @@ struct Arguments {
   postern::RunOptions run;
   postern::CheckOptions check;
   postern::ProbeOptions probe;
+  postern::TlsaOptions tlsa;
   postern::sink::SinkOptions sink;
   std::vector<std::string> sink_listen = {"127.0.0.1:2526"};
   bool sink_no_pipelining = false;
@@ -48,6 +49,18 @@ void describe(CLI::App& app, Arguments& arguments) {
                    "The outbound listener whose settings count (default: the first)")
       ->type_name("NAME");
   probe->add_flag("--json", arguments.probe.json, "Print JSON instead of text");
+
+  CLI::App* tlsa = app.add_subcommand(
+      "tlsa", "Print the TLSA records that match the configured certificates, ready for the zone file");
+  tlsa->add_option("--config", arguments.tlsa.config, "The configuration file")->required()->type_name("FILE");
+  tlsa->add_flag("--verify", arguments.tlsa.verify, "Compare with what DNS publishes instead");
+  tlsa->add_option("--host", arguments.tlsa.hosts,
+                   "A mail host's name; may be given several times (default: all that the certificates name)")
+      ->type_name("NAME");
+  tlsa->add_option("--port", arguments.tlsa.ports,
+                   "The port that senders use; may be given several times (default: the listeners', or 25)")
+      ->check(CLI::Range(1, 65535))
+      ->type_name("PORT");
 
   CLI::App* sink =
       app.add_subcommand("sink", "A plaintext SMTP server that accepts and stores mail, for tests and demos");
@@ -90,6 +103,7 @@ int dispatch(const CLI::App& app, Arguments& arguments) {
   if (arguments.version) return postern::command_version();
   if (app.got_subcommand("run")) return postern::command_run(arguments.run);
   if (app.got_subcommand("probe")) return postern::command_probe(arguments.probe);
+  if (app.got_subcommand("tlsa")) return postern::command_tlsa(arguments.tlsa);
   if (app.got_subcommand("sink")) return run_sink(arguments);
   if (app.got_subcommand("demo")) return postern::command_demo(arguments.demo);
   if (app.got_subcommand("check")) {
