@@ -35,33 +35,19 @@ bool enable(int fd, int level, int option) {
   return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
 
-Result<UniqueFd> bind_one(const config::IpAddress& address, std::uint16_t port, const BindOptions& options) {
-  const bool v6 = address.family == config::IpAddress::Family::v6;
+// `shared`: other sockets of ours may have the same address and port (SO_REUSEPORT).
+Result<UniqueFd> bind_socket(const SocketAddress& at, bool shared, const BindOptions& options) {
+  const bool v6 = at.address.family == config::IpAddress::Family::v6;
   UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd.get() < 0) return fail(Errc::io, std::string("socket: ") + std::strerror(errno));
   if (options.transparent && !enable(fd.get(), v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT)) {
     return fail(Errc::io, std::string("a transparent socket needs root or CAP_NET_RAW: ") + std::strerror(errno));
   }
   sockaddr_storage storage;
-  const socklen_t length = to_sockaddr(address, port, storage);
+  const socklen_t length = to_sockaddr(at.address, at.port, storage);
   // IPV6_V6ONLY: "[::]:25" beside "0.0.0.0:25" is the usual configuration.
-  if (!enable(fd.get(), SOL_SOCKET, SO_REUSEADDR) || !enable(fd.get(), SOL_SOCKET, SO_REUSEPORT) ||
+  if (!enable(fd.get(), SOL_SOCKET, SO_REUSEADDR) || (shared && !enable(fd.get(), SOL_SOCKET, SO_REUSEPORT)) ||
       !enable(fd.get(), IPPROTO_TCP, TCP_NODELAY) || (v6 && !enable(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) ||
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
-    return fail(Errc::io, std::strerror(errno));
-  }
-  return fd;
-}
-
-// SO_REUSEPORT would let a second gateway of the same user share the port without a word; two gateways on one port are
-// a mistake, so the first socket is bound without it, as a probe.
-Result<UniqueFd> probe_free(const config::IpAddress& address, std::uint16_t port) {
-  const bool v6 = address.family == config::IpAddress::Family::v6;
-  UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (fd.get() < 0) return fail(Errc::io, std::string("socket: ") + std::strerror(errno));
-  sockaddr_storage storage;
-  const socklen_t length = to_sockaddr(address, port, storage);
-  if (!enable(fd.get(), SOL_SOCKET, SO_REUSEADDR) || (v6 && !enable(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY)) ||
       ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) {
     return fail(Errc::io, std::strerror(errno));
   }
@@ -82,13 +68,15 @@ Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned cou
   const auto cannot = [&](const Error& error) {
     return fail(error.code, "cannot listen on " + config::to_string(endpoint) + ": " + error.message);
   };
+  BoundAddress bound{{endpoint.address, endpoint.port}, {}};
+  // SO_REUSEPORT would let a second gateway of the same user share the port without a word; two gateways on one port
+  // are a mistake, so one socket is bound without it, as a probe.
   if (endpoint.port != 0) {
-    const auto probe = probe_free(endpoint.address, endpoint.port);
+    const auto probe = bind_socket(bound.address, false, options);
     if (!probe) return cannot(probe.error());
   }
-  BoundAddress bound{{endpoint.address, endpoint.port}, {}};
   for (unsigned i = 0; i < count; ++i) {
-    auto fd = bind_one(endpoint.address, bound.address.port, options);
+    auto fd = bind_socket(bound.address, true, options);
     if (!fd) return cannot(fd.error());
     bound.address.port = port_of(fd->get());
     bound.sockets.push_back(std::move(*fd));

@@ -1,7 +1,9 @@
 // Loop, listener, connector and child process against real sockets on loopback.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-
-#include <functional>
+#include <unistd.h>
 
 #include "proxy/net/child_process.h"
 #include "proxy/net/connector.h"
@@ -9,24 +11,71 @@
 #include "proxy/net/loop.h"
 #include "proxy/process/descriptors.h"
 #include "tests/support/catch.h"
+#include "tests/support/turn_until.h"
 
 namespace net_test {
 
 using namespace postern;
 using net::Connector;
-
-// Turns the loop until `done` or 5 seconds have passed; false then.
-bool turn_until(net::Loop& loop, const std::function<bool()>& done) {
-  const auto end = uv_hrtime() + 5'000'000'000U;
-  while (!done() && uv_hrtime() < end) uv_run(loop.raw(), UV_RUN_NOWAIT);
-  return done();
-}
+using test_support::turn_until;
 
 config::Endpoint loopback(std::uint16_t port) {
   config::Endpoint endpoint;
   endpoint.address = *config::parse_ip_address("127.0.0.1");
   endpoint.port = port;
   return endpoint;
+}
+
+config::IpAddress ip(std::string_view text) {
+  return *config::parse_ip_address(text);
+}
+
+// A socket option of a connection, or of a bound socket.
+int option_of(int fd, int level, int option) {
+  int value = -1;
+  socklen_t size = sizeof value;
+  REQUIRE(::getsockopt(fd, level, option, &value, &size) == 0);
+  return value;
+}
+int option_of(const net::StreamPtr& stream, int level, int option) {
+  uv_os_fd_t fd = -1;
+  REQUIRE(uv_fileno(reinterpret_cast<const uv_handle_t*>(stream.get()), &fd) == 0);
+  return option_of(fd, level, option);
+}
+
+// A listener on a port of its own, and the last connection that came.
+struct Target {
+  net::Loop& loop;
+  config::Endpoint endpoint;
+  std::unique_ptr<net::Listener> listener;
+  net::StreamPtr accepted;
+
+  Target(net::Loop& in, std::string_view address) : loop(in) {
+    endpoint.address = ip(address);
+    auto bound = net::bind_address(endpoint, 1);
+    REQUIRE(bound.has_value());
+    endpoint.port = bound->address.port;
+    auto started = net::Listener::start(loop.raw(), std::move(bound->sockets[0]),
+                                        [this](net::StreamPtr connection) { accepted = std::move(connection); });
+    REQUIRE(started.has_value());
+    listener = std::move(*started);
+  }
+
+  // Connects; null where that fails.
+  net::StreamPtr connect(const net::ConnectOptions& options) {
+    std::optional<Result<net::StreamPtr>> result;
+    const auto connector = Connector::start(loop.raw(), endpoint, options,
+                                            [&](Result<net::StreamPtr> socket) { result.emplace(std::move(socket)); });
+    REQUIRE(connector.has_value());
+    REQUIRE(turn_until(loop, [&] { return result && (!*result || accepted); }));
+    return *result ? std::move(**result) : nullptr;
+  }
+};
+
+bool machine_has_ipv6() {
+  config::Endpoint any;
+  any.address = ip("::1");
+  return net::bind_address(any, 1).has_value();
 }
 
 TEST_CASE("loop: what is posted runs in the loop, in order") {
@@ -91,6 +140,85 @@ TEST_CASE("connector: a refused connection is reported, and a connector that goe
   loop.post([] {});
   for (int i = 0; i < 10; ++i) uv_run(loop.raw(), UV_RUN_NOWAIT);
   CHECK_FALSE(called);
+}
+
+TEST_CASE("listener: one for TPROXY may have an address that is not ours, and says so to the kernel") {
+  if (::geteuid() != 0) return;
+  config::Endpoint foreign;
+  foreign.address = ip("192.0.2.25");
+  REQUIRE_FALSE(net::bind_address(foreign, 1).has_value());
+  {
+    const auto bound = net::bind_address(foreign, 2, {.transparent = true});
+    REQUIRE(bound.has_value());
+    for (const auto& socket : bound->sockets) CHECK(option_of(socket.get(), SOL_IP, IP_TRANSPARENT) == 1);
+    foreign.port = bound->address.port;
+  }
+  CHECK(net::bind_address(foreign, 1, {.transparent = true}).has_value());  // with a port, too
+  const auto ordinary = net::bind_address(loopback(0), 1);
+  CHECK(option_of(ordinary->sockets[0].get(), SOL_IP, IP_TRANSPARENT) == 0);
+  if (!machine_has_ipv6()) return;
+  config::Endpoint any;
+  any.address = ip("::");
+  const auto v6 = net::bind_address(any, 1, {.transparent = true});
+  REQUIRE(v6.has_value());
+  CHECK(option_of(v6->sockets[0].get(), SOL_IPV6, IPV6_TRANSPARENT) == 1);
+}
+
+TEST_CASE("connector: a source of our own is what the server sees") {
+  net::Loop loop;
+  Target target(loop, "127.0.0.1");
+  net::ConnectOptions options;
+  options.source = net::SocketAddress{ip("127.0.0.77"), 0};
+  REQUIRE(target.connect(options));
+  CHECK(net::peer_address(target.accepted.get())->address == ip("127.0.0.77"));
+  if (!machine_has_ipv6()) return;
+  Target v6(loop, "::1");
+  options.source = net::SocketAddress{ip("::1"), 0};
+  REQUIRE(v6.connect(options));
+  CHECK(net::peer_address(v6.accepted.get())->address == ip("::1"));
+}
+
+TEST_CASE("connector: a source of the other family is left out, unless it is a client's") {
+  net::Loop loop;
+  Target target(loop, "127.0.0.1");
+  net::ConnectOptions options;
+  options.source = net::SocketAddress{ip("2001:db8::25"), 0};
+  REQUIRE(target.connect(options));
+  CHECK(net::peer_address(target.accepted.get())->address == ip("127.0.0.1"));
+
+  options.transparent = true;
+  const auto refused = Connector::start(loop.raw(), target.endpoint, options, [](const Result<net::StreamPtr>&) {});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().message == "the client's address and the server's are of different families");
+}
+
+TEST_CASE("connector: an address that is not ours is a source only when it may be") {
+  net::Loop loop;
+  const Target target(loop, "127.0.0.1");
+  net::ConnectOptions options;
+  options.source = net::SocketAddress{ip("192.0.2.25"), 0};
+  const auto refused = Connector::start(loop.raw(), target.endpoint, options, [](const Result<net::StreamPtr>&) {});
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().message.starts_with("cannot use the source address 192.0.2.25:0: "));
+  if (::geteuid() != 0) return;
+  options.transparent = true;
+  CHECK(Connector::start(loop.raw(), target.endpoint, options, [](const Result<net::StreamPtr>&) {}).has_value());
+}
+
+TEST_CASE("connector: a mark goes with the connection, for firewall and routing rules") {
+  if (::geteuid() != 0) return;
+  net::Loop loop;
+  Target target(loop, "127.0.0.1");
+  net::ConnectOptions options;
+  options.mark = 0xbeef;
+  const auto marked = target.connect(options);
+  REQUIRE(marked);
+  CHECK(option_of(marked, SOL_SOCKET, SO_MARK) == 0xbeef);
+  CHECK(option_of(marked, SOL_TCP, TCP_NODELAY) == 1);
+  target.accepted.reset();
+  const auto plain = target.connect({});
+  REQUIRE(plain);
+  CHECK(option_of(plain, SOL_SOCKET, SO_MARK) == 0);
 }
 
 TEST_CASE("connector: a host name is resolved, and a lookup that is dropped in flight is silent") {

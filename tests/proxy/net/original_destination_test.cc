@@ -4,6 +4,7 @@
 #include "proxy/net/listener.h"
 #include "proxy/net/loop.h"
 #include "tests/support/catch.h"
+#include "tests/support/turn_until.h"
 
 namespace original_destination_test {
 
@@ -15,24 +16,38 @@ TEST_CASE("original destination: only this machine's addresses are local") {
   CHECK_FALSE(net::is_local_address(*config::parse_ip_address("192.0.2.77")));
 }
 
-TEST_CASE("original destination: a connection made to us directly has none but our own") {
+std::optional<Result<net::SocketAddress>> destination_of_a_connection_to(const std::string& address) {
   net::Loop loop;
-  auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1);
-  REQUIRE(bound);
-  const auto port = bound->address.port;
-  std::optional<net::SocketAddress> found;
-  auto listener = net::Listener::start(loop.raw(), std::move(bound->sockets[0]), [&](net::StreamPtr connection) {
-    const auto destination = net::redirected_destination(connection.get());
-    if (destination) found = *destination;
-    loop.stop();
-  });
+  auto bound = net::bind_address(*config::parse_endpoint(address + ":0"), 1);
+  if (!bound) return std::nullopt;
+  const auto endpoint = *config::parse_endpoint(address + ":" + std::to_string(bound->address.port));
+  std::optional<Result<net::SocketAddress>> found;
+  const auto listener = net::Listener::start(
+      loop.raw(), std::move(bound->sockets[0]),
+      [&](const net::StreamPtr& connection) { found = net::redirected_destination(connection.get()); });
   REQUIRE(listener);
-  auto connector = net::Connector::start(loop.raw(), *config::parse_endpoint("127.0.0.1:" + std::to_string(port)), {},
-                                         [](Result<net::StreamPtr>) {});
+  const auto connector = net::Connector::start(loop.raw(), endpoint, {}, [](const Result<net::StreamPtr>&) {});
   REQUIRE(connector);
-  loop.run();
-  // With connection tracking the kernel names our own address, without it none.
-  if (found) CHECK(*found == net::SocketAddress{*config::parse_ip_address("127.0.0.1"), port});
+  REQUIRE(test_support::turn_until(loop, [&] { return found.has_value(); }));
+  // Where connections are tracked, the kernel knows that it was going to us.
+  if (*found) CHECK(**found == net::SocketAddress{endpoint.address, endpoint.port});
+  return found;
+}
+
+TEST_CASE("original destination: a connection made to us directly has none but our own") {
+  for (const std::string address : {"127.0.0.1", "[::1]"}) {
+    const auto found = destination_of_a_connection_to(address);
+    if (found && !*found) {
+      CHECK(found->error().code == Errc::not_found);
+      CHECK(found->error().message.starts_with("the connection was not redirected here: "));
+    }
+  }
+}
+
+TEST_CASE("original destination: what is no TCP connection has none") {
+  net::Loop loop;
+  CHECK(net::redirected_destination(net::make_pipe(loop.raw()).get()).error().code == Errc::not_found);
+  CHECK(net::redirected_destination(net::make_tcp(loop.raw()).get()).error().code == Errc::not_found);
 }
 
 }  // namespace original_destination_test

@@ -1,10 +1,15 @@
 #include "proxy/process/privileges.h"
 
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+#include <string>
 
 #include "tests/support/catch.h"
 
@@ -22,12 +27,28 @@ int in_child(Action action) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-bool may_be_transparent() {
+bool may_set(int level, int option) {
   const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
-  const bool may = ::setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) == 0;
+  const bool may = ::setsockopt(fd, level, option, &on, sizeof on) == 0;
   ::close(fd);
   return may;
+}
+bool may_be_transparent() {
+  return may_set(IPPROTO_IP, IP_TRANSPARENT);
+}
+bool may_mark() {
+  return may_set(SOL_SOCKET, SO_MARK);
+}
+
+// The effective set, as the kernel shows it.
+std::uint64_t capabilities() {
+  std::ifstream status("/proc/thread-self/status");
+  std::string line;
+  while (std::getline(status, line)) {
+    if (line.starts_with("CapEff:")) return std::stoull(line.substr(7), nullptr, 16);
+  }
+  return ~std::uint64_t{0};
 }
 
 TEST_CASE("privileges: an unknown user is told apart from a failing look-up") {
@@ -40,27 +61,46 @@ TEST_CASE("privileges: an unknown user is told apart from a failing look-up") {
 TEST_CASE("privileges: root is given up for good, groups included") {
   if (::geteuid() != 0) return;
   CHECK(in_child([] {
-          if (!drop_privileges({"nobody", false, false})) return 1;
+          if (!drop_privileges({.user = "nobody"})) return 1;
           if (::getuid() == 0 || ::getegid() == 0) return 2;
           if (::setuid(0) == 0) return 3;
           if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return 4;
-          return may_be_transparent() ? 5 : 0;
+          if (may_be_transparent() || may_mark()) return 5;
+          return capabilities() == 0 ? 0 : 6;
         }) == 0);
 }
 
 TEST_CASE("privileges: a transparent gateway keeps that one capability") {
   if (::geteuid() != 0 || !may_be_transparent()) return;
   CHECK(in_child([] {
-          if (!drop_privileges({"nobody", true, false})) return 1;
+          if (!drop_privileges({.user = "nobody", .foreign_source_addresses = true})) return 1;
           if (::setuid(0) == 0) return 2;
           if (!may_be_transparent()) return 3;
+          if (capabilities() != std::uint64_t{1} << CAP_NET_RAW) return 5;
           return ::access("/root/.", R_OK) == 0 ? 4 : 0;
+        }) == 0);
+}
+
+TEST_CASE(
+    "privileges: a gateway that marks its connections keeps the capability for that, and both where it needs both") {
+  if (::geteuid() != 0 || !may_mark()) return;
+  constexpr std::uint64_t admin = std::uint64_t{1} << CAP_NET_ADMIN;
+  CHECK(in_child([] {
+          if (!drop_privileges({.user = "nobody", .marks_sockets = true})) return 1;
+          if (::setuid(0) == 0) return 2;
+          if (!may_mark()) return 3;
+          return capabilities() == admin ? 0 : 4;
+        }) == 0);
+  CHECK(in_child([] {
+          if (!drop_privileges({.user = "nobody", .foreign_source_addresses = true, .marks_sockets = true})) return 1;
+          if (!may_mark() || !may_be_transparent()) return 2;
+          return capabilities() == (admin | std::uint64_t{1} << CAP_NET_RAW) ? 0 : 3;
         }) == 0);
 }
 
 TEST_CASE("privileges: a set-user-ID program behind exec stays possible") {
   CHECK(in_child([] {
-          if (!drop_privileges({"", false, true})) return 1;
+          if (!drop_privileges({.user = "", .may_gain_by_exec = true})) return 1;
           return ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0);
         }) == 0);
 }
@@ -68,7 +108,7 @@ TEST_CASE("privileges: a set-user-ID program behind exec stays possible") {
 TEST_CASE("privileges: dropping to a user that does not exist changes nothing and says so") {
   if (::geteuid() != 0) return;
   CHECK(in_child([] {
-          if (drop_privileges({"no-such-user-here", false, false})) return 1;
+          if (drop_privileges({.user = "no-such-user-here"})) return 1;
           return ::geteuid() == 0 ? 0 : 2;
         }) == 0);
 }
