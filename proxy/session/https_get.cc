@@ -13,16 +13,25 @@ HttpsGet::HttpsGet(const Means& means, const tls::ClientContext& tls, const tls:
       tls_(tls),
       trust_(trust),
       request_(std::move(request)),
-      on_done_(std::move(on_done)) {
+      on_done_(std::move(on_done)),
+      connect_timer_(means.loop.raw(), [this] { give_up_address(); }) {
   try_next(request_.host + " has no address");
 }
 
 void HttpsGet::try_next(std::string last_error) {
   if (next_ == request_.addresses.size()) return done(fail(Errc::io, std::move(last_error)));
+  const bool last = next_ + 1 == request_.addresses.size();
+  last ? connect_timer_.stop() : connect_timer_.start(request_.connect_patience);
   connect(request_.addresses[next_++], request_.connect);
 }
 
+// An address that does not answer must leave time for those behind it: IPv6 that leads nowhere is common.
+void HttpsGet::give_up_address() {
+  if (!finished()) try_next(request_.host + ": an address does not answer");
+}
+
 void HttpsGet::on_connected() {
+  connect_timer_.stop();
   start_tls(tls_, {request_.host, request_.host, true});
 }
 
@@ -39,6 +48,7 @@ void HttpsGet::on_secured(tls::SessionFacts) {
 }
 
 void HttpsGet::on_plaintext(std::string_view bytes) {
+  if (stream().engine() == nullptr) return;  // TLS could not even begin: nobody vouches for these
   if (auto response = reader_.feed(bytes)) done(std::move(*response));
 }
 
@@ -47,7 +57,9 @@ void HttpsGet::on_failed(Step step, std::string why) {
     case Step::connect: return try_next(std::move(why));
     case Step::tls: return done(fail(Errc::tls, request_.host + ": " + why));
     case Step::time: return done(fail(Errc::timeout, request_.host + ": " + why));
-    case Step::talk: return done(reader_.finish());
+    // A response that only the end of the connection delimits is not taken either: whoever can cut the connection
+    // could shorten the policy.
+    case Step::talk: return done(fail(Errc::closed, request_.host + ": " + why));
   }
 }
 

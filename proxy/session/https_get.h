@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/net/timer.h"
 #include "proxy/session/errand.h"
 #include "proxy/wire/http.h"
 #include "tls/trust_store.h"
@@ -19,7 +20,8 @@ class HttpsGet final : public Errand {
     std::string path;
     std::vector<net::SocketAddress> addresses;  // tried in turn, until one connects
     net::ConnectOptions connect;
-    std::chrono::milliseconds patience{60'000};  // for all of it
+    std::chrono::milliseconds patience{60'000};         // for all of it
+    std::chrono::milliseconds connect_patience{5'000};  // for one address, where others are left
   };
   // Errc::certificate: the host cannot show that it is the host. All else: the file could not be had.
   using OnDone = std::function<void(Result<wire::HttpResponse>)>;
@@ -34,6 +36,7 @@ class HttpsGet final : public Errand {
   void on_plaintext(std::string_view bytes) override;
   void on_failed(Step step, std::string why) override;
   void try_next(std::string last_error);
+  void give_up_address();
   void done(Result<wire::HttpResponse> result);
 
   const tls::ClientContext& tls_;
@@ -42,6 +45,7 @@ class HttpsGet final : public Errand {
   OnDone on_done_;
   wire::HttpResponseReader reader_;
   std::size_t next_ = 0;
+  net::Timer connect_timer_;
 };
 
 }  // namespace postern::session

@@ -13,9 +13,8 @@ using policy::ReportResult;
 namespace {
 
 constexpr std::size_t max_inquiries = 256;  // under way at once; beyond that, what is known already must do
-constexpr std::size_t max_troubles = 1000;  // remembered
-constexpr std::size_t refreshed_at_once = 4;
-constexpr std::size_t max_policy_addresses = 4;
+constexpr std::size_t refreshed_at_once = 10;
+constexpr std::size_t max_policy_addresses = 2;  // of each family
 
 }  // namespace
 
@@ -25,7 +24,9 @@ struct MtaStsFetcher::Inquiry {
   std::string id;  // of the published record; empty: none, or not known
   std::vector<std::shared_ptr<Waiting>> waiting;
   std::unique_ptr<dns::Lookup> record;
-  std::map<dns::Type, std::unique_ptr<dns::Lookup>> addresses;
+  // What is in force is what is published: whoever asks need not wait for it to be fetched anew.
+  bool confirmed = false;
+  std::map<dns::Type, std::unique_ptr<dns::Lookup>> host;
   std::size_t unanswered = 0;
   HttpsGet::Request request;
   std::unique_ptr<HttpsGet> get;
@@ -45,12 +46,12 @@ MtaStsFetcher::~MtaStsFetcher() = default;
 
 std::unique_ptr<dns::Lookup> MtaStsFetcher::lookup(const std::string& domain, Callback callback) {
   auto waiting = std::make_shared<Waiting>(Waiting{std::move(callback)});
-  const bool under_way = inquiries_.contains(domain);
-  if (under_way || (config::is_host_name(domain) && inquiries_.size() < max_inquiries)) {
+  const bool name = config::is_host_name(domain);
+  const auto found = inquiries_.find(domain);
+  if (found != inquiries_.end() ? !found->second->confirmed : name && inquiries_.size() < max_inquiries) {
     inquire(domain).waiting.push_back(waiting);
   } else {
-    const MtaStsFacts facts = config::is_host_name(domain) ? known(domain) : MtaStsFacts{};
-    access_.means.loop.post([waiting, facts] {
+    access_.means.loop.post([waiting, facts = name ? known(domain) : MtaStsFacts{}] {
       if (const auto told = std::exchange(waiting->callback, nullptr)) told(facts);
     });
   }
@@ -59,7 +60,7 @@ std::unique_ptr<dns::Lookup> MtaStsFetcher::lookup(const std::string& domain, Ca
 
 void MtaStsFetcher::refresh() {
   access_.store.expire(access_.now());
-  for (const std::string& domain : access_.store.due(access_.now(), refreshed_at_once)) inquire(domain);
+  for (const std::string& domain : access_.store.take_due(access_.now(), refreshed_at_once)) inquire(domain);
 }
 
 MtaStsFacts MtaStsFetcher::known(const std::string& domain) const {
@@ -90,13 +91,12 @@ void MtaStsFetcher::on_record(Inquiry& inquiry, const dns::Answer& found) {
   const auto cached = access_.store.find(inquiry.domain, now);
   MtaStsFacts facts = known(inquiry.domain);
   if (!access_.store.should_fetch(inquiry.domain, inquiry.id, now)) {
-    const auto trouble = troubles_.find(inquiry.domain);
-    if (!facts.policy && id && trouble != troubles_.end()) facts.trouble = trouble->second;
+    if (!facts.policy && id) facts.trouble = access_.store.trouble(inquiry.domain);
     if (!facts.policy && !id && id.error().code == Errc::protocol) facts.trouble = ReportResult::sts_policy_invalid;
     return end(inquiry, facts);
   }
-  // Nothing new: whoever waits need not wait for the refreshing.
-  if (cached && (inquiry.id.empty() || inquiry.id == cached->id)) {
+  inquiry.confirmed = cached && (inquiry.id.empty() || inquiry.id == cached->id);
+  if (inquiry.confirmed) {
     inquiry.id = cached->id;
     answer(inquiry, facts);
   }
@@ -110,18 +110,18 @@ void MtaStsFetcher::look_up_host(Inquiry& inquiry) {
   inquiry.request.patience = access_.patience;
   inquiry.unanswered = 2;
   for (const dns::Type type : {dns::Type::aaaa, dns::Type::a}) {
-    inquiry.addresses[type] =
+    inquiry.host[type] =
         access_.resolver.lookup({inquiry.request.host, type},
                                 [this, &inquiry, type](const dns::Answer& found) { on_address(inquiry, type, found); });
   }
 }
 
 void MtaStsFetcher::on_address(Inquiry& inquiry, dns::Type type, const dns::Answer& found) {
+  std::size_t taken = 0;
   for (const std::string& rdata : found.rdata) {
     const auto address = dns::parse_address(type, rdata);
-    if (address && inquiry.request.addresses.size() < max_policy_addresses) {
-      inquiry.request.addresses.push_back({*address, access_.port});
-    }
+    if (!address || ++taken > max_policy_addresses) continue;
+    inquiry.request.addresses.push_back({*address, access_.port});
   }
   if (--inquiry.unanswered == 0) fetch(inquiry);
 }
@@ -140,7 +140,6 @@ void MtaStsFetcher::on_response(Inquiry& inquiry, const Result<wire::HttpRespons
   }
   auto parsed = policy::parse_mta_sts_policy(response->body);
   if (!parsed) return failed(inquiry, ReportResult::sts_policy_invalid, parsed.error());
-  troubles_.erase(inquiry.domain);
   const auto error = access_.store.store(inquiry.domain, {inquiry.id, std::move(*parsed), access_.now()});
   if (error) access_.complain(inquiry.domain, *error);
   end(inquiry, known(inquiry.domain));
@@ -148,11 +147,9 @@ void MtaStsFetcher::on_response(Inquiry& inquiry, const Result<wire::HttpRespons
 
 void MtaStsFetcher::failed(Inquiry& inquiry, ReportResult trouble, const Error& why) {
   access_.complain(inquiry.domain, why);
-  access_.store.fetch_failed(inquiry.domain, access_.now());
-  if (troubles_.size() >= max_troubles) troubles_.clear();
-  troubles_[inquiry.domain] = trouble;
+  access_.store.fetch_failed(inquiry.domain, trouble, access_.now());
   MtaStsFacts facts = known(inquiry.domain);
-  facts.trouble = trouble;
+  if (!facts.policy) facts.trouble = trouble;
   end(inquiry, facts);
 }
 

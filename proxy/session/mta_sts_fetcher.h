@@ -34,7 +34,7 @@ class MtaStsFetcher final : public policy::MtaStsSource {
 
   // A policy in force whose id is still the published one is given at once; a fetch that fails leaves it in force.
   std::unique_ptr<dns::Lookup> lookup(const std::string& domain, Callback callback) override;
-  // Fetches anew what will be too old soon, a few at a time, and forgets what is.
+  // Fetches anew what will be too old soon, a few at a time and no other worker's, and forgets what is too old.
   void refresh();
 
  private:
@@ -57,7 +57,6 @@ class MtaStsFetcher final : public policy::MtaStsSource {
 
   Access access_;
   std::map<std::string, std::unique_ptr<Inquiry>> inquiries_;
-  std::map<std::string, policy::ReportResult> troubles_;  // of the last fetch, where it failed
 };
 
 }  // namespace postern::session
