@@ -11,18 +11,9 @@ bool is_protected(const MailHost& host) {
   return host.dane == DaneState::records || host.dane == DaneState::failed || host.dane == DaneState::bogus;
 }
 
-// The hosts that have the address of an intercepted connection, and no other address. True: none has it, although DANE
-// says for some of them how to know them.
-bool pin(Route& route, const config::IpAddress& address) {
-  const bool any_protected = std::ranges::any_of(route.hosts, is_protected);
-  std::erase_if(route.hosts, [&](const MailHost& host) { return std::ranges::count(host.addresses, address) == 0; });
-  for (MailHost& host : route.hosts) host.addresses = {address};
-  if (!route.hosts.empty()) return false;
-  MailHost nameless;
-  nameless.address_state = MailHost::Addresses::found;
-  nameless.addresses = {address};
-  route.hosts.push_back(std::move(nameless));
-  return any_protected;
+// A host whose addresses cannot be known: the connection may well be on its way there.
+bool is_unknown(const MailHost& host) {
+  return host.address_state == MailHost::Addresses::failed || host.address_state == MailHost::Addresses::bogus;
 }
 
 Refusal led_astray() {
@@ -34,15 +25,42 @@ Refusal led_astray() {
           true};
 }
 
+Refusal unknown_address(const MailHost& host) {
+  const bool bogus = host.address_state == MailHost::Addresses::bogus;
+  return {Source::dane,
+          bogus ? Reason::dns_bogus : Reason::dns_failed,
+          Reply::dns_failed,
+          host.name + ": " + host.reason,
+          ReportResult::dnssec_invalid,
+          true};
+}
+
+// Leaves the hosts that have the address of an intercepted connection, and no other address. A refusal: none has it,
+// although DANE says for some of them how to know them, or may do so.
+std::optional<Refusal> pin(Route& route, const config::IpAddress& address) {
+  std::optional<Refusal> refusal;
+  if (std::ranges::any_of(route.hosts, is_protected)) refusal = led_astray();
+  const auto unknown = std::ranges::find_if(route.hosts, is_unknown);
+  if (!refusal && unknown != route.hosts.end()) refusal = unknown_address(*unknown);
+  std::erase_if(route.hosts, [&](const MailHost& host) { return std::ranges::count(host.addresses, address) == 0; });
+  for (MailHost& host : route.hosts) host.addresses = {address};
+  if (!route.hosts.empty()) return std::nullopt;
+  MailHost nameless;
+  nameless.address_state = MailHost::Addresses::found;
+  nameless.addresses = {address};
+  route.hosts.push_back(std::move(nameless));
+  return refusal;
+}
+
 }  // namespace
 
 Itinerary::Itinerary(Route route, std::string domain, const LocalPolicy& local, const MtaStsFacts& mta_sts,
                      std::optional<config::IpAddress> pinned)
     : route_(std::move(route)), domain_(std::move(domain)) {
-  const bool astray = pinned && pin(route_, *pinned);
+  const auto astray = pinned ? pin(route_, *pinned) : std::nullopt;
   for (const MailHost& host : route_.hosts) demands_.push_back(demand_on(host, domain_, local, mta_sts));
   const bool wants_dane = local.dane || local.level == Level::dane || local.level == Level::dane_only;
-  if (astray && wants_dane && local.level != Level::none) demands_.front().refusal = led_astray();
+  if (astray && wants_dane && local.level != Level::none) demands_.front().refusal = astray;
   begin_host(0);
 }
 

@@ -282,7 +282,6 @@ bool OutboundSession::tell_more() {
 RemoteChoice::Link OutboundSession::link() const {
   RemoteChoice::Link link{outbound_->remote()};
   link.may_reconnect = outbound_->may_reconnect();
-  link.authenticated = outbound_->outcome().authenticated;
   link.offers_post_quantum = !record_.backend_tls && context().offers_post_quantum();
   link.error = record_.reason;
   if (backend_ && backend_->engine() != nullptr && record_.backend_tls) {

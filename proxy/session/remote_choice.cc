@@ -271,7 +271,8 @@ Judgement RemoteChoice::arrived(const Link& link) {
 Judgement RemoteChoice::set_out(const Link& link) {
   if (!trip_->itinerary.current()) return refuse(*trip_);
   Way next = way_of(*trip_->itinerary.current());
-  if (link.state.usable() && (same_as_present(next) || link.authenticated)) return arrived(link);
+  // In the middle of a transaction, or once the client has authenticated, what we have is what counts.
+  if (link.state.usable() && (same_as_present(next, link) || !link.may_reconnect)) return arrived(link);
   if (!link.may_reconnect) return refuse(std::string(own_connection_wanted));
   if (!next.use_tls && way_.use_tls && next.address == way_.address) next.tls_error = link.error;
   way_ = std::move(next);
@@ -315,7 +316,7 @@ bool RemoteChoice::parameters_fit(const Trip& trip, const Link& link) const {
 }
 
 std::optional<policy::Itinerary::Accepted> RemoteChoice::accepts(const Trip& trip, const Link& link) const {
-  if (link.tls && !parameters_fit(trip, link)) return std::nullopt;
+  if (link.tls ? !parameters_fit(trip, link) : way_.demand_tls) return std::nullopt;
   const auto examine = [&](const policy::MailHost& host, const policy::Demand& demand) {
     return tls_outcome(link, host, demand);
   };
@@ -395,7 +396,9 @@ Way RemoteChoice::way_of(const policy::Attempt& attempt) const {
 }
 
 // Another connection there would be no other.
-bool RemoteChoice::same_as_present(const Way& way) const {
+bool RemoteChoice::same_as_present(const Way& way, const Link& link) const {
+  // One in plaintext that was made for nothing but TLS takes no mail.
+  if (!link.tls && way_.demand_tls && !way.demand_tls) return false;
   return way.address == way_.address && way.server_name == way_.server_name && way.policy == way_.policy &&
          way.use_tls == way_.use_tls;
 }

@@ -46,7 +46,6 @@ class RemoteChoice {
   struct Link {
     const smtp::RemoteState& state;
     bool may_reconnect = false;
-    bool authenticated = false;        // by the client itself: nobody can do that again on another connection
     bool offers_post_quantum = false;  // its ClientHello had such a group
     bool tls = false;                  // established
     bool resumed = false;
@@ -104,7 +103,7 @@ class RemoteChoice {
   policy::TlsOutcome tls_outcome(const Link& link, const policy::MailHost& host, const policy::Demand& demand) const;
   policy::AttemptOutcome outcome_of(const Link& link) const;
   Way way_of(const policy::Attempt& attempt) const;
-  bool same_as_present(const Way& way) const;
+  bool same_as_present(const Way& way, const Link& link) const;
 
   smtp::Judgement weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
   smtp::Judgement set_out(const Link& link);

@@ -160,6 +160,16 @@ TEST_CASE("itinerary: an address that none of a domain's hosts has, although DAN
   CHECK(Itinerary(route, "example.org", without_dane, {}, ip("198.51.100.9")).current());
 }
 
+TEST_CASE("itinerary: an address that may be that of a host whose addresses cannot be known waits") {
+  Route route = two_hosts();
+  route.hosts[1].address_state = MailHost::Addresses::bogus;
+  route.hosts[1].addresses.clear();
+  const Itinerary elsewhere(route, "example.org", level(Level::may), {}, ip("198.51.100.9"));
+  CHECK_FALSE(elsewhere.current());
+  CHECK(elsewhere.refusal().starts_with("451 4.4.3 "));
+  CHECK(Itinerary(route, "example.org", level(Level::may), {}, ip("192.0.2.1")).current());
+}
+
 TEST_CASE("itinerary: a connection made for another domain is judged for this one's hosts and demands") {
   const auto examine = [](std::vector<std::string> names) {
     return [names = std::move(names)](const MailHost&, const Demand&) { return open(Stage::established, names).tls; };

@@ -195,7 +195,24 @@ TEST_CASE("remote choice: another recipient's stricter policy is no reason to br
   link.may_reconnect = false;
   const auto judgement = rig.choice->decide("bank.example", &bank, link);
   CHECK(judgement.action == Action::refuse);
-  CHECK(judgement.reply.starts_with("452 4.5.3 "));
+  CHECK(judgement.reply.starts_with("451 4.7.5 mx.bank.example: "));
+}
+
+TEST_CASE(
+    "remote choice: a connection that was made for TLS alone, and has none, is not the one for those who may do "
+    "without") {
+  Rig rig;
+  rig.listener.policies.push_back({});
+  rig.listener.policies[0].match = {*config::parse_domain_pattern("bank.example")};
+  rig.listener.policies[0].level = TlsLevel::encrypt;
+  rig.greeted(Stage::tls_not_offered);
+  const auto bank = facts({mail_host("mx.bank.example", "192.0.2.1")});
+  REQUIRE(rig.decide("bank.example", Stage::tls_not_offered, {}, &bank).action == Action::reconnect);
+  REQUIRE(rig.decide("bank.example", Stage::tls_not_offered).action == Action::refuse);
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  REQUIRE(rig.decide("example.org", Stage::tls_not_offered, {}, &found).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().demand_tls);
+  CHECK(rig.decide("example.org", Stage::tls_not_offered).action == Action::proceed);
 }
 
 TEST_CASE(
@@ -205,7 +222,6 @@ TEST_CASE(
   const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
   auto link = rig.link(Stage::open, "default.example.net");
   link.may_reconnect = false;
-  link.authenticated = true;
   CHECK(rig.choice->decide("example.org", &found, link).reply.starts_with("451 4.7.5 mx.example.org: "));
 }
 
