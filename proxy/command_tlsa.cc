@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
+#include <iterator>
 #include <set>
 
 #include "proxy/commands.h"
@@ -118,7 +119,7 @@ bool verify_place(const TlsaPlace& place, const dns::Answer& answer,
                   const std::vector<const CertificateFacts*>& shown) {
   const std::vector<TlsaRecord> records = records_of(answer);
   std::vector<std::vector<std::string>> chains;
-  for (const CertificateFacts* certificate : shown) chains.push_back(certificate->chain);
+  std::ranges::transform(shown, std::back_inserter(chains), &CertificateFacts::chain);
   const tls::TlsaAudit audit = tls::audit_tlsa(records, chains, place.host, std::time(nullptr));
   const std::string problem = problem_of(answer, audit);
   std::printf("%s: %s\n", place.owner().c_str(), problem.empty() ? "ok" : problem.c_str());
