@@ -96,6 +96,7 @@ void OutboundDialogue::on_line(const Line& line, bool in_input, std::string_view
   const bool malformed =
       line.nul || line.bare_cr || (line.bare_lf && facts_.listener->bare_newline == config::BareNewline::reject);
   if (malformed) return refuse_command(command, Refusal::malformed_line, out);
+  if (command.verb != Verb::rcpt && !transaction_.sent) answer_mail(out);
   if (command.verb == Verb::starttls && !refusal_for(command)) {
     enter(State::starttls);
     if (!rest.empty()) starttls(rest, out);
@@ -261,7 +262,7 @@ void OutboundDialogue::mail(const Command& command, const Line& line, Effects& o
   if (too_large(from->parameters)) return answer(Refusal::message_too_large, out);
   transaction_ = {};
   transaction_.mail = std::string(line.text) + "\r\n";
-  say("250 2.1.0 Ok\r\n", out);
+  transaction_.unanswered = true;  // a recipient that comes with it saves its 250 a packet of its own
 }
 
 void OutboundDialogue::recipient(const Command& command, const Line& line, bool in_input, Effects& out) {
@@ -302,11 +303,14 @@ bool OutboundDialogue::begin_at_remote(const Line& line, Effects& out) {
 }
 
 void OutboundDialogue::data(const Line& line, Effects& out) {
-  if (!in_turn(line)) return;
+  // Behind recipients that are still to be answered it goes out with them. Whatever the server then says to it is the
+  // client's to see: one that refused them all may still say 354, and refuses the content.
+  const bool at_once = link_.pipelines && transaction_.sent && transaction_.refusal.empty() && !expected_.empty();
+  if (!at_once && !in_turn(line)) return;
   if (!transaction_.active()) return answer(Refusal::mail_first, out);
   const bool lost = transaction_.refusal.starts_with('4');
   if (!transaction_.refusal.empty() && (transaction_.accepted || lost)) return say(transaction_.refusal, out);
-  if (!transaction_.accepted || !transaction_.sent) return answer(Refusal::recipients_first, out);
+  if (!at_once && (!transaction_.accepted || !transaction_.sent)) return answer(Refusal::recipients_first, out);
   out.send(Side::backend, "DATA\r\n");
   expected_.push(Expected::data);
   enter(State::await_reply);

@@ -205,6 +205,7 @@ bool OutboundDialogue::must_wait() const {
 }
 
 void OutboundDialogue::settle(Effects& out) {
+  if (!transaction_.sent) answer_mail(out);
   while (state_ == State::await_turn && expected_.empty()) resume(out);
   if (state_ == State::starttls && expected_.empty()) begin_client_tls(out);
   if (client_closed_ && !client_rest_) client_is_gone(out);
@@ -278,7 +279,13 @@ void OutboundDialogue::finish(Ending ending, Effects& out) {
 
 // --- our own replies
 
+// Our 250 to MAIL, at the latest before any other reply.
+void OutboundDialogue::answer_mail(Effects& out) {
+  if (std::exchange(transaction_.unanswered, false)) out.send(Side::client, "250 2.1.0 Ok\r\n");
+}
+
 void OutboundDialogue::answer(Refusal refusal, Effects& out) {
+  if (!transaction_.sent) answer_mail(out);
   if (row(refusal).is_error && ++outcome_.errors > facts_.listener->limits.errors && !row(refusal).ends) {
     refusal = Refusal::too_many_errors;
   }
@@ -300,6 +307,7 @@ void OutboundDialogue::release_own_replies(Effects& out) {
 // A reply that is no row of refusals: only when nothing is owed before it.
 void OutboundDialogue::say(std::string_view reply, Effects& out) {
   POSTERN_ASSERT(expected_.empty(), "a reply overtakes another");
+  answer_mail(out);
   out.send_copy(Side::client, reply);
 }
 

@@ -110,6 +110,7 @@ class OutboundDialogue final : public Dialogue {
   // The client's, as far as it has come.
   struct Transaction {
     std::string mail;          // the line kept, with CRLF; empty: there is no transaction
+    bool unanswered = false;   // the client is still to have our 250 to it
     bool sent = false;         // … and given to the present connection
     bool accepted = false;     // a recipient was
     bool chunked = false;      // BDAT has begun
@@ -173,6 +174,7 @@ class OutboundDialogue final : public Dialogue {
   void resume(Effects& out);
 
   // Our own replies.
+  void answer_mail(Effects& out);
   void answer(Refusal refusal, Effects& out);
   void release_own_replies(Effects& out);
   void say(std::string_view reply, Effects& out);

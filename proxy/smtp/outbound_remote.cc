@@ -181,6 +181,7 @@ bool OutboundDialogue::give_up_replies(Effects& out) {
     }
     const Expected to = expected_.server();
     expected_.pop();
+    if (to == Expected::mail) answer_mail(out);
     if (to == Expected::mail || to == Expected::swallowed) continue;
     if (to == Expected::reset) {
       out.send(Side::client, "250 2.0.0 Ok\r\n");
@@ -256,6 +257,7 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
     case Expected::quit:
     case Expected::swallowed: break;
     case Expected::mail:
+      answer_mail(out);
       mail_replied(positive);
       if (code == 421) out.send_copy(Side::client, transaction_.refusal);  // no reply to RCPT will come
       break;

@@ -550,12 +550,72 @@ TEST_CASE("outbound: the server's refusal of MAIL answers every recipient") {
     rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\nDATA\r\nRSET\r\n");
     rig.proceed();
     rig.server("550-no\r\n550 sender\r\n");
-    if (pipelining) rig.server("503 mail?\r\n503 mail?\r\n");
-    CHECK(rig.to_client ==
-          "250 2.1.0 Ok\r\n550-no\r\n550 sender\r\n550-no\r\n550 sender\r\n"
-          "503 5.5.1 No valid recipients\r\n250 2.0.0 Ok\r\n");
+    if (pipelining) rig.server("503 mail?\r\n503 mail?\r\n503 data?\r\n");
+    CHECK(rig.to_client == "250 2.1.0 Ok\r\n550-no\r\n550 sender\r\n550-no\r\n550 sender\r\n" +
+                               std::string(pipelining ? "503 data?" : "503 5.5.1 No valid recipients") +
+                               "\r\n250 2.0.0 Ok\r\n");
     CHECK(rig.to_server.find("RSET") == std::string::npos);
   }
+}
+
+TEST_CASE("outbound: a whole group goes out at once where the domain is known and the server pipelines") {
+  Rig rig;
+  introduced(rig);
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  rig.proceed();
+  rig.server("250 m\r\n250 r\r\n");
+  rig.client("RSET\r\n");
+  rig.server("250 s\r\n");
+  rig.take_client();
+  rig.take_server();
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\nDATA\r\n");
+  CHECK(rig.to_server == "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\nDATA\r\n");
+  CHECK(rig.to_client.empty());
+  rig.server("250 m\r\n250 r\r\n550 r\r\n354 go\r\n");
+  CHECK(rig.to_client == "250 2.1.0 Ok\r\n250 r\r\n550 r\r\n354 go\r\n");
+  rig.client("x\r\n.\r\n");
+  rig.server("250 taken\r\n");
+  CHECK(rig.dialogue().outcome().messages_accepted == 1);
+}
+
+TEST_CASE("outbound: 354 after every recipient was refused is the server's to make good") {
+  Rig rig;
+  introduced(rig);
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  rig.proceed();
+  rig.take_client();
+  rig.server("250 m\r\n550 r\r\n354 go\r\n");
+  rig.client(".\r\n");
+  rig.server("554 no valid recipients\r\n");
+  CHECK(rig.to_client == "550 r\r\n354 go\r\n554 no valid recipients\r\n");
+  CHECK(rig.dialogue().outcome().messages_accepted == 0);
+}
+
+TEST_CASE("outbound: the answer to MAIL comes before any other, whatever follows it") {
+  for (const std::string next : {"RCPT TO:<>\r\n", "NOOP\r\n", "RSET\r\n", "MAIL FROM:<x@y.example>\r\n", "FOO\r\n",
+                                 "EHLO c\r\n", "DATA\r\n", "BDAT 0 LAST\r\n", "QUIT\r\n"}) {
+    INFO(next);
+    Rig rig;
+    introduced(rig);
+    rig.take_client();
+    rig.client("MAIL FROM:<a@b.example>\r\n" + next);
+    CHECK(rig.to_client.starts_with("250 2.1.0 Ok\r\n"));
+  }
+}
+
+TEST_CASE("outbound: a server lost before it answered MAIL leaves no command unanswered") {
+  Rig rig;
+  introduced(rig);
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  rig.proceed();
+  rig.server("250 m\r\n250 r\r\n");
+  rig.client("RSET\r\n");
+  rig.server("250 s\r\n");
+  rig.take_client();
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  rig.close(Side::backend);
+  CHECK(rig.to_client.starts_with("250 2.1.0 Ok\r\n451 4.4.2 "));
+  CHECK(std::count(rig.to_client.begin(), rig.to_client.end(), '\n') == 3);
 }
 
 TEST_CASE("outbound: a server without PIPELINING hears one command at a time") {

@@ -28,9 +28,11 @@ class Watch {
     for (const char octet : bytes) {
       reply_ += octet;
       if (octet != '\n') continue;
-      if (data_said_ && reply_.starts_with("354")) content_ = true;
+      if (data_said_ && reply_.starts_with("354")) {
+        content_ = true;
+        data_said_ = false;
+      }
       if (!reply_.starts_with("3")) sasl_ = sasl_ && !reply_.starts_with("2") && !reply_.starts_with("5");
-      data_said_ = false;
       reply_.clear();
     }
   }
@@ -55,6 +57,7 @@ class Watch {
  private:
   void command(std::string_view line) {
     const Command said = parse_command(line);
+    data_said_ = false;  // nothing is said behind DATA before its reply
     const bool harmless = said.verb == Verb::ehlo || said.verb == Verb::starttls || said.verb == Verb::quit;
     POSTERN_ASSERT(harmless || tls_ || !demand_tls_, "said in plaintext where TLS is demanded");
     switch (said.verb) {

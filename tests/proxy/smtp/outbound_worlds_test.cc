@@ -163,8 +163,12 @@ class World {
     if (verb == "EHLO") return rig_.server(remote_.esmtp ? hello() : "502 what\r\n");
     if (verb == "HELO") return rig_.server("250 mx.example\r\n");
     if (verb == "STAR") return rig_.server(remote_.starttls_reply);
+    if (verb == "MAIL" || verb == "RSET") recipients_ = 0;
+    if (verb == "MAIL") sender_ = remote_.mail_reply.starts_with("2");
     if (verb == "MAIL") return rig_.server(remote_.mail_reply);
     if (verb == "RCPT" && line.find("<no@") != std::string::npos) return rig_.server("550 no " + line + "\r\n");
+    if (verb == "RCPT") ++recipients_;
+    if (verb == "DATA" && (!sender_ || recipients_ == 0)) return rig_.server("503 5.5.1 No valid recipients\r\n");
     if (verb == "DATA") {
       content_ = true;
       return rig_.server("354 go\r\n");
@@ -175,6 +179,7 @@ class World {
   void content(const std::string& line) {
     if (line != ".") return;
     content_ = false;
+    recipients_ = 0;
     if (remote_.verdict.empty()) return rig_.close(Side::backend);
     if (remote_.verdict.starts_with("250")) ++given;
     rig_.server(remote_.verdict);
@@ -192,6 +197,8 @@ class World {
   Judge judge_;
   std::string sent_;
   bool content_ = false;     // the remote reads content
+  bool sender_ = false;      // … has accepted MAIL
+  int recipients_ = 0;       // … and these
   bool in_content_ = false;  // … and the client writes it
   bool secure_ = false;
 };
