@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <deque>
+#include <mutex>
 #include <unordered_map>
 #include <utility>
 
@@ -14,6 +15,10 @@
 namespace postern::dns {
 
 namespace {
+
+// libunbound sets up what all of its contexts share (its log and its lock, random numbers) when the first one is made,
+// and two threads that make theirs at the same time have been seen to wait for each other for ever.
+std::mutex making_contexts;
 
 constexpr int class_in = 1;
 constexpr std::uint16_t dns_port = 53;
@@ -71,7 +76,10 @@ class UnboundResolver final : public Resolver {
     uv_unref(reinterpret_cast<uv_handle_t*>(deadline_timer_.get()));
   }
   // libunbound answers what is still open while its context goes; nobody listens any more.
-  ~UnboundResolver() override { context_.reset(); }
+  ~UnboundResolver() override {
+    const std::scoped_lock lock(making_contexts);
+    context_.reset();
+  }
 
   std::optional<Error> configure(const ResolverSettings& settings);
   std::unique_ptr<Lookup> lookup(const Question& question, Callback callback) override;
@@ -230,8 +238,14 @@ void UnboundResolver::expire() {
 }  // namespace
 
 Result<std::unique_ptr<Resolver>> make_unbound_resolver(uv_loop_t* loop, const ResolverSettings& settings) {
-  auto resolver = std::make_unique<UnboundResolver>(loop, settings.timeout);
-  if (auto error = resolver->configure(settings)) return tl::unexpected(std::move(*error));
+  std::unique_ptr<UnboundResolver> resolver;
+  std::optional<Error> error;
+  {
+    const std::scoped_lock lock(making_contexts);
+    resolver = std::make_unique<UnboundResolver>(loop, settings.timeout);
+    error = resolver->configure(settings);
+  }
+  if (error) return tl::unexpected(std::move(*error));
   return resolver;
 }
 

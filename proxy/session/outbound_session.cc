@@ -206,8 +206,9 @@ bool OutboundSession::dial_timed_out() {
   return false;
 }
 
+// A judgement that is being looked up is still waited for, whatever has become of the connection.
 void OutboundSession::release_backend() {
-  lookup_.reset();
+  if (then_ == &OutboundSession::first_facts) lookup_.reset();
   connector_.reset();
   if (backend_) (void)backend_->finish();  // a QUIT still goes out, and close_notify
 }
