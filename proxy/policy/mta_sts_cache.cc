@@ -183,7 +183,10 @@ std::size_t read_cached_policies(const std::string& directory, Time now, std::si
     if (!entry) continue;
     // A clock that was ahead must not make a policy last longer than its max_age from now.
     entry->fetched = std::min(entry->fetched, now);
-    if (entry->expires() <= now) continue;
+    if (entry->expires() <= now) {
+      remove_cached_policy(directory, domain);
+      continue;
+    }
     cache.store(domain, std::move(*entry));
     ++taken;
   }

@@ -61,7 +61,8 @@ std::string print_cached_policy(std::string_view domain, const CachedPolicy& ent
 Result<CachedPolicy> parse_cached_policy(std::string_view domain, std::string_view text);
 
 // `directory` holds DOMAIN.mta-sts files. Writing is atomic: readers see the old file or the new. Reading takes what it
-// can, at most `limit` files, and passes over the rest. Domains are host names, so they are safe as file names.
+// can, at most `limit` files, removes those that are too old, and passes over the rest. Domains are host names, so they
+// are safe as file names.
 std::optional<Error> write_cached_policy(const std::string& directory, std::string_view domain,
                                          const CachedPolicy& entry);
 void remove_cached_policy(const std::string& directory, std::string_view domain);

@@ -2,25 +2,18 @@
 
 #include <utility>
 
-#include "config/assert.h"
-
 namespace postern::session {
 
 using smtp::Side;
 
 Errand::Errand(const Means& means, std::chrono::milliseconds patience)
-    : means_(means), alive_(std::make_shared<Errand*>(this)) {
-  auto timer = std::make_unique<uv_timer_t>();
-  POSTERN_ASSERT(uv_timer_init(means_.loop.raw(), timer.get()) == 0, "a timer could not be made");
-  timer->data = this;
-  timer_.reset(timer.release());
-  uv_timer_start(
-      timer_.get(),
-      [](uv_timer_t* fired) noexcept {
-        auto* self = static_cast<Errand*>(fired->data);
-        if (self != nullptr && !self->finished_) self->on_failed(Step::time, "no answer in time");
-      },
-      static_cast<std::uint64_t>(patience.count()), 0);
+    : means_(means),
+      timer_(means.loop.raw(),
+             [this] {
+               if (!finished_) on_failed(Step::time, "no answer in time");
+             }),
+      alive_(std::make_shared<Errand*>(this)) {
+  timer_.start(patience);
 }
 
 Errand::~Errand() {
@@ -60,13 +53,20 @@ void Errand::connected(Result<net::StreamPtr> socket) {
 void Errand::start_tls(const tls::ClientContext& context, const tls::ClientContext::Target& target) {
   flush();
   auto engine = context.connect(target);
-  if (!engine) return fail_later(Step::tls, engine.error().message);
-  if (const auto error = stream_->start_tls(std::move(*engine))) fail_later(Step::tls, error->message);
+  std::optional<Error> error;
+  if (engine) {
+    error = stream_->start_tls(std::move(*engine));
+  } else {
+    error = engine.error();
+  }
+  if (!error) return;
+  stream_->set_reading(false);  // what still comes in plaintext is nobody's
+  fail_later(Step::tls, error->message);
 }
 
 void Errand::finish(std::function<void()> task) {
   if (std::exchange(finished_, true)) return;
-  uv_timer_stop(timer_.get());
+  timer_.stop();
   connector_.reset();
   if (stream_) (void)stream_->finish();
   means_.loop.post([alive = std::weak_ptr(alive_), done = std::move(task)] {

@@ -9,6 +9,7 @@
 
 #include "proxy/net/connector.h"
 #include "proxy/net/loop.h"
+#include "proxy/net/timer.h"
 #include "proxy/session/stream.h"
 #include "tls/client_context.h"
 
@@ -60,7 +61,7 @@ class Errand : public Stream::Owner {
   Means means_;
   std::unique_ptr<net::Connector> connector_;
   std::unique_ptr<Stream> stream_;
-  net::HandlePtr<uv_timer_t> timer_;
+  net::Timer timer_;
   std::shared_ptr<Errand*> alive_;  // what was posted to the loop holds it weakly
   bool finished_ = false;
 };
