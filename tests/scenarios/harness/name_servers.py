@@ -1,6 +1,8 @@
 """NSD, which serves the zones of a DnsTree, and Unbound, the validating resolver of the hosts. Both in a namespace."""
 
+import contextlib
 import os
+import signal
 import socket
 
 from harness.daemon import Daemon
@@ -81,6 +83,15 @@ class _Server:
             self.daemon.terminate()
             self.daemon.kill()
             self.daemon = None
+
+    @contextlib.contextmanager
+    def paused(self):
+        """It is there and does not answer for a while; then it does."""
+        os.killpg(self.daemon.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.daemon.pid, signal.SIGCONT)
 
     def _answers(self):
         """Asks for the SOA of the root, without recursion where none is offered."""

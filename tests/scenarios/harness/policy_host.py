@@ -1,5 +1,6 @@
 """An HTTPS server for MTA-STS policies: what it says and with which certificate is a table, requests are kept."""
 
+import contextlib
 import http.server
 import ssl
 import threading
@@ -28,6 +29,15 @@ class PolicyHost:
         host = f"mta-sts.{domain}"
         self.pairs[host] = pair
         self.answers[host] = (status, dict(headers), body)
+
+    @contextlib.contextmanager
+    def away(self, domain):
+        """Nothing is found there for a while."""
+        answer = self.answers.pop(f"mta-sts.{domain}")
+        try:
+            yield
+        finally:
+            self.answers[f"mta-sts.{domain}"] = answer
 
     def requests_for(self, domain):
         return [path for host, path in self.requests if host == f"mta-sts.{domain}"]

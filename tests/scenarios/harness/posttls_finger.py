@@ -53,10 +53,10 @@ class PosttlsFinger:
         for pattern, meaning in _NO_HOST:
             if re.search(pattern, words, re.MULTILINE):
                 return meaning
-        if not re.search(r"< 250[ -]", words):
-            return "4.4.1"
         if level == "dane-only" and "resorting to" in words:
             return "4.7.5"
+        if not re.search(r"< 250[ -]", words):
+            return "4.4.1"
         demanded = level != "may" or "TLSA record:" in words or "unsupported TLSA" in words
         offered = re.search(r"< 250[ -]STARTTLS", words)
         if not offered or re.search(r"> STARTTLS\n.*< [45]", words):

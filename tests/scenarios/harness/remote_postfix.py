@@ -38,10 +38,13 @@ class RemoteHost:
 
 @dataclasses.dataclass
 class Delivery:
-    """A message as it was stored: its octets, the host that took it, and TLS as that host saw it ("" for none)."""
+    """A message as it was stored: its octets, the host that took it, the address that it came from, and TLS as that
+    host saw it ("" for none).
+    """
 
     content: bytes
     host: str
+    client: str
     tls: str
 
 
@@ -72,6 +75,7 @@ class RemotePostfix(MailSystem):
         """The one message to the domain that holds the token."""
         content = self.maildir(domain).wait_for(token.encode(), timeout)
         header = re.sub(rb"\n[ \t]+", b" ", content.partition(b"\n\n")[0]).decode("utf-8", "replace")
-        by = re.search(r"^Received: from .* by (\S+) \(Postfix\)", header, re.MULTILINE)
-        tls = re.search(r"^Received: from [^\n]*?\(using (\S+) with cipher", header, re.MULTILINE)
-        return Delivery(content, by[1], tls[1] if tls else "")
+        received = re.search(r"^Received: from .*", header, re.MULTILINE)[0]
+        client, host = re.search(r"\(unknown \[(?:IPv6:)?(\S+)\]\).* by (\S+) \(Postfix\)", received).groups()
+        tls = re.search(r"\(using (\S+) with cipher", received)
+        return Delivery(content, host, client, tls[1] if tls else "")

@@ -1,5 +1,6 @@
 """An SMTP server that misbehaves on demand and remembers every octet it was sent."""
 
+import os
 import socket
 import ssl
 import threading
@@ -37,14 +38,20 @@ class Connection:
     def in_tls(self):
         return isinstance(self.socket, ssl.SSLSocket)
 
-    def begin_tls(self, context):
-        """The handshake, as its server."""
+    def begin_tls(self, context, by_name=None):
+        """The handshake, as its server. `by_name` maps names that may be asked for to contexts."""
 
-        def note_name(_, name, __):
+        def note_name(tls, name, _):
             self.asked_for = name
+            tls.context = (by_name or {}).get(name, context)
 
         context.sni_callback = note_name
         self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    def leave(self):
+        """Says that no more will come from here; what still comes from the peer is read."""
+        with socket.socket(fileno=os.dup(self.socket.fileno())) as same:
+            same.shutdown(socket.SHUT_WR)
 
     def more(self):
         try:
@@ -201,18 +208,23 @@ class Obedient:
 
 
 class Remote(Obedient):
-    """A mail host with STARTTLS. After STARTTLS the steps are named "TLS MAIL?" and so on.
+    """A mail host with STARTTLS. After it the steps are named "TLS MAIL?" and so on. There are more of them: "HELLO?"
+    when the client begins the handshake, "HANDSHAKE!" when it is done, and "TLS CONTENT?" when the first octets of a
+    message have come. No DATA without a recipient.
 
-    There are more of them: "HELLO?" when the client begins the handshake, "HANDSHAKE!" when it is done, and
-    "CONTENT?" when the first octets of a message have come. `offer` is the keyword in the plaintext EHLO reply,
-    `behind_220` follows the reply to STARTTLS. At the step `dies_at` it hangs up, each time. No DATA without a recipient.
+    offer: the keyword in the plaintext EHLO reply. behind_220: follows the reply to STARTTLS. in_place_of_tls: is said
+    where the handshake should be. by_name: see Connection.begin_tls. dies_at: the step at which it hangs up, each time.
     """
 
-    def __init__(self, tls_context, offer="STARTTLS", behind_220="", dies_at=None, **options):
+    def __init__(
+        self, tls_context, offer="STARTTLS", behind_220="", in_place_of_tls="", by_name=None, dies_at=None, **options
+    ):
         super().__init__(at_step=self._name_step, **options)
         self.tls_context = tls_context
         self.offer = offer
         self.behind_220 = behind_220
+        self.in_place_of_tls = in_place_of_tls
+        self.by_name = by_name
         self.dies_at = dies_at
 
     def _name_step(self, connection, name):
@@ -232,7 +244,10 @@ class Remote(Obedient):
         if not connection.socket.recv(1, socket.MSG_PEEK):
             raise PeerClosed
         self.at_step(connection, "HELLO?")
-        connection.begin_tls(self.tls_context)
+        if self.in_place_of_tls:
+            connection.send(self.in_place_of_tls)
+            raise HangUp
+        connection.begin_tls(self.tls_context, self.by_name)
         self._watch(connection, "HANDSHAKE!")
 
     def on_mail(self, connection, line):
@@ -311,7 +326,7 @@ class ScriptedServer:
     def _serve(self, connection):
         try:
             if self.tls_context:
-                connection.socket = self.tls_context.wrap_socket(connection.socket, server_side=True)
+                connection.begin_tls(self.tls_context)
             self.script(connection)
         except (PeerClosed, HangUp, OSError):
             pass

@@ -1,8 +1,14 @@
-"""The world is made once for all scenarios of this folder."""
+"""The world is made once for all scenarios of this folder; each has gateways of its own."""
 
+import itertools
+
+import domains
 import pytest
+import world as places
+from firewall import PORT
 from world import World
 
+from harness.gateway import Gateway
 from harness.legacy_hosts import LegacyExim, LegacyPostfix
 from harness.netns import need_namespaces
 
@@ -17,7 +23,8 @@ def world(build_folder, session_folder):
 
 @pytest.fixture(scope="session")
 def legacy_postfix(world):
-    server = LegacyPostfix(world.build_folder, f"{world.folder}/legacy-postfix", world.legacy)
+    routes = {domain.full: world.addresses[domain.name]["4"] for domain in domains.ASKED_LATE}
+    server = LegacyPostfix(world.build_folder, f"{world.folder}/legacy-postfix", world.legacy, routes)
     yield server
     server.stop()
 
@@ -25,3 +32,52 @@ def legacy_postfix(world):
 @pytest.fixture(scope="session")
 def legacy_exim(world):
     return LegacyExim(world.build_folder, f"{world.folder}/legacy-exim", world.legacy)
+
+
+@pytest.fixture(params=["postfix", "exim"])
+def legacy_host(request):
+    return request.getfixturevalue(f"legacy_{request.param}")
+
+
+@pytest.fixture
+def make_gateway(world, postern, folder):
+    """make_gateway(**settings of the listener): one that is not started. `listeners`, in place of those, maps names to
+    settings, `top` are settings besides, `host` is the namespace. It serves the legacy host on all addresses.
+    """
+    numbers = itertools.count()
+
+    def make(listeners=None, top=None, host=None, **listener):
+        usual = {
+            "listen": [f"0.0.0.0:{PORT}", f"[::]:{PORT}"],
+            "allow_clients": [places.LEGACY["4"], places.LEGACY["6"]],
+            "ca_file": world.authority.certificate,
+        }
+        outbound = {name: {**usual, **given} for name, given in (listeners or {"internet": listener}).items()}
+        dns = {"servers": [places.RESOLVER], "trust_anchor": world.dns.trust_anchor}
+        return Gateway(
+            postern, f"{folder}/gateway{next(numbers)}", outbound=outbound, namespace=host or world.gateway,
+            **{"dns": dns, **(top or {})},
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def start_gateway(make_gateway, request):
+    """make_gateway and start. Every gateway is stopped at the end of the test and must end with 0."""
+    started = []
+
+    def start(*arguments, **settings):
+        started.append(make_gateway(*arguments, **settings).start())
+        return started[-1]
+
+    yield start
+    failed = getattr(request.node, "has_failed", False)
+    for gateway in started:
+        if failed:
+            print(f"--- log of the gateway\n{gateway.log()[-8000:]}")
+    for gateway in started:
+        try:
+            gateway.stop()
+        finally:
+            gateway.kill()

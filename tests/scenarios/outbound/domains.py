@@ -25,14 +25,15 @@ class Domain:
     records: tuple = ()  # (owner, type, data) besides
     spoil: tuple = ()  # (owner, type): the signature is broken
     sts: str = ""  # what the MTA-STS policy says, in short: see World.policy
+    intercepted: str = ""  # `outcome` of a session that was on its way to some address
     host: str = "own"  # another domain's name: that one's host; "scripted": see World.serve; "" for none
 
     @property
     def full(self):
         return f"{self.name}.{self.zone}"
 
-    def expected(self, level):
-        words = self.outcome.split()
+    def expected(self, level, intercepted=False):
+        words = (intercepted and self.intercepted or self.outcome).split()
         return words[LEVELS.index(level)] if len(words) > 1 else words[0]
 
     def absolute(self, name):
@@ -127,23 +128,36 @@ WITH_MTA_STS = [
 
 WITHOUT_HOST = [
     Domain("null-mx", "5.1.10", mx=("0 .",), host=""),
-    Domain("no-such-domain", "5.1.2", mx=(), host=""),
+    # The legacy host may know of domains that DNS does not.
+    Domain("no-such-domain", "5.1.2", mx=(), host="", intercepted=NO_TRUST),
 ]
 
 SEVERAL_HOSTS = [
     Domain("first-dead", UNNAMED, mx=("10 dead", "20 mx"), records=(("dead", "A", DEAD),)),
     Domain("first-mismatch", "tls tls tls 4.7.5 4.7.5", mx=("10 mx.dane-mismatch.example.", "20 mx")),
-    Domain("all-dead", "4.4.1", mx=("10 dead",), records=(("dead", "A", DEAD),), host=""),
+    Domain("all-dead", "4.4.1 4.4.1 4.4.1 4.4.1 4.7.5", mx=("10 dead",), records=(("dead", "A", DEAD),), host=""),
 ]
+
+# Hosts that serve more than one domain.
+SHARED_HOSTS = [
+    Domain("no-starttls-too", BARE, mx=("10 mx.no-starttls.example.",), host="no-starttls"),
+    Domain("self-signed-too", NO_TRUST, mx=("10 mx.self-signed.example.",), host="self-signed"),
+]
+
+# Nobody asks for this one but the scenario in which DNS is lost.
+ASKED_LATE = [Domain("asked-late", BY_DANE, certificate="self-signed", tlsa=("3 1 1",))]
 
 # One address, where a test runs a server of its own.
 SCRIPTED = [
     Domain("scripted", UNNAMED, host="scripted", families="46"),
     Domain("scripted-dane", "tls tls tls 4.7.5 tls", host="scripted", families="46", tlsa=("3 1 1",)),
     Domain("scripted-sts", UNNAMED, host="scripted", families="46", sts="enforce mx"),
+    Domain("scripted-late", UNNAMED, host="scripted"),  # asked for by one scenario alone
 ]
 
-ALL = WITHOUT_POLICY + WITH_DANE + WITH_MTA_STS + WITHOUT_HOST + SEVERAL_HOSTS + SCRIPTED
+# Those that are as the table says at any time.
+TABLE = WITHOUT_POLICY + WITH_DANE + WITH_MTA_STS + WITHOUT_HOST + SEVERAL_HOSTS + SHARED_HOSTS
+ALL = TABLE + ASKED_LATE + SCRIPTED
 
 
 def named(name):

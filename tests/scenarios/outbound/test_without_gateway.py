@@ -7,11 +7,6 @@ import world as places
 from harness.messages import message, new_token
 
 
-@pytest.fixture(params=["legacy_postfix", "legacy_exim"])
-def legacy_host(request):
-    return request.getfixturevalue(request.param)
-
-
 @pytest.mark.parametrize("name", ["trusted", "six", "dual", "cname", "implicit-mx", "first-dead", "mx-bogus"])
 def test_mail_arrives_in_plaintext(world, legacy_host, name):
     token, domain = new_token(), domains.named(name).full

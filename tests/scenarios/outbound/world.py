@@ -28,7 +28,8 @@ _FIRST_HOST = 100
 class World:
     """`legacy` and `internet` are joined by `gateway`. Every domain of domains.ALL is there, served and listening.
 
-    `addresses` maps names of mail hosts to their addresses, by family ("4", "6").
+    `addresses` maps names of domains to the addresses of their mail hosts, by family ("4", "6"), `pairs` to what those
+    show.
     """
 
     def __init__(self, build_folder, folder):
@@ -91,7 +92,7 @@ class World:
     # --- mail hosts
 
     def _make_hosts(self):
-        self.hosts = []
+        self.hosts, self.pairs = [], {}
         self.scripted_pair = self.authority.issue(
             "scripted.example", names=[f"mx.{domain.full}" for domain in domains.SCRIPTED]
         )
@@ -99,7 +100,7 @@ class World:
         for number, domain in enumerate(own, _FIRST_HOST):
             name = domain.absolute("mx" if domain.host == "own" else domain.host)
             by_family = {"4": f"192.0.2.{number}", "6": f"2001:db8:300::{number}"}
-            pair = self.issue(domain, name.rstrip("."))
+            pair = self.pairs[domain.name] = self.issue(domain, name.rstrip("."))
             addresses = self._publish_host(domain, name, by_family, pair)
             options = [option for option in domain.smtpd if option != "no TLS"]
             shown = None if domain.smtpd == domains.NO_TLS else pair
@@ -143,12 +144,19 @@ class World:
             path = (self.strangers if "strangers" in pair.chain else self.authority).certificate
         return tlsa_data(path, usage, selector, matching)
 
-    def serve(self, family="4", **options):
-        """A scripted mail host behind the domains of domains.SCRIPTED; `options` are those of Remote."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.scripted_pair.chain, self.scripted_pair.key)
+    def serve(self, family="4", kind=Remote, port=25, implicit=False, wants_name=False, **options):
+        """A scripted mail host behind the domains of domains.SCRIPTED; `options` are those of Remote. With `wants_name`
+        it has a certificate for each name, and shows it only to those who ask for that.
+        """
+        context = server_context(self.scripted_pair)
+        if wants_name:
+            names = [f"mx.{domain.full}" for domain in domains.SCRIPTED]
+            options["by_name"] = {name: server_context(self.authority.issue(name)) for name in names}
+            context = server_context(self.strangers.issue("nobody.example"))
         with self.internet.entered():
-            return ScriptedServer(Remote(context, **options), host=SCRIPTED[family], port=25)
+            return ScriptedServer(
+                kind(context, **options), host=SCRIPTED[family], port=port, tls_context=context if implicit else None
+            )
 
     # --- servers
 
@@ -175,7 +183,7 @@ class World:
         server.start()
 
     def _publish(self, domain):
-        """`domain.sts`: mode and listed host, "404", "redirect", or "untrusted" for a certificate nobody vouches for."""
+        """`domain.sts`: mode and listed host, "404", "redirect", or "untrusted" for a stranger's certificate."""
         kind, _, listed = domain.sts.partition(" ")
         mode = kind if kind in ("enforce", "testing", "none") else "enforce"
         policy = policy_text(mode, [f"{listed or 'nobody'}.{domain.full}"])
@@ -187,6 +195,12 @@ class World:
             self.policy_host.publish(domain.full, "", pair, status=302, headers=elsewhere)
         else:
             self.policy_host.publish(domain.full, policy, pair)
+
+
+def server_context(pair):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.chain, pair.key)
+    return context
 
 
 def policy_text(mode, hosts, max_age=86400):

@@ -1,0 +1,59 @@
+"""Who may use an outbound listener, how, and what cannot be a way to anywhere."""
+
+import ssl
+
+import pytest
+import senders
+import world as places
+from firewall import PORT, firewall
+
+from harness.client import tls_context
+from harness.messages import message, new_token
+
+
+@pytest.mark.parametrize("route", ["original_destination", "mx"])
+def test_others_are_turned_away(world, start_gateway, route):
+    start_gateway(route=route, allow_clients=["198.51.100.99"])
+    with firewall(world.gateway, "nft-redirect-router"):
+        port = 25 if route == "original_destination" else PORT
+        address = world.addresses["trusted"]["4"] if port == 25 else places.ROUTER_INSIDE["4"]
+        with senders.session(world, address, port) as client:
+            assert client.reply().raw.startswith(b"554 5.7.1 ")
+            assert client.rest() == b""
+
+
+@pytest.mark.parametrize("rules", ["nft-redirect-router", "nft-tproxy"])
+@pytest.mark.parametrize("family", ["4", "6"])
+def test_a_connection_that_was_not_intercepted_leads_nowhere(world, start_gateway, rules, family):
+    gateway = start_gateway(interception="tproxy" if "tproxy" in rules else "redirect")
+    with firewall(world.gateway, rules), senders.session(world, places.ROUTER_INSIDE[family], PORT) as client:
+        assert client.reply().raw.startswith(b"421 4.4.6 ")
+        assert client.rest() == b""
+    gateway.wait_for_log("ended=routing_loop")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("version", ["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"])
+@pytest.mark.parametrize("mode", ["starttls", "implicit"])
+def test_old_tls_in_modern_tls_out(world, start_gateway, version, mode, certificates):
+    start_gateway(
+        route="mx", mode=mode, certificates=["device"], min_version="TLSv1.0",
+        top={"certificates": {"device": [certificates.rsa.as_setting()]}},
+    )  # fmt: skip
+    context = tls_context()
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    number = {"TLSv1.0": "TLSv1"}.get(version, version.replace(".", "_"))
+    context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, number)
+    token = new_token()
+    with senders.session(world, *senders.at_the_gateway(PORT)(None)) as client:
+        if mode == "implicit":
+            client.start_tls(context)
+            client.greeted()
+        else:
+            assert "STARTTLS" in client.greeted().keywords()
+            client.starttls(context)
+            client.expect(250, "EHLO device.example")
+        assert client.socket.version() == {"TLSv1.0": "TLSv1"}.get(version, version)
+        client.send_message("sender@legacy.example", ["user@tls13.example"], message(token=token))
+        client.quit()
+    assert world.remote.wait_for("tls13.example", token).tls == "TLSv1.3"

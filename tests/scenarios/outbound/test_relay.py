@@ -1,0 +1,130 @@
+"""Everything goes to one relay, with credentials that the legacy client does not have."""
+
+import base64
+
+import pytest
+import senders
+import world as places
+from firewall import PORT
+
+from harness.messages import message, new_token
+from harness.scripted_server import Remote
+
+RELAY = "mx.scripted.example"
+SECRET = "opensesame"
+RESPONSES = {
+    "plain": [b"\0device@example.org\0opensesame"],
+    "login": [b"device@example.org", b"opensesame"],
+    "xoauth2": [b"user=device@example.org\1auth=Bearer opensesame\1\1"],
+    "oauthbearer": [b"n,a=device@example.org,\1auth=Bearer opensesame\1\1"],
+}
+
+
+class Relay(Remote):
+    """Offers AUTH within TLS, as all do."""
+
+    def keywords_for(self, connection):
+        offered = super().keywords_for(connection)
+        return [*offered, "AUTH PLAIN LOGIN XOAUTH2 OAUTHBEARER"] if connection.in_tls else offered
+
+
+@pytest.fixture
+def secret_file(folder):
+    path = f"{folder}/secret"
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"{SECRET}\n")
+    return path
+
+
+def with_relay(secret_file, mechanism="plain", mode="starttls", address=f"{RELAY}:25", **more):
+    key = "password_file" if mechanism in ("plain", "login") else "token_file"
+    auth = {"mechanism": mechanism, "username": "device@example.org", key: secret_file, **more}
+    return {"route": "relay", "relay": {"address": address, "mode": mode, "auth": auth}}
+
+
+def send(world, token=None):
+    """To two domains at once: a relay takes them all. The reply to the first command that is refused, or None."""
+    with senders.session(world, *senders.at_the_gateway(PORT)(None)) as client:
+        client.expect(220)
+        reply = client.command("EHLO device.example")
+        if reply.code != 250:
+            return reply
+        assert "AUTH" not in reply.keywords()
+        client.expect(250, "MAIL FROM:<device@example.org>")
+        for recipient in ("user@trusted.example", "user@dane-mismatch.example"):
+            reply = client.command(f"RCPT TO:<{recipient}>")
+            if reply.code != 250:
+                return reply
+        client.expect(354, "DATA")
+        client.send(message(token=token or new_token()) + b".\r\n")
+        client.expect(250)
+        client.quit()
+    return None
+
+
+def responses(server):
+    """What the client of the relay has said by AUTH, decoded."""
+    said = []
+    for number, line in enumerate(commands := server.commands()):
+        words = line.split()
+        if words[0].upper() == b"AUTH":
+            said += words[2:] or [commands[number + 1].strip()]
+            said += [commands[number + 2].strip()] if words[1:] == [b"LOGIN"] else []
+    return [base64.b64decode(word) for word in said]
+
+
+@pytest.mark.parametrize("mechanism", RESPONSES)
+@pytest.mark.parametrize("mode, port", [("starttls", 587), ("implicit", 465)])
+def test_credentials_are_added(world, start_gateway, secret_file, mechanism, mode, port):
+    token = new_token()
+    start_gateway(**with_relay(secret_file, mechanism, mode, f"{RELAY}:{port}"))
+    with world.serve(kind=Relay, port=port, implicit=mode == "implicit") as server:
+        assert send(world, token) is None
+        assert [token.encode() in content for content in server.messages()] == [True]
+        assert responses(server) == RESPONSES[mechanism]
+        assert b"AUTH" not in server.plain() and SECRET.encode() not in server.plain()
+        assert server.connections[-1].asked_for == RELAY
+
+
+def test_a_new_secret_is_read(world, start_gateway, secret_file):
+    start_gateway(**with_relay(secret_file))
+    with world.serve(kind=Relay) as server:
+        assert send(world) is None
+        with open(secret_file, "w", encoding="ascii") as file:
+            file.write("newsesame\n")
+        assert send(world) is None
+        assert [response.rpartition(b"\0")[2] for response in responses(server)] == [b"opensesame", b"newsesame"]
+
+
+# A relay that has not proved who it is: only its address is known, so that no certificate can name it.
+NAMELESS = f"{places.SCRIPTED['4']}:25"
+
+
+def test_a_relay_that_proves_nothing_gets_no_credentials(world, start_gateway, secret_file):
+    start_gateway(**with_relay(secret_file, address=NAMELESS))
+    with world.serve(kind=Relay) as server:
+        assert send(world).raw.startswith(b"451 4.7.5 ")
+        assert responses(server) == [] and SECRET.encode() not in server.received()
+
+
+def test_but_for_an_operator_who_says_so(world, start_gateway, secret_file):
+    start_gateway(**with_relay(secret_file, address=NAMELESS, allow_unauthenticated=True))
+    with world.serve(kind=Relay) as server:
+        assert send(world) is None
+        assert responses(server) == RESPONSES["plain"]
+
+
+@pytest.mark.parametrize("code, options", [("4.7.4", {"offer": "XXXXXXXA"}), ("4.7.5", {"dies_at": "HELLO?"})])
+def test_credentials_never_leave_in_plaintext(world, start_gateway, secret_file, code, options):
+    start_gateway(**with_relay(secret_file, allow_unauthenticated=True))
+    with world.serve(kind=Relay, **options) as server:
+        assert senders.refused(send(world)) == code
+        assert SECRET.encode() not in server.plain() and b"AUTH" not in server.plain()
+        assert b"MAIL" not in server.plain()
+
+
+def test_a_relay_that_refuses_the_credentials(world, start_gateway, secret_file):
+    start_gateway(**with_relay(secret_file))
+    with world.serve(kind=Relay, replies={"AUTH": "535 5.7.8 no\r\n"}) as server:
+        assert send(world).raw.startswith(b"451 4.7.8 ")
+        assert b"MAIL" not in server.received()
