@@ -26,7 +26,8 @@ SystemTime now() {
 }
 
 CertificateFacts facts_of(const std::string& name, const std::string& file, const Certificate& certificate) {
-  CertificateFacts facts{name, file, certificate.chain.subject, certificate.chain.not_after, certificate.chain.dns_names, {}};
+  CertificateFacts facts{
+      name, file, certificate.chain.subject, certificate.chain.not_after, certificate.chain.dns_names, {}};
   for (const auto& one : certificate.chain.certificates) {
     const auto* data = CRYPTO_BUFFER_data(one.get());
     facts.chain.emplace_back(data, data + CRYPTO_BUFFER_len(one.get()));

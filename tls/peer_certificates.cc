@@ -16,7 +16,7 @@ namespace postern::tls {
 
 namespace {
 
-constexpr const char* unparsable = "the certificate does not parse";
+constexpr const char* does_not_parse = "the certificate does not parse";
 
 }  // namespace
 
@@ -106,7 +106,7 @@ std::vector<std::string> PeerCertificates::fingerprints() const {
 
 ChainResult PeerCertificates::verify_chain(const TrustStore& trust) const {
   if (chain() == nullptr) {
-    return {.reason = empty() ? "the peer showed no certificate" : unparsable};
+    return {.reason = empty() ? "the peer showed no certificate" : does_not_parse};
   }
   return trust.verify(*chain(), state_->role);
 }
@@ -115,7 +115,7 @@ DaneResult PeerCertificates::verify_dane(std::span<const TlsaRecord> records,
                                          std::span<const std::string> reference_names, std::time_t now) const {
   DaneResult result = tls::verify_dane(records, chain(), reference_names, now);
   if (result.outcome == DaneOutcome::no_certificate && !empty()) {
-    result.reason = unparsable;
+    result.reason = does_not_parse;
   }
   return result;
 }
