@@ -80,7 +80,8 @@ class LegacyPostfix(MailSystem):
         }
         services = "127.0.0.1:25 inet n - n - - smtpd\n"
         main = _POSTFIX_MAIN.format(domain=DOMAIN, folder=folder)
-        super().__init__(build_folder, folder, main, services, files, namespace)
+        # A message that is tried again so soon may still be locked ("skipped, still being delivered").
+        super().__init__(build_folder, folder, main, services, files, namespace, wakeup=1)
         self.start([25])
 
     def submit(self, recipients, message, sender=f"sender@{DOMAIN}"):
@@ -100,7 +101,10 @@ class LegacyPostfix(MailSystem):
         return shown.stdout
 
     def wait_until_empty(self, timeout=20.0):
-        wait_until(lambda: not self.queue(), "the queue of the legacy Postfix is empty", timeout, 0.1)
+        try:
+            wait_until(lambda: not self.queue(), "the queue of the legacy Postfix is empty", timeout, 0.1)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}\n{self.queue()}\n{self.log()[-4000:]}") from None
 
 
 class LegacyExim:

@@ -50,7 +50,7 @@ queue_run_delay = 1s
 _SERVICES = """
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
+qmgr unix n - n {wakeup} 1 qmgr
 tlsmgr unix - - n 1000? 1 tlsmgr
 rewrite unix - - n - - trivial-rewrite
 bounce unix - - n - 0 bounce
@@ -116,16 +116,17 @@ _SERVERS = """
 class MailSystem:
     """One Postfix. `main` and `services` go to main.cf and master.cf before what every instance has; `files` maps
     more names in its configuration folder to texts, `mailboxes` among them. It runs in `namespace`, where one is given.
+    Every `wakeup` seconds its queue manager looks after messages that it may have overlooked.
     """
 
-    def __init__(self, build_folder, folder, main, services, files, namespace=None):
+    def __init__(self, build_folder, folder, main, services, files, namespace=None, wakeup=300):
         self.folder = str(folder)
         self.namespace = namespace
         self.unpacked = unpack(build_folder, "postfix", ["postfix"])
         os.makedirs(f"{self.folder}/etc")
         everything = {
             "main.cf": _FOLDERS.format(folder=self.folder, root=self.unpacked.root) + main.lstrip("\n"),
-            "master.cf": services.lstrip("\n") + _SERVICES,
+            "master.cf": services.lstrip("\n") + _SERVICES.format(wakeup=wakeup),
             **files,
         }
         for name, text in everything.items():
