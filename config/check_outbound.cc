@@ -162,12 +162,17 @@ class OutboundCheck : private ListenerCheck {
       warning(
           "relay.auth.allow_unauthenticated",
           std::string("true hands the ") + (token ? "token" : "password") +
-              " to any server that answers for the relay, and without TLS to anyone in between: better set level to "
-              "verify");
+              " to any server that answers for the relay: better leave it out, and give the relay by a name that its "
+              "certificate has");
     } else if (listener_.level == TlsLevel::none && !wrong("level")) {
       error("relay.auth",
             "level none never learns who the relay is, so that it never gets the credentials: "
             "set level to verify");
+    } else if (listener_.relay.address && listener_.relay.address->kind == Endpoint::Kind::ip &&
+               !wrong("relay.address")) {
+      warning(
+          "relay.auth",
+          "no certificate vouches for an IP address, so the relay would never get the credentials: give it by name");
     }
   }
 

@@ -140,6 +140,7 @@ void OutboundSession::first_facts(const policy::DomainFacts* facts) {
 }
 
 void OutboundSession::connect() {
+  if (!read_secret()) return connect_failed("our credentials for the relay cannot be read");
   const Way& way = choice_->way();
   net::ConnectOptions options;
   options.mark = settings().socket_mark;
@@ -182,17 +183,22 @@ void OutboundSession::plan_remote() {
   plan.tls_first = record_.backend_tls != nullptr;
   plan.try_starttls = way.use_tls;
   plan.demand_tls = way.demand_tls;
-  if (settings().relay.auth && !give_credentials(plan)) plan.auth_secret.clear();
+  if (const auto& auth = settings().relay.auth) {
+    plan.auth_mechanism = sasl_name(auth->mechanism);
+    plan.auth_user = auth->username;
+    plan.auth_secret = std::exchange(secret_, {});
+  }
   outbound_->plan(std::move(plan));
 }
 
-bool OutboundSession::give_credentials(smtp::RemotePlan& plan) {
-  const auto& auth = *settings().relay.auth;
-  const auto secret = process::read_secret_file(auth.password_file.empty() ? auth.token_file : auth.password_file);
-  plan.auth_mechanism = sasl_name(auth.mechanism);
-  plan.auth_user = auth.username;
+// For each connection, so that a new password counts at once. Without one nothing is tried: the relay would take us for
+// a stranger, and refuse the mail for good.
+bool OutboundSession::read_secret() {
+  const auto& auth = settings().relay.auth;
+  if (!auth) return true;
+  auto secret = process::read_secret_file(auth->password_file.empty() ? auth->token_file : auth->password_file);
   if (secret) {
-    plan.auth_secret = *secret;
+    secret_ = std::move(*secret);
     return true;
   }
   log::error("no credentials for the relay", {{"listener", settings().name}, {"reason", secret.error().message}});

@@ -52,7 +52,7 @@ class OutboundSession final : public Session {
   void connect();
   void on_connected(Result<net::StreamPtr> socket);
   void plan_remote();
-  bool give_credentials(smtp::RemotePlan& plan);
+  bool read_secret();
   bool may_have_credentials() const;
   RemoteChoice::Link link() const;
   void record(const Decision& decision);
@@ -66,6 +66,7 @@ class OutboundSession final : public Session {
   std::unique_ptr<net::Connector> connector_;
   std::optional<smtp::Judgement> judgement_;
   std::string judged_domain_;
+  std::string secret_;  // for the relay, between connecting and the dialogue's plan
   Then then_ = nullptr;
 };
 
