@@ -71,8 +71,8 @@ void stop() {
   if (running == nullptr) return;
   const std::uint64_t lost = dropped();
   if (lost != 0) warning("log lines were dropped", {{"count", lost}});
+  running->pool.reset();  // its destructor waits until the queue is written; what is queued holds the logger
   running->logger.reset();
-  running->pool.reset();  // its destructor waits until the queue is written
   running.reset();
   threshold.store(config::LogLevel::warning, std::memory_order_relaxed);
 }
