@@ -75,14 +75,14 @@ def test_what_is_refused_waits_at_the_legacy_server(world, start_gateway, legacy
     recipients = ["user@dane-mismatch.example", "user@self-signed.example", "user@trusted.example"]
     with firewall(world.gateway, "nft-redirect-router"):
         gateway = start_gateway(level="verify")
-        legacy_postfix.submit(recipients, message(token=token))
+        identifier = legacy_postfix.submit(recipients, message(token=token))
         assert world.remote.wait_for("trusted.example", token).tls
         for domain in ("dane-mismatch", "self-signed"):
             deferred = rf"to=<user@{domain}\.example>.* status=deferred .*said: 451 4\.7\.5 mx\.{domain}"
             legacy_postfix.wait_for_log(deferred)
         gateway.stop()
         start_gateway(level="encrypt", dane=False)
-        legacy_postfix.wait_until_empty()
+        legacy_postfix.wait_until_done(identifier)
     for recipient in recipients:
         assert world.remote.wait_for(recipient.partition("@")[2], token).tls
 

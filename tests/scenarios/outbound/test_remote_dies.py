@@ -30,7 +30,7 @@ def test_nothing_is_lost_or_doubled(world, start_gateway, intercepting, legacy_p
         legacy_postfix.wait_for_log(rf"{identifier}: to=.*status=deferred")
         assert server.messages() == []
         server.script.dies_at = None
-        legacy_postfix.wait_until_empty()
+        legacy_postfix.wait_until_done(identifier)
         assert [token.encode() in content for content in server.messages()] == [True]
         assert re.fullmatch(HARMLESS, server.plain())
 
@@ -40,8 +40,8 @@ def test_what_was_acknowledged_is_not_sent_again(world, start_gateway, intercept
     token = new_token()
     start_gateway()
     with world.serve(dies_at="TLS .!") as server:
-        legacy_postfix.submit(["user@scripted-dane.example"], message(token=token))
-        legacy_postfix.wait_until_empty()
+        identifier = legacy_postfix.submit(["user@scripted-dane.example"], message(token=token))
+        legacy_postfix.wait_until_done(identifier)
         assert [token.encode() in content for content in server.messages()] == [True]
 
 
@@ -51,7 +51,7 @@ def test_a_host_that_is_down_is_waited_for(world, start_gateway, intercepting, l
     identifier = legacy_postfix.submit(["user@scripted-dane.example"], message(token=token))
     legacy_postfix.wait_for_log(rf"{identifier}: to=.*status=deferred")
     with world.serve() as server:
-        legacy_postfix.wait_until_empty()
+        legacy_postfix.wait_until_done(identifier)
         assert [token.encode() in content for content in server.messages()] == [True]
 
 

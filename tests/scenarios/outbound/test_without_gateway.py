@@ -17,10 +17,10 @@ def test_mail_arrives_in_plaintext(world, legacy_host, name):
 def test_postfix_keeps_what_is_refused_for_now(world, legacy_postfix):
     token = new_token()
     with world.serve(replies={"RCPT": "451 4.7.5 not now\r\n"}) as server:
-        legacy_postfix.submit([f"user@[{places.SCRIPTED['4']}]"], message(token=token))
+        identifier = legacy_postfix.submit([f"user@[{places.SCRIPTED['4']}]"], message(token=token))
         legacy_postfix.wait_for_log(r"status=deferred .*451 4\.7\.5 not now")
         server.script.replies.clear()
-        legacy_postfix.wait_until_empty()
+        legacy_postfix.wait_until_done(identifier)
         assert [token.encode() in content for content in server.messages()] == [True]
 
 
