@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "proxy/commands.h"
 #include "proxy/gateway.h"
 #include "proxy/observe/log.h"
@@ -17,6 +19,10 @@ int command_run(const RunOptions& options) {
   runtime->hostname = runtime->settings.hostname.empty() ? process::host_name() : runtime->settings.hostname;
 
   if (!runtime->settings.outbound.empty()) runtime->mta_sts = open_mta_sts_store(runtime->settings);
+  const bool intercepts = std::ranges::any_of(runtime->settings.outbound, [](const auto& listener) {
+    return listener.route == config::OutboundRoute::original_destination;
+  });
+  if (intercepts) runtime->own_connections = std::make_shared<net::OwnConnections>();
 
   log::start(runtime->settings.log.level, runtime->settings.log.format);
   int status = 0;

@@ -78,6 +78,10 @@ Connector::~Connector() {
   uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));
 }
 
+std::optional<SocketAddress> Connector::local_address() const {
+  return handle_ ? net::local_address(handle_.get()) : std::nullopt;
+}
+
 std::optional<Error> Connector::resolve(const std::string& name, std::uint16_t port) {
   auto lookup = std::make_unique<Lookup>();
   lookup->owner = this;

@@ -29,6 +29,8 @@ class Connector {
   static Result<std::unique_ptr<Connector>> start(uv_loop_t* loop, const config::Endpoint& endpoint,
                                                   const ConnectOptions& options, OnDone on_done);
   ~Connector();
+  // Where the connection comes from; nothing before one to an IP address has begun.
+  std::optional<SocketAddress> local_address() const;
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 

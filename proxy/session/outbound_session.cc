@@ -51,12 +51,16 @@ OutboundSession::OutboundSession(Surroundings& surroundings, std::shared_ptr<con
 // --- the beginning
 
 void OutboundSession::on_client() {
-  if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
   std::optional<net::SocketAddress> original;
-  if (settings().route == OutboundRoute::original_destination) {
-    original = find_original();
-    if (!original) return turn_away(Refusal::routing_loop);
+  if (settings().route == OutboundRoute::original_destination) original = find_original();
+  // First, and never for good: the mail behind it is a client's that was let in.
+  if (original && was_ours(*original)) {
+    return turn_away(Refusal::routing_loop,
+                     "one of our own connections was led back here: the firewall's rules must leave alone what bears "
+                     "socket_mark, and every outbound listener must set it");
   }
+  if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
+  if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
   choice_.emplace(settings(), runtime_->settings.tls, original,
                   original ? service_.names().find(*original) : std::string());
   smtp::OutboundFacts facts;
@@ -70,7 +74,8 @@ void OutboundSession::on_client() {
 }
 
 // Where TLS comes first, nothing can be said.
-void OutboundSession::turn_away(Refusal refusal) {
+void OutboundSession::turn_away(Refusal refusal, std::string reason) {
+  record_.reason = std::move(reason);
   const auto& row = smtp::row(refusal);
   around_.counters.refusals[static_cast<std::size_t>(refusal)].add();
   if (settings().mode != config::TlsMode::implicit) client_.send(row.reply);
@@ -99,6 +104,10 @@ bool OutboundSession::is_ours(const net::SocketAddress& address) const {
   };
   return std::ranges::any_of(runtime_->settings.outbound,
                              [&](const auto& listener) { return std::ranges::any_of(listener.listen, listens); });
+}
+
+bool OutboundSession::was_ours(const net::SocketAddress& original) const {
+  return runtime_->own_connections && runtime_->own_connections->contains(record_.client, original);
 }
 
 // --- DNS
@@ -153,14 +162,27 @@ void OutboundSession::connect() {
   config::Endpoint endpoint;
   endpoint.address = way.address.address;
   endpoint.port = way.address.port;
-  auto started = net::Connector::start(around_.loop.raw(), endpoint, options, [this](Result<net::StreamPtr> socket) {
-    connector_.reset();
-    if (over()) return;
-    on_connected(std::move(socket));
-    pump();
-  });
-  if (!started) return connect_failed(started.error().message);
-  connector_ = std::move(*started);
+  std::optional<Error> error;
+  const auto begin = [&]() -> std::optional<net::SocketAddress> {
+    auto started = net::Connector::start(around_.loop.raw(), endpoint, options, [this](Result<net::StreamPtr> socket) {
+      connector_.reset();
+      if (over()) return;
+      on_connected(std::move(socket));
+      pump();
+    });
+    if (!started) {
+      error = started.error();
+      return std::nullopt;
+    }
+    connector_ = std::move(*started);
+    return connector_->local_address();
+  };
+  if (runtime_->own_connections) {
+    own_ = runtime_->own_connections->note(way.address, begin);
+  } else {
+    (void)begin();
+  }
+  if (error) connect_failed(error->message);
 }
 
 void OutboundSession::on_connected(Result<net::StreamPtr> socket) {
@@ -216,6 +238,7 @@ bool OutboundSession::dial_timed_out() {
 void OutboundSession::release_backend() {
   if (then_ == &OutboundSession::first_facts) lookup_.reset();
   connector_.reset();
+  own_ = {};
   if (backend_) (void)backend_->finish();  // a QUIT still goes out, and close_notify
 }
 

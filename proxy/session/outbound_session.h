@@ -39,9 +39,10 @@ class OutboundSession final : public Session {
   const std::string& listener_name() const override { return settings().name; }
   std::string_view direction() const override { return "outbound"; }
 
-  void turn_away(smtp::Refusal refusal);
+  void turn_away(smtp::Refusal refusal, std::string reason = {});
   std::optional<net::SocketAddress> find_original() const;
   bool is_ours(const net::SocketAddress& address) const;
+  bool was_ours(const net::SocketAddress& original) const;
 
   // Asks what lookup_for(domain) wants; `then` is called with it, now or later.
   using Then = void (OutboundSession::*)(const policy::DomainFacts*);
@@ -64,6 +65,7 @@ class OutboundSession final : public Session {
   std::unique_ptr<policy::DomainLookup> lookup_;
   std::unique_ptr<policy::DomainFacts> relay_facts_;
   std::unique_ptr<net::Connector> connector_;
+  net::OwnConnections::Entry own_;  // of the present connection, or the one that is being made
   std::optional<smtp::Judgement> judgement_;
   std::string judged_domain_;
   std::string secret_;  // for the relay, between connecting and the dialogue's plan

@@ -32,6 +32,32 @@ def test_a_connection_that_was_not_intercepted_leads_nowhere(world, start_gatewa
     gateway.wait_for_log("ended=routing_loop")
 
 
+@pytest.mark.parametrize("rules", ["nft-redirect-host", "iptables-redirect-host"])
+@pytest.mark.parametrize("family", ["4", "6"])
+@pytest.mark.parametrize("route", ["original_destination", "mx"])
+def test_our_own_connections_led_back_to_us_end_there(world, start_gateway, rules, family, route):
+    """On the legacy server's machine, with a socket_mark that was forgotten."""
+    listeners = {"internet": {}, "smarthost": {"route": "mx", "listen": [f"127.0.0.1:{PORT + 1}"]}}
+    listeners["smarthost"]["allow_clients"] = ["127.0.0.0/8"]
+    gateway = start_gateway(listeners, host=world.legacy)
+    with firewall(world.legacy, rules):
+        if route == "mx":
+            domain = {"4": "trusted.example", "6": "six.example"}[family]
+            with senders.session(world, "127.0.0.1", PORT + 1) as client:
+                client.greeted()
+                client.expect(250, "MAIL FROM:<sender@legacy.example>")
+                reply = client.command(f"RCPT TO:<user@{domain}>")
+                assert reply.raw.startswith(b"421 4.4.6 "), reply
+        else:
+            with senders.session(world, world.addresses["dual"][family]) as client:
+                assert client.reply().raw.startswith(b"421 4.4.6 ")
+    # The client's session and ours, not thousands.
+    gateway.wait_for_log(r"(?s)ended=.*ended=")
+    ours, clients = [line for line in gateway.log().splitlines() if "ended=" in line]
+    assert "ended=routing_loop" in ours and "socket_mark" in ours
+    assert "ended=routing_loop" not in clients
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 @pytest.mark.parametrize("version", ["TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"])
 @pytest.mark.parametrize("mode", ["starttls", "implicit"])
