@@ -42,9 +42,10 @@ std::string stage_of(const ProbedAddress& probed) {
     case lost: return "connection lost: " + probed.connection.error;
     case greeting_failed: return "refuses to serve: " + state.reply;
     case tls_not_offered: return "STARTTLS is not offered";
-    case tls_refused: return "STARTTLS is refused: " + state.reply;
-    case tls_injected: return "octets follow the reply to STARTTLS: somebody is interfering";
-    case tls_failed: return "TLS handshake failed: " + probed.connection.error;
+    case tls_refused:
+    case tls_injected:
+    case tls_broken: return smtp::tls_trouble(state, probed.connection.error);
+    case tls_failed: return "TLS handshake failed: " + smtp::tls_trouble(state, probed.connection.error);
     case auth_failed:
     case open: break;
   }

@@ -22,7 +22,8 @@ policy::AttemptOutcome::Kind kind_of(const smtp::RemoteState& state) {
     case lost: return Kind::unreachable;
     case greeting_failed: return Kind::refused;
     case tls_injected:
-    case tls_failed: return Kind::tls_failed;
+    case tls_failed:
+    case tls_broken: return Kind::tls_failed;
     case tls_not_offered:
     case tls_refused:
     case auth_failed:
@@ -136,15 +137,15 @@ void Probe::on_connection(ProbeConnection::Found result) {
   const auto& demand = report_.demands[probed.host];
   probed.connection = std::move(result);
   const auto& connection = probed.connection;
-  if (connection.tls) {
+  if (kind_of(connection.state) == policy::AttemptOutcome::Kind::tls_failed) {
+    probed.outcome.stage = Stage::handshake_failed;
+    probed.outcome.error = smtp::tls_trouble(connection.state, connection.error);
+  } else if (connection.tls) {
     const auto& trust = runtime_.contexts->remote(listener_).trust();
     probed.outcome = policy::examine(connection.certificates, host, demand, trust, std::time(nullptr));
-  } else if (kind_of(connection.state) == policy::AttemptOutcome::Kind::tls_failed) {
-    probed.outcome.stage = Stage::handshake_failed;
-    probed.outcome.error = connection.error;
   } else if (connection.state.stage == smtp::RemoteState::Stage::tls_refused) {
     probed.outcome.stage = Stage::refused;
-    probed.outcome.error = "STARTTLS was refused: " + connection.state.reply;
+    probed.outcome.error = smtp::tls_trouble(connection.state, connection.error);
   } else if (connection.state.stage == smtp::RemoteState::Stage::tls_not_offered) {
     probed.outcome.stage = Stage::not_offered;
   }

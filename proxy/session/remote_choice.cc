@@ -274,7 +274,8 @@ Judgement RemoteChoice::set_out(const Link& link) {
   // In the middle of a transaction, or once the client has authenticated, what we have is what counts.
   if (link.state.usable() && (same_as_present(next, link) || !link.may_reconnect)) return arrived(link);
   if (!link.may_reconnect) return refuse(std::string(own_connection_wanted));
-  if (!next.use_tls && way_.use_tls && next.address == way_.address) next.tls_error = link.error;
+  if (!next.use_tls && way_.use_tls && next.address == way_.address)
+    next.tls_error = smtp::tls_trouble(link.state, link.error);
   way_ = std::move(next);
   trip_->pending = true;
   return {Judgement::Action::reconnect, {}};
@@ -337,7 +338,7 @@ policy::TlsOutcome RemoteChoice::tls_outcome(const Link& link, const policy::Mai
     outcome.stage = Result::not_offered;
   } else if (link.state.stage == Stage::tls_refused) {
     outcome.stage = Result::refused;
-    outcome.error = "STARTTLS was refused: " + link.state.reply;
+    outcome.error = smtp::tls_trouble(link.state, link.error);
   } else if (!way_.tls_error.empty()) {
     outcome.stage = Result::handshake_failed;
     outcome.error = way_.tls_error;
@@ -361,11 +362,10 @@ policy::AttemptOutcome RemoteChoice::outcome_of(const Link& link) const {
       break;
     case Stage::tls_injected:
     case Stage::tls_failed:
+    case Stage::tls_broken:
       outcome.kind = Kind::tls_failed;
       outcome.tls.stage = policy::TlsOutcome::Stage::handshake_failed;
-      outcome.tls.error = link.state.stage == Stage::tls_injected
-                              ? "octets followed the reply to STARTTLS in plaintext: somebody is interfering"
-                              : link.error;
+      outcome.tls.error = smtp::tls_trouble(link.state, link.error);
       break;
     case Stage::tls_not_offered:
     case Stage::tls_refused:

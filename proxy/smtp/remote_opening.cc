@@ -24,6 +24,26 @@ std::string one_line(const ReplyPiece& piece) {
 
 }  // namespace
 
+std::string tls_trouble(const RemoteState& state, std::string_view error) {
+  const auto or_else = [error](std::string_view otherwise) { return std::string(error.empty() ? otherwise : error); };
+  switch (state.stage) {
+    case Stage::none:
+    case Stage::connect_failed:
+    case Stage::greeting_failed:
+    case Stage::lost:
+    case Stage::tls_not_offered:
+    case Stage::auth_failed:
+    case Stage::open: return {};
+    case Stage::tls_refused: return "STARTTLS was refused: " + state.reply;
+    case Stage::tls_injected: return "octets followed the reply to STARTTLS in plaintext: somebody is interfering";
+    case Stage::tls_failed: return or_else("the TLS handshake failed");
+    case Stage::tls_broken:
+      if (!state.reply.empty()) return "STARTTLS was answered by " + state.reply;
+      return or_else("the connection was lost while TLS began");
+  }
+  return {};
+}
+
 void RemoteOpening::enter(State state) {
   const bool again_in_tls = state_ == State::handshake && state == State::ehlo;
   POSTERN_ASSERT(!over() && (state > state_ || again_in_tls), "an opening only moves forward");
@@ -77,7 +97,9 @@ void RemoteOpening::on_tls_failed() {
 }
 
 void RemoteOpening::on_lost() {
-  finish(state_ == State::handshake ? Stage::tls_failed : Stage::lost);
+  if (state_ == State::handshake) return finish(Stage::tls_failed);
+  const bool tls_begins = state_ == State::starttls || (state_ == State::ehlo && tls_ && !plan_.tls_first);
+  finish(tls_begins ? Stage::tls_broken : Stage::lost);
 }
 
 void RemoteOpening::on_reply(const ReplyPiece& piece, bool more, Effects& out) {
@@ -151,10 +173,10 @@ void RemoteOpening::before_tls(Effects& out) {
 }
 
 void RemoteOpening::starttls(const ReplyPiece& piece, bool more, Effects& out) {
-  if (piece.negative()) note(piece);
+  if (piece.code != 220) note(piece);
   if (!piece.last) return;
   if (piece.negative()) return finish(Stage::tls_refused);
-  if (piece.code != 220) return finish(Stage::lost);
+  if (piece.code != 220) return finish(Stage::tls_broken);
   // Octets behind the 220 were put there by somebody on the wire (CVE-2021-38371).
   if (more) return finish(Stage::tls_injected);
   out.start_tls(Side::backend);

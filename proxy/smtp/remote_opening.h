@@ -35,8 +35,10 @@ struct RemoteState {
     tls_refused,      // STARTTLS was answered 4yz or 5yz (`reply`); open, in plaintext
     tls_injected,     // octets behind the 220 to STARTTLS: never to be used
     tls_failed,       // the handshake failed: nothing more can be said on this connection
-    auth_failed,      // `reply` holds the server's refusal, or what it would have been: we never ask in plaintext
-    open,             // TLS as planned (or plaintext where the plan does not try TLS), ready for MAIL
+    tls_broken,   // STARTTLS was offered, and not answered as SMTP does (`reply`, if anything was); or the connection
+                  // was lost before the first reply inside TLS (a server's refusal of a TLS 1.3 handshake comes late)
+    auth_failed,  // `reply` holds the server's refusal, or what it would have been: we never ask in plaintext
+    open,         // TLS as planned (or plaintext where the plan does not try TLS), ready for MAIL
   };
   Stage stage = Stage::none;
   std::string reply;  // one line, without CRLF
@@ -47,6 +49,9 @@ struct RemoteState {
            stage == Stage::open;
   }
 };
+
+// Why there is no TLS, for people; `error` is the connection's or the handshake's own. Empty: it was not offered.
+std::string tls_trouble(const RemoteState& state, std::string_view error);
 
 class RemoteOpening {
  public:

@@ -125,6 +125,28 @@ TEST_CASE("remote choice: opportunistic TLS that fails is followed by a connecti
   CHECK(rig.decide("", Stage::open).action == Action::proceed);
 }
 
+TEST_CASE("remote choice: a server that breaks off where TLS begins is one whose TLS fails") {
+  Rig rig;
+  REQUIRE(rig.start().begin(nullptr));
+  auto link = rig.link(Stage::tls_broken, {});
+  link.offers_post_quantum = true;  // which can have had no part in it
+  CHECK(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().use_tls);
+  CHECK(rig.choice->way().tls_error == "the connection was lost while TLS began");
+
+  Rig strict(TlsLevel::encrypt);
+  strict.greeted(Stage::tls_not_offered);
+  CHECK(strict.decide("example.org", Stage::tls_not_offered).action == Action::refuse);
+  Rig broken(TlsLevel::encrypt);
+  REQUIRE(broken.start().begin(nullptr));
+  REQUIRE(broken.decide("", Stage::tls_broken).action == Action::reconnect);
+  REQUIRE(broken.decide("", Stage::open).action == Action::proceed);
+  REQUIRE(broken.decide("example.org", Stage::open).action == Action::reconnect);
+  const auto judgement = broken.decide("example.org", Stage::tls_broken);
+  CHECK(judgement.action == Action::refuse);
+  CHECK(judgement.reply.starts_with("451 4.7.5 192.0.2.1: "));
+}
+
 TEST_CASE("remote choice: a ClientHello with post-quantum groups is tried again without them, once") {
   Rig rig;
   REQUIRE(rig.start().begin(nullptr));

@@ -25,6 +25,7 @@ inline std::string_view name_of(RemoteState::Stage stage) {
     case tls_refused: return "tls_refused";
     case tls_injected: return "tls_injected";
     case tls_failed: return "tls_failed";
+    case tls_broken: return "tls_broken";
     case auth_failed: return "auth_failed";
     case open: return "open";
   }

@@ -41,7 +41,8 @@ TEST_CASE("remote opening: the stages that a server can bring it to") {
       {greeting + "502 what\r\n550 no\r\n", Stage::greeting_failed},
       {starttls + "454 no\r\n", Stage::tls_refused},
       {starttls + "502 no\r\n", Stage::tls_refused},
-      {starttls + "250 sure\r\n", Stage::lost},
+      {starttls + "250 sure\r\n", Stage::tls_broken},
+      {starttls + "354 content, please\r\n", Stage::tls_broken},
       {starttls + "220 go\r\n250 x\r\n", Stage::tls_injected},
       {starttls + "220-go\r\n220 on\r\n", Stage::none}};
   for (const auto& [replies, stage] : table) {
@@ -51,6 +52,51 @@ TEST_CASE("remote opening: the stages that a server can bring it to") {
     CHECK(talk.opening.over() == (stage != Stage::none));
     CHECK(talk.stage() == stage);
   }
+}
+
+TEST_CASE("remote opening: a server that is lost while TLS begins offered what it cannot do") {
+  const std::string greeting = "220 mx\r\n";
+  Talk before;
+  before.hears(greeting);
+  before.opening.on_lost();
+  CHECK(before.stage() == Stage::lost);
+
+  Talk at_starttls;
+  at_starttls.hears(greeting + "250-mx\r\n250 STARTTLS\r\n");
+  at_starttls.opening.on_lost();
+  CHECK(at_starttls.stage() == Stage::tls_broken);
+
+  for (const std::string& heard : {std::string(), std::string("250-mx\r\n"), std::string("250 mx\r\n")}) {
+    INFO(heard);
+    Talk inside;
+    inside.hears(greeting + "250-mx\r\n250 STARTTLS\r\n");
+    inside.hears("220 go\r\n");
+    inside.opening.on_tls(inside.out);
+    inside.hears(heard);
+    inside.opening.on_lost();
+    CHECK(inside.stage() == (heard == "250 mx\r\n" ? Stage::open : Stage::tls_broken));
+  }
+}
+
+TEST_CASE("remote opening: with TLS first a server that is lost is lost") {
+  RemotePlan plan;
+  plan.tls_first = true;
+  Talk talk(plan);
+  talk.hears("220 mx\r\n");
+  talk.opening.on_lost();
+  CHECK(talk.stage() == Stage::lost);
+}
+
+TEST_CASE("remote opening: what kept TLS from beginning is told for people") {
+  CHECK(tls_trouble({Stage::tls_not_offered, {}}, "x").empty());
+  CHECK(tls_trouble({Stage::lost, {}}, "x").empty());
+  CHECK(tls_trouble({Stage::tls_refused, "454 no"}, "x") == "STARTTLS was refused: 454 no");
+  CHECK(tls_trouble({Stage::tls_failed, {}}, "no cipher in common") == "no cipher in common");
+  CHECK(tls_trouble({Stage::tls_failed, {}}, {}) == "the TLS handshake failed");
+  CHECK(tls_trouble({Stage::tls_broken, "250 sure"}, "x") == "STARTTLS was answered by 250 sure");
+  CHECK(tls_trouble({Stage::tls_broken, {}}, "connection reset by peer") == "connection reset by peer");
+  CHECK(tls_trouble({Stage::tls_broken, {}}, {}) == "the connection was lost while TLS began");
+  CHECK_FALSE(tls_trouble({Stage::tls_injected, {}}, {}).empty());
 }
 
 TEST_CASE("remote opening: with implicit TLS, STARTTLS is not looked for") {
