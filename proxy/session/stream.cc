@@ -6,6 +6,8 @@
 #include <cstring>
 #include <string>
 
+#include "config/assert.h"
+
 namespace postern::session {
 
 namespace {
@@ -30,8 +32,14 @@ void Stream::send(std::string_view bytes) {
 }
 
 bool Stream::flush() {
-  if (broken_) return false;
-  return (!engine_ || encrypt_gathered()) && write_out();
+  return !broken_ && (!engine_ || encrypt_gathered()) ? write_out() : forget_unsent();
+}
+
+// The buffers are the worker's: what one stream left there, another would send. False, for callers that failed.
+bool Stream::forget_unsent() {
+  scratch_.gather[static_cast<std::size_t>(side_)].clear();
+  scratch_.cipher[static_cast<std::size_t>(side_)].clear();
+  return false;
 }
 
 // Small pieces (the replies of a pipelined group) share a record; large ones are encrypted where they lie.
@@ -72,7 +80,7 @@ bool Stream::encrypt_gathered() {
 }
 
 bool Stream::write_out() {
-  if (broken_) return false;
+  if (broken_) return forget_unsent();
   auto& pieces = scratch_.gather[static_cast<std::size_t>(side_)];
   auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
   auto& buffers = scratch_.buffers;
@@ -149,8 +157,7 @@ void Stream::drop() {
   finishing_ = ended_ = broken_ = true;
   reading_ = false;
   socket_.reset();
-  scratch_.gather[static_cast<std::size_t>(side_)].clear();
-  scratch_.cipher[static_cast<std::size_t>(side_)].clear();
+  forget_unsent();
 }
 
 void Stream::set_reading(bool on) {
@@ -195,6 +202,7 @@ void Stream::feed(std::string_view raw) {
 
 void Stream::receive(std::string_view raw) {
   auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
+  POSTERN_ASSERT(cipher.empty(), "a stream left octets that another one would send");
   const auto got = engine_->receive(raw, scratch_.plain, cipher);
   if (handshaking_ && (got.error || got.peer_closed) && !got.handshake_completed) {
     handshaking_ = false;
@@ -206,10 +214,11 @@ void Stream::receive(std::string_view raw) {
   if (got.handshake_completed) {
     handshaking_ = false;
     owner_.on_handshake(side_, engine_->facts());
-  } else if (got.plaintext == 0 || handshaking_) {
+  } else if (got.plaintext == 0 || got.error || handshaking_) {
     write_out();  // handshake messages and alerts; otherwise they ride with the answer
   }
   if (got.plaintext != 0 && !finishing_) owner_.on_bytes(side_, {scratch_.plain.data(), got.plaintext});
+  if (!cipher.empty()) write_out();  // there was no answer
   if (got.error || got.peer_closed) end(got.error ? got.error->message : "");
 }
 

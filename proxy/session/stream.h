@@ -84,6 +84,7 @@ class Stream {
   void end(std::string_view error);
   bool encrypt_gathered();
   bool write_out();
+  bool forget_unsent();
   bool enqueue(std::size_t already_sent);
   void on_written(std::size_t size, int status);
 
