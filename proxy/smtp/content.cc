@@ -115,7 +115,12 @@ class ContentScanner::Unsent {
   std::uint64_t& size_;
 };
 
+void ContentScanner::discard() {
+  if (mode_ == BareNewline::reject) mode_ = BareNewline::pass;
+}
+
 void ContentScanner::reset() {
+  mode_ = usual_mode_;
   state_ = State::line;
   line_start_ = LineStart::message;
   size_ = 0;

@@ -14,7 +14,7 @@ namespace postern::smtp {
 
 class ContentScanner {
  public:
-  explicit ContentScanner(config::BareNewline mode) : mode_(mode) {}
+  explicit ContentScanner(config::BareNewline mode) : mode_(mode), usual_mode_(mode) {}
 
   enum class Outcome : std::uint8_t {
     more,      // all input consumed, the end has not come
@@ -47,6 +47,8 @@ class ContentScanner {
 
   // Octets of content passed on so far, terminator not counted (dot-stuffing included).
   std::uint64_t size() const { return size_; }
+  // The rest of this message goes nowhere: bare newlines in it are text, so that only its end is an outcome.
+  void discard();
   void reset();  // before the next message
 
  private:
@@ -78,6 +80,7 @@ class ContentScanner {
   std::string_view held() const;
 
   config::BareNewline mode_;
+  config::BareNewline usual_mode_;
   State state_ = State::line;
   LineStart line_start_ = LineStart::message;
   std::uint64_t size_ = 0;

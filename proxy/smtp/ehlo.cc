@@ -134,6 +134,14 @@ EhloReply rewrite(const EhloReply& server, const config::EhloSettings& settings,
   return result;
 }
 
+std::uint8_t extensions_of(const EhloReply& reply) {
+  constexpr std::string_view names[] = {"SIZE", "8BITMIME",  "BINARYMIME",    "SMTPUTF8",
+                                        "DSN",  "DELIVERBY", "FUTURERELEASE", "MT-PRIORITY"};
+  std::uint8_t found = 0;
+  for (std::size_t i = 0; i < std::size(names); ++i) found |= static_cast<std::uint8_t>(reply.has(names[i]) << i);
+  return found;
+}
+
 std::string print(const EhloReply& reply) {
   std::string result = reply.keywords.empty() ? "250 " : "250-";
   result += reply.greeting + "\r\n";

@@ -1,6 +1,7 @@
 // The reply to EHLO: parse it, hide, add and rename what it says, print it again.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +42,9 @@ struct EhloView {
 // BURL); removes BINARYMIME where CHUNKING is hidden; both spellings of AUTH ("AUTH PLAIN", "AUTH=PLAIN") go with
 // hide_auth. SIZE becomes the smaller of the server's and ours. A keyword appears once.
 EhloReply rewrite(const EhloReply& server, const config::EhloSettings& settings, const EhloView& view);
+
+// Those extensions that give MAIL parameters, and CHUNKING: one bit each.
+std::uint8_t extensions_of(const EhloReply& reply);
 
 // "250-greeting CRLF 250-KEYWORD … CRLF 250 KEYWORD CRLF"
 std::string print(const EhloReply& reply);

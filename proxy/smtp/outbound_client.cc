@@ -342,7 +342,8 @@ void OutboundDialogue::quit(const Line& line, Effects& out) {
 
 void OutboundDialogue::auth(const Line& line, bool in_input, Effects& out) {
   if (!in_turn(line)) return;
-  if (server_ != Server::open) return answer(Refusal::remote_unusable, out);
+  // It may have been offered by another connection than the present one.
+  if (!takes_clients_auth()) return answer(Refusal::remote_unusable, out);
   forward(line, in_input, Expected::auth, out);
   enter(State::await_reply);
 }
@@ -376,6 +377,8 @@ void OutboundDialogue::bdat(const Command& command, const Line& line, bool in_in
     return begin_chunk(State::discard_chunk, argument->size);
   }
   if (!transaction_.accepted || !transaction_.sent) return refuse_bdat(command, Refusal::recipients_first, out);
+  // Offered by another connection: this server would take the chunk for commands.
+  if (!link_.hello.has("CHUNKING")) return refuse_bdat(command, Refusal::remote_unusable, out);
   const auto& limit = facts_.listener->ehlo.size_limit;
   const std::uint64_t octets = transaction_.octets;
   if (limit && (octets > limit->bytes || argument->size > limit->bytes - octets)) return bdat_too_large(*argument, out);
@@ -447,9 +450,16 @@ void OutboundDialogue::end_content(Verdict verdict, bool at_its_end, Effects& ou
   ++outcome_.messages_refused;
   drop_remote(out);
   remote_.stage = RemoteState::Stage::lost;
-  verdict_ = std::make_unique<Verdict>(std::move(verdict));
-  enter(State::discard_content);
+  discard_message(std::move(verdict));
   if (at_its_end) give_verdict(out);
+}
+
+// A client that has authenticated cannot go on with another connection, where it has not.
+void OutboundDialogue::discard_message(Verdict verdict) {
+  if (standing_.authenticated && !verdict.ending) verdict.ending = Ending::backend_lost;
+  verdict_ = std::make_unique<Verdict>(std::move(verdict));
+  scanner_.discard();
+  enter(State::discard_content);
 }
 
 void OutboundDialogue::discard_content(std::string_view& rest, Effects& out) {

@@ -39,7 +39,7 @@ void OutboundDialogue::plan(RemotePlan plan) {
 }
 
 bool OutboundDialogue::may_reconnect() const {
-  return expected_.empty() && !transaction_.accepted && !link_.authenticated;
+  return expected_.empty() && !transaction_.accepted && !standing_.authenticated;
 }
 
 void OutboundDialogue::enter(State next) {
@@ -354,17 +354,23 @@ EhloReply OutboundDialogue::shown_hello() const {
     remove(shown, "CHUNKING");
     remove(shown, "BINARYMIME");
   }
-  if (!server.has("AUTH") || !link_.tls || link_.our_auth) {
+  if (!takes_clients_auth()) {
     remove(shown, "AUTH");
     std::erase_if(shown.keywords, [](const EhloKeyword& each) { return each.name.starts_with("AUTH="); });
   }
   return shown;
 }
 
+// The client's credentials are for a server that could prove what the operator wants proved, and for no other.
+bool OutboundDialogue::takes_clients_auth() const {
+  return server_ == Server::open && link_.hello.has("AUTH") && link_.tls && link_.vouched && !link_.our_auth;
+}
+
 void OutboundDialogue::answer_hello(const Command& command, Effects& out) {
   introduced_ = true;
   standing_.ehlo_first = false;
   const EhloReply shown = shown_hello();
+  shown_ = command.verb == Verb::ehlo ? extensions_of(shown) : 0;
   if (command.verb == Verb::ehlo) {
     standing_.offer(shown);
     return say(print(shown), out);
@@ -393,6 +399,7 @@ void OutboundDialogue::on_client_tls(Effects& out) {
   outcome_.helo.clear();
   outcome_.authenticated = false;
   introduced_ = false;
+  shown_ = 0;
   transaction_ = {};
   hello_refusal_.clear();
   if (!after_starttls && facts_.greets_itself) return greet_ourselves(out);

@@ -38,7 +38,9 @@ struct Judgement {
     refuse,     // `reply` for the client; the connection, if any, stays for other recipients
   };
   Action action = Action::refuse;
-  std::string reply;  // one line, without CRLF: "451 4.7.5 …"
+  std::string reply;     // one line, without CRLF: "451 4.7.5 …"
+  bool vouched = false;  // proceed: this connection satisfies what the listener itself demands of servers, so that the
+                         // client's own credentials may go there (inside TLS)
 };
 
 class OutboundDialogue final : public Dialogue {
@@ -103,9 +105,10 @@ class OutboundDialogue final : public Dialogue {
     bool pipelines = false;
     bool tls = false;
     bool demands_tls = false;
-    bool our_auth = false;       // the credentials there are ours, or were to be
-    bool dirty = false;          // a MAIL has been accepted there and not been ended: RSET comes before the next
-    bool authenticated = false;  // by the client itself
+    bool vouched = false;
+    bool poorer = false;    // it lacks an extension that the client was offered
+    bool our_auth = false;  // the credentials there are ours, or were to be
+    bool dirty = false;     // a MAIL has been accepted there and not been ended: RSET comes before the next
   };
   // The client's, as far as it has come.
   struct Transaction {
@@ -163,6 +166,7 @@ class OutboundDialogue final : public Dialogue {
   void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
   void begin_chunk(State state, std::uint64_t size);
   void end_content(Verdict verdict, bool at_its_end, Effects& out);
+  void discard_message(Verdict verdict);
   void give_verdict(Effects& out);
   void forward(const Line& line, bool in_input, Expected reply, Effects& out);
   std::size_t line_limit() const;
@@ -181,6 +185,7 @@ class OutboundDialogue final : public Dialogue {
   void answer_hello(const Command& command, Effects& out);
   EhloReply own_hello() const;
   EhloReply shown_hello() const;
+  bool takes_clients_auth() const;
   void greet(std::string_view greeting, Effects& out);
   void greet_ourselves(Effects& out);
   void refuse_now(Refusal refusal, Ending ending, Effects& out);
@@ -195,7 +200,7 @@ class OutboundDialogue final : public Dialogue {
   void opening_moved(Effects& out);
   void opening_is_over(Effects& out);
   void ask(std::string domain, Effects& out);
-  void judged_fit(Effects& out);
+  void judged_fit(bool vouched, Effects& out);
   void reconnect(Effects& out);
   void judged_unfit(const std::string& reply, Effects& out);
   bool fit() const;
@@ -232,6 +237,7 @@ class OutboundDialogue final : public Dialogue {
   Timer armed_ = Timer::none;
   bool fit_when_asked_ = false;
   bool introduced_ = false;     // EHLO or HELO in this standing
+  std::uint8_t shown_ = 0;      // extensions_of() the reply to that
   bool progress_ = false;       // something whole came: time starts anew
   bool greeted_ = false;        // the client has been
   bool client_closed_ = false;  // … and nothing more will come

@@ -67,6 +67,7 @@ void OutboundDialogue::opening_is_over(Effects& out) {
   link_.tls = opening_->tls();
   link_.demands_tls = opening_->demands_tls();
   link_.our_auth = opening_->authenticates();
+  link_.poorer = !facts_.greets_itself && (shown_ & ~extensions_of(link_.hello)) != 0;
 }
 
 // --- the session's judgement
@@ -89,7 +90,7 @@ void OutboundDialogue::on_judged(const Judgement& judgement, Effects& out) {
   switch (judgement.action) {
     case Judgement::Action::proceed:
       if (fit()) {
-        judged_fit(out);
+        judged_fit(judgement.vouched, out);
       } else if (fit_when_asked_) {
         ask(judging_, out);  // it was judged well and went meanwhile
       } else {
@@ -108,8 +109,9 @@ void OutboundDialogue::on_judged(const Judgement& judgement, Effects& out) {
   settle(out);
 }
 
-void OutboundDialogue::judged_fit(Effects& out) {
+void OutboundDialogue::judged_fit(bool vouched, Effects& out) {
   link_.judged = true;
+  link_.vouched = vouched;
   if (!judging_.empty()) {
     if (link_.domains.size() >= domain_limit) link_.domains.erase(link_.domains.begin());
     link_.domains.push_back(judging_);
@@ -161,9 +163,9 @@ void OutboundDialogue::remote_gone(Ending ending, Effects& out) {
   if (state_ == State::content) {
     out.message(MessageResult::lost);
     out.refused(Refusal::remote_lost_message);
-    verdict_ = std::make_unique<Verdict>(Verdict{std::string(row(Refusal::remote_lost_message).reply), std::nullopt});
-    return enter(State::discard_content);
+    return discard_message({std::string(row(Refusal::remote_lost_message).reply), std::nullopt});
   }
+  if (standing_.authenticated) return refuse_now(Refusal::remote_closed, ending, out);
   if (state_ == State::await_reply) enter(State::command);
   if (state_ == State::chunk) enter(State::discard_chunk);
   if (transaction_.active() && transaction_.refusal.empty() && (owed || transaction_.accepted)) {
@@ -281,7 +283,7 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
     case Expected::last_chunk: message_result(to, code, out); break;
     case Expected::auth:
       if (code == 334) return enter(State::sasl);
-      if (code == 235) outcome_.authenticated = standing_.authenticated = link_.authenticated = true;
+      if (code == 235) outcome_.authenticated = standing_.authenticated = true;
       enter(State::command);
       break;
   }
@@ -297,6 +299,8 @@ void OutboundDialogue::mail_replied(bool positive) {
   if (positive) return;
   transaction_.refusal = std::exchange(mail_reply_, {});
   link_.dirty = false;
+  // It may be about what another connection offered: not for good, then.
+  if (link_.poorer && transaction_.refusal.starts_with('5')) transaction_.refusal = row(Refusal::remote_unusable).reply;
 }
 
 void OutboundDialogue::message_result(Expected to, int code, Effects& out) {

@@ -446,6 +446,121 @@ TEST_CASE("outbound: a client may authenticate for itself inside the server's TL
   CHECK(!rig.dialogue().may_reconnect());
 }
 
+void authenticated(Rig& rig) {
+  introduced(rig, "250-mx.example\r\n250-PIPELINING\r\n250 AUTH PLAIN\r\n");
+  rig.client("AUTH PLAIN AGEAYg==\r\n");
+  rig.server("235 ok\r\n");
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  rig.proceed();
+  rig.server("250 sender\r\n250 recipient\r\n");
+  rig.take_client();
+  rig.take_server();
+  rig.take_events();
+}
+
+TEST_CASE("outbound: a client that has authenticated goes on with no other connection than that") {
+  const std::string closed = "421 4.4.2 The remote server closed the connection\r\n";
+  const std::string lost = "451 4.4.2 The connection to the remote server was lost\r\n";
+  const std::string lost_message = "451 4.4.2 The connection was lost before the remote server took the message\r\n";
+  SECTION("in a transaction") {
+    Rig rig;
+    authenticated(rig);
+    rig.client("RCPT TO:<e@d.example>\r\n");
+    rig.close(Side::backend);
+    CHECK(rig.to_client == lost + closed);
+    CHECK(rig.ending == "backend_lost");
+  }
+  SECTION("within content") {
+    Rig rig;
+    authenticated(rig);
+    rig.client("DATA\r\n");
+    rig.server("354 go\r\n");
+    rig.client("half");
+    rig.take_client();
+    rig.close(Side::backend);
+    rig.client("\r\n.\r\nMAIL FROM:<a@b.example>\r\n");
+    CHECK(rig.to_client == lost_message);
+    CHECK(rig.ended());
+  }
+  SECTION("behind content, before its reply") {
+    Rig rig;
+    authenticated(rig);
+    rig.client("DATA\r\n");
+    rig.server("354 go\r\n");
+    rig.client("x\r\n.\r\n");
+    rig.take_client();
+    rig.close(Side::backend);
+    CHECK(rig.to_client == lost_message + closed);
+    CHECK(rig.ended());
+  }
+  SECTION("refused within content") {
+    Rig rig;
+    authenticated(rig);
+    rig.client("DATA\r\n");
+    rig.server("354 go\r\n");
+    rig.client("half\r\n");
+    rig.server("552 full\r\n");
+    rig.take_client();
+    rig.client(".\r\nMAIL FROM:<a@b.example>\r\n");
+    CHECK(rig.to_client == "552 full\r\n");
+    CHECK(rig.ended());
+  }
+}
+
+TEST_CASE("outbound: AUTH that another connection offered does not go to the present one") {
+  const std::string_view with_auth = "250-mx.example\r\n250-PIPELINING\r\n250 AUTH PLAIN\r\n";
+  Rig rig;
+  introduced(rig, with_auth);
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  rig.plan.demand_tls = true;
+  rig.reconnect();
+  rig.connected();
+  rig.server(greeting);
+  rig.server("250-mx.example\r\n250 AUTH PLAIN\r\n");
+  CHECK(rig.stage() == "tls_not_offered");
+  rig.refuse("451 4.7.4 no TLS there");
+  rig.take_client();
+  rig.take_server();
+  rig.client("RSET\r\nAUTH PLAIN AGEAYg==\r\n");
+  CHECK(rig.take_client() == "250 2.0.0 Ok\r\n451 4.4.1 The remote server cannot be used now\r\n");
+  CHECK(rig.take_server().empty());
+}
+
+TEST_CASE("outbound: a server that nobody vouches for gets no password of the client's") {
+  Rig rig;
+  rig.vouched = false;
+  introduced(rig, "250-mx.example\r\n250 AUTH PLAIN\r\n");
+  rig.client("EHLO client.example\r\nAUTH PLAIN AGEAYg==\r\n");
+  CHECK(rig.to_client == "250-mx.example\r\n250 PIPELINING\r\n502 5.5.1 Command not offered here\r\n");
+  CHECK(rig.to_server.empty());
+}
+
+TEST_CASE("outbound: what another connection offered and the present one cannot do is no reason to bounce") {
+  Rig rig;
+  introduced(rig, "250-mx.example\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 8BITMIME\r\n");
+  rig.client("MAIL FROM:<a@b.example> BODY=8BITMIME\r\nRCPT TO:<c@d.example>\r\n");
+  rig.reconnect();
+  rig.connected();
+  rig.server(greeting);
+  rig.take_server();
+  rig.server(plain_hello);
+  rig.server("220 go\r\n");
+  rig.tls(Side::backend);
+  rig.server("250-mx2.example\r\n250 PIPELINING\r\n");
+  rig.take_server();
+  rig.proceed();
+  rig.take_client();
+  rig.server("555 what is BODY\r\n503 MAIL first\r\n");
+  CHECK(rig.take_client() == "451 4.4.1 The remote server cannot be used now\r\n");
+  rig.client("RSET\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  rig.server("250 sender\r\n250 recipient\r\n");
+  rig.take_client();
+  rig.take_server();
+  rig.client("BDAT 6 LAST\r\nQUIT\r\n");
+  CHECK(rig.take_client() == "451 4.4.1 The remote server cannot be used now\r\n");
+  CHECK(rig.take_server().empty());
+}
+
 // --- recipients
 
 TEST_CASE("outbound: each domain is judged once on a connection") {
@@ -777,6 +892,45 @@ TEST_CASE("outbound: a server that refuses in the middle of content is heard at 
   rig.client("other half\r\n.\r\nNOOP\r\n");
   CHECK(rig.to_client == "552 full\r\n250 2.0.0 Ok\r\n");
   CHECK(happened(rig, "message refused_permanently"));
+}
+
+TEST_CASE("outbound: the rest of a message that was refused early is content, whatever stands in it") {
+  // Its author may run the server that refused it.
+  const std::string rest = "text\nMAIL FROM:<x@y.example>\r\nRCPT TO:<z@d.example>\r\nDATA\r\n\n.\n\r.\r\r\n.\r\n";
+  for (const bool lost : {false, true}) {
+    Options options;
+    options.listener.bare_newline = config::BareNewline::reject;
+    Rig rig(options);
+    accepted(rig);
+    rig.client("DATA\r\n");
+    rig.server("354 go\r\n");
+    rig.client("half\r\n");
+    if (lost) rig.close(Side::backend);
+    rig.server("552 full\r\n");
+    rig.take_client();
+    rig.client(rest.substr(0, 30));
+    CHECK(rig.take_client().empty());
+    rig.client(rest.substr(30) + "NOOP\r\n");
+    CHECK(rig.take_client() ==
+          (lost ? "451 4.4.2 The connection was lost before the remote server took the message\r\n250 2.0.0 Ok\r\n"
+                : "552 full\r\n250 2.0.0 Ok\r\n"));
+    // The next message is as strict as any.
+    rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+    rig.reconnect();
+    rig.connected();
+    rig.server(greeting);
+    rig.take_server();
+    rig.server(plain_hello);
+    rig.server("220 go\r\n");
+    rig.tls(Side::backend);
+    rig.server(tls_hello);
+    rig.proceed();
+    rig.server("250 sender\r\n250 recipient\r\n");
+    rig.client("DATA\r\n");
+    rig.server("354 go\r\n");
+    rig.client("a\nb");
+    CHECK(rig.ending == "bare_newline");
+  }
 }
 
 // --- loss

@@ -106,7 +106,7 @@ class Rig {
   void judge(Judgement::Action action, std::string reply = {}) {
     judging = false;
     if (action == Judgement::Action::proceed) watch_.proceed(domain_judged);
-    tell_and_pump([&] { dialogue_->on_judged({action, reply}, effects_); });
+    tell_and_pump([&] { dialogue_->on_judged({action, reply, vouched}, effects_); });
   }
   void proceed() { judge(Judgement::Action::proceed); }
   void reconnect() { judge(Judgement::Action::reconnect); }
@@ -144,6 +144,7 @@ class Rig {
   bool judging = false;
   std::string domain_judged;
   std::size_t sends = 0;
+  bool vouched = true;  // by the next judgement that lets it proceed
 
  private:
   // Input that is gone after the call, as a read buffer is: a view kept into it shows under a sanitizer.
