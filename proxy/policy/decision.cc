@@ -316,6 +316,10 @@ std::optional<Refusal> refusal_of(const Route& route) {
     case Route::Outcome::hosts: return std::nullopt;
     case Route::Outcome::no_such_domain: return refusal;
     case Route::Outcome::null_mx: refusal.reply = Reply::null_mx; return refusal;
+    case Route::Outcome::leads_back:
+      refusal.reason = Reason::routing_loop;
+      refusal.reply = Reply::routing_loop;
+      return refusal;
     case Route::Outcome::dns_failed: refusal.reason = Reason::dns_failed; break;
     case Route::Outcome::dns_bogus:
       refusal.reason = Reason::dns_bogus;
@@ -352,6 +356,8 @@ std::string_view to_string(Reason reason) {
     case Reason::fingerprint_mismatch: return "fingerprint_mismatch";
     case Reason::tlsa_mismatch: return "tlsa_mismatch";
     case Reason::credentials_refused: return "credentials_refused";
+    case Reason::tls_parameters: return "tls_parameters";
+    case Reason::routing_loop: return "routing_loop";
   }
   return "unknown";
 }
@@ -366,6 +372,7 @@ std::string_view to_string(Reply reply) {
     case Reply::null_mx: return "556 5.1.10";
     case Reply::no_such_domain: return "550 5.1.2";
     case Reply::credentials: return "451 4.7.8";
+    case Reply::routing_loop: return "451 4.4.6";
   }
   return "";
 }

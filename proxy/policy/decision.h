@@ -54,6 +54,8 @@ enum class Reason : std::uint8_t {
   fingerprint_mismatch,
   tlsa_mismatch,
   credentials_refused,  // by a relay, of ours
+  tls_parameters,       // versions or groups of the TLS session are not those of the domain's policy
+  routing_loop,         // the domain's mail hosts are this machine
 };
 std::string_view to_string(Reason reason);
 
@@ -67,6 +69,7 @@ enum class Reply : std::uint8_t {
   null_mx,          // 556 5.1.10
   no_such_domain,   // 550 5.1.2
   credentials,      // 451 4.7.8
+  routing_loop,     // 451 4.4.6
 };
 std::string_view to_string(Reply reply);  // "451 4.7.5"; empty for none
 

@@ -31,9 +31,10 @@ TlsOutcome examine(const tls::PeerCertificates& certificates, const MailHost& ho
 
 bool is_authenticated(const tls::PeerCertificates& certificates, const MailHost& host, const tls::TrustStore& trust,
                       std::time_t now) {
-  if (host.dane == DaneState::records && tls::any_usable(host.tlsa) &&
-      certificates.verify_dane(host.tlsa, host.reference_names, now).outcome == tls::DaneOutcome::matched) {
-    return true;
+  // What the Web PKI says does not make up for records that do not match, or that somebody keeps from us.
+  if (host.dane == DaneState::failed || host.dane == DaneState::bogus) return false;
+  if (host.dane == DaneState::records && tls::any_usable(host.tlsa)) {
+    return certificates.verify_dane(host.tlsa, host.reference_names, now).outcome == tls::DaneOutcome::matched;
   }
   return certificates.verify_chain(trust).trusted && tls::names_host(certificates.dns_names(), host.name);
 }

@@ -14,8 +14,8 @@ namespace postern::policy {
 TlsOutcome examine(const tls::PeerCertificates& certificates, const MailHost& host, const Demand& demand,
                    const tls::TrustStore& trust, std::time_t now);
 
-// Somebody vouches for the server called `host`: TLSA records, or the Web PKI for its name. Our own credentials are
-// given to nobody else.
+// Somebody vouches for the server called `host`: its TLSA records, or where there are none that could be used, the Web
+// PKI for its name. Our own credentials are given to nobody else.
 bool is_authenticated(const tls::PeerCertificates& certificates, const MailHost& host, const tls::TrustStore& trust,
                       std::time_t now);
 

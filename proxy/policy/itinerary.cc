@@ -56,7 +56,7 @@ std::optional<Refusal> pin(Route& route, const config::IpAddress& address) {
 
 Itinerary::Itinerary(Route route, std::string domain, const LocalPolicy& local, const MtaStsFacts& mta_sts,
                      std::optional<config::IpAddress> pinned)
-    : route_(std::move(route)), domain_(std::move(domain)) {
+    : route_(std::move(route)), domain_(std::move(domain)), pinned_(pinned.has_value()) {
   const auto astray = pinned ? pin(route_, *pinned) : std::nullopt;
   for (const MailHost& host : route_.hosts) demands_.push_back(demand_on(host, domain_, local, mta_sts));
   const bool wants_dane = local.dane || local.level == Level::dane || local.level == Level::dane_only;
@@ -91,46 +91,53 @@ void Itinerary::begin_host(std::size_t host) {
 
 void Itinerary::next_address() {
   const auto& addresses = route_.hosts[current_->host].addresses;
-  if (next_address_ >= addresses.size()) return begin_host(current_->host + 1);
+  if (addresses_tried_ >= addresses_in_all) return current_.reset();
+  if (next_address_ >= std::min(addresses.size(), addresses_per_host)) return begin_host(current_->host + 1);
+  ++addresses_tried_;
   const Demand& demand = demands_[current_->host];
   current_ = Attempt{current_->host, addresses[next_address_++], demand.try_tls, !demand.allows_plaintext()};
 }
 
+std::string Itinerary::name_of_current() const {
+  const std::string& name = route_.hosts[current_->host].name;
+  return name.empty() ? config::to_string(current_->address) : name;
+}
+
 void Itinerary::judged_unfit() {
-  const MailHost& host = route_.hosts[current_->host];
-  const std::string name = host.name.empty() ? config::to_string(current_->address) : host.name;
+  const std::string name = name_of_current();
   failure_ = {reply_line(verdict_.reply, verdict_.source, name, verdict_.detail), name, verdict_};
   failure_is_policy_ = true;
 }
 
 void Itinerary::unreachable(std::string reply, std::string detail) {
   if (failure_is_policy_) return;
-  const MailHost& host = route_.hosts[current_->host];
   Verdict verdict;
   verdict.reason = Reason::unreachable;
   verdict.reply = Reply::unreachable;
   verdict.demanded = demands_[current_->host].level;
   verdict.detail = std::move(detail);
-  failure_ = {std::move(reply), host.name.empty() ? config::to_string(current_->address) : host.name,
-              std::move(verdict)};
+  failure_ = {std::move(reply), name_of_current(), std::move(verdict)};
 }
 
 bool Itinerary::on_outcome(const AttemptOutcome& outcome) {
   const Demand& demand = demands_[current_->host];
-  const std::string& name = route_.hosts[current_->host].name;
+  const std::string name = name_of_current();
   switch (outcome.kind) {
     case AttemptOutcome::Kind::unreachable: {
       const std::string detail = outcome.reply.empty() ? "cannot be reached" : outcome.reply;
-      unreachable(reply_line(Reply::unreachable, Source::local,
-                             name.empty() ? config::to_string(current_->address) : name, detail),
-                  detail);
+      unreachable(reply_line(Reply::unreachable, Source::local, name, detail), detail);
       next_address();
       return false;
     }
-    case AttemptOutcome::Kind::refused:
-      unreachable(outcome.reply, outcome.reply);
+    case AttemptOutcome::Kind::refused: {
+      // The client of an intercepted connection gets what it would have got. Else a refusal of ourselves, said in
+      // plaintext by anybody, says nothing about the recipient: the message waits.
+      const bool verbatim = pinned_ && domain_.empty();
+      unreachable(verbatim ? outcome.reply : reply_line(Reply::unreachable, Source::local, name, outcome.reply),
+                  outcome.reply);
       next_address();
       return false;
+    }
     case AttemptOutcome::Kind::tls_failed:
       verdict_ = judge(demand, outcome.tls);
       if (current_->use_tls && verdict_.deliver && demand.allows_plaintext()) {

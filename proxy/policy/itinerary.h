@@ -27,7 +27,7 @@ struct Attempt {
 struct AttemptOutcome {
   enum class Kind : std::uint8_t {
     unreachable,  // no connection, or the host was silent or lost before it could be used
-    refused,      // it greeted with 4yz or 5yz: `reply` holds its words
+    refused,      // it answered connection or EHLO with 4yz or 5yz: `reply` holds its words
     tls_failed,   // handshake failed or was injected: nothing more can be said there
     open,         // it can be used; `tls` says how
   };
@@ -73,9 +73,14 @@ class Itinerary {
   const std::string& refusal() const { return failure_.reply; }
 
  private:
+  // One client's wait for one reply has to do for all of them.
+  static constexpr std::size_t addresses_per_host = 4;
+  static constexpr std::size_t addresses_in_all = 10;
+
   bool usable(std::size_t host) const;
   void begin_host(std::size_t host);
   void next_address();
+  std::string name_of_current() const;
   void judged_unfit();
   void unreachable(std::string reply, std::string detail);
 
@@ -84,6 +89,8 @@ class Itinerary {
   std::vector<Demand> demands_;  // of each host
   std::optional<Attempt> current_;
   std::size_t next_address_ = 0;
+  std::size_t addresses_tried_ = 0;
+  bool pinned_ = false;
   Verdict verdict_;
   Failure failure_;
   bool failure_is_policy_ = false;  // a policy's refusal says more than a host that cannot be reached

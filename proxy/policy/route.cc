@@ -64,17 +64,30 @@ std::string_view to_string(Route::Outcome outcome) {
     case Route::Outcome::no_such_domain: return "no such domain";
     case Route::Outcome::dns_failed: return "DNS failed";
     case Route::Outcome::dns_bogus: return "DNS bogus";
+    case Route::Outcome::leads_back: return "leads back";
   }
   return "unknown";
+}
+
+void leave_out_ourselves(Route& route, const std::function<bool(const config::IpAddress&)>& is_ours) {
+  const auto own = std::ranges::find_if(
+      route.hosts, [&](const MailHost& host) { return std::ranges::any_of(host.addresses, is_ours); });
+  if (own == route.hosts.end()) return;
+  const std::string name = own->name;
+  const auto preference = own->preference;
+  std::erase_if(route.hosts, [&](const MailHost& host) { return host.preference >= preference; });
+  if (!route.hosts.empty()) return;
+  route.outcome = Route::Outcome::leads_back;
+  route.reason = "its mail host " + name + " is this machine";
 }
 
 RouteLookup::RouteLookup(std::string_view domain, const Options& options) : options_(options) {
   route_.domain = dns::normalize_name(domain);
   route_.ttl = longest_ttl;
   expanded_domain_ = route_.domain;
-  if (!config::is_host_name(route_.domain)) {
+  if (!dns::is_domain_name(route_.domain)) {
     route_.outcome = Route::Outcome::no_such_domain;
-    route_.reason = "not a host name";
+    route_.reason = "not a domain name";
   } else if (options_.kind == Kind::host) {
     add_host(route_.domain, 0, true);
   } else {
@@ -128,14 +141,17 @@ void RouteLookup::on_mx(const dns::Answer& answer) {
     return;
   }
   if (answer.secure) expanded_domain_ = answer.canonical_name;
-  if (answer.status == dns::Status::no_data) return add_host(route_.domain, 0, answer.secure);  // implicit MX
+  if (answer.status == dns::Status::no_data) {
+    implicit_mx_ = true;
+    return add_host(route_.domain, 0, answer.secure);
+  }
 
   std::vector<std::pair<std::uint16_t, std::string>> exchanges;
   bool null_mx = false;
   for (const std::string& rdata : answer.rdata) {
     auto mx = dns::parse_mx(rdata);
     null_mx = null_mx || (mx && mx->exchange.empty());
-    if (mx && config::is_host_name(mx->exchange)) exchanges.emplace_back(mx->preference, std::move(mx->exchange));
+    if (mx && dns::is_domain_name(mx->exchange)) exchanges.emplace_back(mx->preference, std::move(mx->exchange));
   }
   if (exchanges.empty()) {
     route_.outcome = null_mx ? Route::Outcome::null_mx : Route::Outcome::dns_failed;
@@ -263,9 +279,7 @@ Route RouteLookup::take() {
   POSTERN_ASSERT(done(), "a route is taken when all its questions have been answered");
   for (HostState& state : hosts_) route_.hosts.push_back(std::move(state.host));
   hosts_.clear();
-  const bool nowhere = route_.hosts.size() == 1 && route_.hosts.front().name == route_.domain &&
-                       route_.hosts.front().address_state == MailHost::Addresses::none;
-  if (nowhere && options_.kind == Kind::mail_domain) {
+  if (implicit_mx_ && route_.hosts.front().address_state == MailHost::Addresses::none) {
     route_.outcome = Route::Outcome::no_such_domain;
     route_.reason = "the domain has neither MX nor address records";
   }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -55,6 +56,7 @@ struct Route {
     no_such_domain,  // neither MX nor address (550 5.1.2)
     dns_failed,      // the MX lookup failed (451 4.4.3)
     dns_bogus,       // or its signatures are wrong (451 4.4.3)
+    leads_back,      // the best host is this machine itself (451 4.4.6)
   };
   Outcome outcome = Outcome::hosts;
   std::string domain;           // as asked for, normalized
@@ -63,6 +65,10 @@ struct Route {
   std::chrono::seconds ttl{0};  // for how long all this holds
 };
 std::string_view to_string(Route::Outcome outcome);
+
+// Leaves out the first host with an address that `is_ours`, and all that are no better (RFC 5321 5.1): a message would
+// come back here. With none left the route leads_back.
+void leave_out_ourselves(Route& route, const std::function<bool(const config::IpAddress&)>& is_ours);
 
 class RouteLookup {
  public:
@@ -117,6 +123,7 @@ class RouteLookup {
 
   Options options_;
   Route route_;
+  bool implicit_mx_ = false;     // no MX records: the domain is its own host
   std::string expanded_domain_;  // where secure CNAMEs lead the domain; the domain itself where they do not
   std::vector<HostState> hosts_;
   std::vector<dns::Question> questions_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "config/assert.h"
+#include "proxy/dns/idna.h"
 #include "proxy/net/original_destination.h"
 #include "proxy/observe/log.h"
 #include "proxy/policy/evidence.h"
@@ -22,6 +23,9 @@ using smtp::Side;
 using smtp::Timer;
 
 namespace {
+
+// For one recipient's reply a client waits five minutes (RFC 5321 4.5.3.2.3). Connections are begun up to here.
+constexpr std::uint64_t patience_of_clients = 200'000;  // milliseconds
 
 config::TlsVersion version_of(const tls::SessionFacts& facts) {
   using enum config::TlsVersion;
@@ -61,8 +65,10 @@ void OutboundSession::on_client() {
   }
   if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
   if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
+  judged_since_ = around_.loop.now();
   choice_.emplace(settings(), runtime_->settings.tls, original,
-                  original ? service_.names().find(*original) : std::string());
+                  original ? service_.names().find(*original) : std::string(),
+                  [this](const config::IpAddress& host) { return leads_back(host); });
   smtp::OutboundFacts facts;
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;
@@ -95,15 +101,29 @@ std::optional<net::SocketAddress> OutboundSession::find_original() const {
   return *found;
 }
 
-// Something listens there for this process: on that very address, or on all of this machine's.
+// On that very address, or on all of this machine's.
+bool OutboundSession::listens_at(const std::vector<config::Endpoint>& own, const net::SocketAddress& address) {
+  return std::ranges::any_of(own, [&](const config::Endpoint& each) {
+    if (each.port != address.port) return false;
+    const bool everywhere = each.address == config::IpAddress{each.address.family, {}};
+    return each.address == address.address || (everywhere && net::is_local_address(address.address));
+  });
+}
+
 bool OutboundSession::is_ours(const net::SocketAddress& address) const {
-  const auto listens = [&](const config::Endpoint& own) {
-    if (own.port != address.port) return false;
-    const bool everywhere = own.address == config::IpAddress{own.address.family, {}};
-    return own.address == address.address || (everywhere && net::is_local_address(address.address));
-  };
   return std::ranges::any_of(runtime_->settings.outbound,
-                             [&](const auto& listener) { return std::ranges::any_of(listener.listen, listens); });
+                             [&](const auto& listener) { return listens_at(listener.listen, address); });
+}
+
+// A mail host there is this machine: its mail would come back by the inbound side. Nobody's mail host has a loopback
+// address, whatever its domain says.
+bool OutboundSession::leads_back(const config::IpAddress& host) const {
+  const net::SocketAddress address{host, settings().port};
+  const bool loopback =
+      contains(config::loopback_networks(), host) || host == config::IpAddress{host.family, {}};  // leads there, too
+  return loopback || is_ours(address) || std::ranges::any_of(runtime_->settings.inbound, [&](const auto& listener) {
+           return listens_at(listener.listen, address);
+         });
 }
 
 bool OutboundSession::was_ours(const net::SocketAddress& original) const {
@@ -112,20 +132,26 @@ bool OutboundSession::was_ours(const net::SocketAddress& original) const {
 
 // --- DNS
 
+// What failed is asked again for the next recipient.
+bool OutboundSession::RelayFacts::answer(const RemoteChoice::Lookup& wanted) const {
+  return (dane || !wanted.options.dane) && (mta_sts || !wanted.mta_sts) &&
+         std::ranges::all_of(found.route.hosts, &policy::MailHost::usable);
+}
+
 void OutboundSession::look_up(const std::string& domain, Then then) {
   auto wanted = choice_->lookup_for(domain);
   if (!wanted) return (this->*then)(nullptr);
-  if (relay_facts_) return (this->*then)(relay_facts_.get());
+  if (relay_facts_ && relay_facts_->answer(*wanted)) return (this->*then)(&relay_facts_->found);
   static thread_local std::minstd_rand random(std::random_device{}());
   wanted->options.random = static_cast<std::uint32_t>(random());
   then_ = then;
   lookup_ = std::make_unique<policy::DomainLookup>(
       service_.resolver(), wanted->mta_sts ? &service_.mta_sts(listener_) : nullptr, wanted->name, wanted->options,
-      [this](const policy::DomainFacts& facts) {
+      [this, dane = wanted->options.dane, mta_sts = wanted->mta_sts](const policy::DomainFacts& facts) {
         if (over()) return;
         lookup_.reset();
         if (settings().route == OutboundRoute::relay && facts.route.outcome == policy::Route::Outcome::hosts) {
-          relay_facts_ = std::make_unique<policy::DomainFacts>(facts);
+          relay_facts_ = std::make_unique<RelayFacts>(RelayFacts{facts, dane, mta_sts});
         }
         (this->*then_)(&facts);
         pump();
@@ -282,7 +308,7 @@ void OutboundSession::on_tls_up(Side side) {
 bool OutboundSession::may_have_credentials() const {
   if (!settings().relay.auth || settings().relay.auth->allow_unauthenticated) return true;
   policy::MailHost host;
-  if (relay_facts_ && !relay_facts_->route.hosts.empty()) host = relay_facts_->route.hosts.front();
+  if (relay_facts_ && !relay_facts_->found.route.hosts.empty()) host = relay_facts_->found.route.hosts.front();
   const auto certificates = backend_->engine()->peer_certificates();
   return policy::is_authenticated(certificates, host, contexts().trust(), std::time(nullptr));
 }
@@ -290,7 +316,8 @@ bool OutboundSession::may_have_credentials() const {
 // --- judgements
 
 void OutboundSession::judge(std::string_view domain) {
-  judged_domain_ = domain;
+  judged_domain_ = dns::to_ascii(domain);
+  if (!choice_->under_way()) judged_since_ = around_.loop.now();
   look_up(judged_domain_, &OutboundSession::judge_by);
 }
 
@@ -312,11 +339,12 @@ bool OutboundSession::tell_more() {
 RemoteChoice::Link OutboundSession::link() const {
   RemoteChoice::Link link{outbound_->remote()};
   link.may_reconnect = outbound_->may_reconnect();
+  link.late = around_.loop.now() - judged_since_ > patience_of_clients;
   link.offers_post_quantum = !record_.backend_tls && context().offers_post_quantum();
   link.error = record_.reason;
+  link.resumed = record_.backend_tls && record_.backend_tls->resumed;
   if (backend_ && backend_->engine() != nullptr && record_.backend_tls) {
     link.tls = true;
-    link.resumed = record_.backend_tls->resumed;
     link.version = version_of(*record_.backend_tls);
     link.examine = [this](const policy::MailHost& host, const policy::Demand& demand) {
       return policy::examine(backend_->engine()->peer_certificates(), host, demand, contexts().trust(),

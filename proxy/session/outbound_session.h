@@ -41,7 +41,9 @@ class OutboundSession final : public Session {
 
   void turn_away(smtp::Refusal refusal, std::string reason = {});
   std::optional<net::SocketAddress> find_original() const;
+  static bool listens_at(const std::vector<config::Endpoint>& own, const net::SocketAddress& address);
   bool is_ours(const net::SocketAddress& address) const;
+  bool leads_back(const config::IpAddress& host) const;
   bool was_ours(const net::SocketAddress& original) const;
 
   // Asks what lookup_for(domain) wants; `then` is called with it, now or later.
@@ -58,17 +60,26 @@ class OutboundSession final : public Session {
   RemoteChoice::Link link() const;
   void record(const Decision& decision);
 
+  // What DNS said of the relay, and what it was asked.
+  struct RelayFacts {
+    policy::DomainFacts found;
+    bool dane = false;
+    bool mta_sts = false;
+    bool answer(const RemoteChoice::Lookup& wanted) const;
+  };
+
   OutboundService& service_;
   std::size_t listener_;
   smtp::OutboundDialogue* outbound_ = nullptr;  // dialogue_, once it has begun
   std::optional<RemoteChoice> choice_;
   std::unique_ptr<policy::DomainLookup> lookup_;
-  std::unique_ptr<policy::DomainFacts> relay_facts_;
+  std::unique_ptr<RelayFacts> relay_facts_;
   std::unique_ptr<net::Connector> connector_;
   net::OwnConnections::Entry own_;  // of the present connection, or the one that is being made
   std::optional<smtp::Judgement> judgement_;
   std::string judged_domain_;
-  std::string secret_;  // for the relay, between connecting and the dialogue's plan
+  std::uint64_t judged_since_ = 0;  // loop time
+  std::string secret_;              // for the relay, between connecting and the dialogue's plan
   Then then_ = nullptr;
 };
 

@@ -109,8 +109,12 @@ VersionRange versions_for(const config::OutboundListener& listener, const config
 }
 
 RemoteChoice::RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
-                           std::optional<net::SocketAddress> original, std::string server_name)
-    : listener_(listener), tls_(tls), original_(original), remembered_name_(std::move(server_name)) {
+                           std::optional<net::SocketAddress> original, std::string server_name, IsOurs is_ours)
+    : listener_(listener),
+      tls_(tls),
+      original_(original),
+      remembered_name_(std::move(server_name)),
+      is_ours_(std::move(is_ours)) {
   POSTERN_ASSERT(original.has_value() == (listener.route == OutboundRoute::original_destination),
                  "an original destination belongs to an intercepted connection");
 }
@@ -158,16 +162,19 @@ std::optional<RemoteChoice::Lookup> RemoteChoice::lookup_for(const std::string& 
 }
 
 policy::Route RemoteChoice::route_for(const std::string& domain, const policy::DomainFacts* facts) const {
-  if (facts != nullptr) return facts->route;
   policy::Route route;
   route.domain = domain;
-  if (listener_.route == OutboundRoute::relay) route.hosts = {nameless(listener_.relay.address->address)};
-  if (listener_.route == OutboundRoute::mx) {
-    const auto address = literal_address(domain);
-    if (address) route.hosts = {nameless(*address)};
-    if (!address) route.outcome = policy::Route::Outcome::no_such_domain;
-    if (!address) route.reason = "no mail can be sent to such a domain";
+  if (facts != nullptr) {
+    route = facts->route;
+  } else if (listener_.route == OutboundRoute::relay) {
+    route.hosts = {nameless(listener_.relay.address->address)};
+  } else if (const auto address = literal_address(domain); address && listener_.route == OutboundRoute::mx) {
+    route.hosts = {nameless(*address)};
+  } else if (listener_.route == OutboundRoute::mx) {
+    route.outcome = policy::Route::Outcome::no_such_domain;
+    route.reason = "no mail can be sent to such a domain";
   }
+  if (listener_.route == OutboundRoute::mx) policy::leave_out_ourselves(route, is_ours_);
   return route;
 }
 
@@ -231,7 +238,7 @@ Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFac
     if (const auto accepted = accepts(trip, link)) {
       const auto host = trip.itinerary.route().hosts[accepted->host];
       trip_ = std::move(trip);
-      return proceed(host, accepted->verdict, *trip_);
+      return proceed(host, accepted->verdict, *trip_, link);
     }
   }
   trip_ = std::move(trip);
@@ -248,7 +255,9 @@ Judgement RemoteChoice::arrived(const Link& link) {
     return {Judgement::Action::reconnect, {}};
   }
   // A resumed session shows the certificates of its first handshake: there may be better ones by now.
-  if (link.tls && link.resumed && way_.resume && link.may_reconnect && !accepts(*trip_, link)) {
+  const bool failed = link.state.stage == Stage::tls_failed || link.state.stage == Stage::tls_broken;
+  const bool unfit = failed || (link.tls && !accepts(*trip_, link));
+  if (link.resumed && way_.resume && link.may_reconnect && unfit) {
     way_.resume = false;
     trip_->pending = true;
     return {Judgement::Action::reconnect, {}};
@@ -263,7 +272,7 @@ Judgement RemoteChoice::arrived(const Link& link) {
     return refuse(policy::reply_line(verdict.reply, verdict.source, name_of(way_), verdict.detail));
   }
   const policy::MailHost host = trip_->itinerary.host();
-  if (trip_->itinerary.on_outcome(outcome_of(link))) return proceed(host, trip_->itinerary.verdict(), *trip_);
+  if (trip_->itinerary.on_outcome(outcome_of(link))) return proceed(host, trip_->itinerary.verdict(), *trip_, link);
   return set_out(link);
 }
 
@@ -272,8 +281,12 @@ Judgement RemoteChoice::set_out(const Link& link) {
   if (!trip_->itinerary.current()) return refuse(*trip_);
   Way next = way_of(*trip_->itinerary.current());
   // In the middle of a transaction, or once the client has authenticated, what we have is what counts.
-  if (link.state.usable() && (same_as_present(next, link) || !link.may_reconnect)) return arrived(link);
+  if (link.state.usable() && (same_as_present(next, link) || !link.may_reconnect)) {
+    const bool observed = trip_->itinerary.demand().observe;
+    return link.tls && !parameters_fit(*trip_, link) && !observed ? wants_its_own(*trip_) : arrived(link);
+  }
   if (!link.may_reconnect) return refuse(std::string(own_connection_wanted));
+  if (link.late) return refuse(*trip_);
   if (!next.use_tls && way_.use_tls && next.address == way_.address)
     next.tls_error = smtp::tls_trouble(link.state, link.error);
   way_ = std::move(next);
@@ -281,13 +294,23 @@ Judgement RemoteChoice::set_out(const Link& link) {
   return {Judgement::Action::reconnect, {}};
 }
 
-Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip) {
+Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
+                                const Link& link) {
   if (!trip.domain.empty()) {
     const std::string& server_name = host.tlsa_base.empty() ? host.name : host.tlsa_base;
     decision_ = Decision{trip.domain, host.name.empty() ? name_of(way_) : host.name, server_name, verdict, {}};
     for (const auto& row : verdict.reports) decision_->policies.push_back(published(row, host.tlsa, trip.mta_sts));
   }
-  return {Judgement::Action::proceed, {}};
+  return {Judgement::Action::proceed, {}, vouched(host, trip, link)};
+}
+
+// Before any recipient is known nothing but opportunistic TLS is asked of a server, and a client may authenticate
+// then: its password deserves what the listener demands for mail.
+bool RemoteChoice::vouched(const policy::MailHost& host, const Trip& trip, const Link& link) const {
+  if (!link.tls) return false;
+  const std::string& domain = host.name.empty() ? trip.domain : host.name;
+  const auto demand = policy::demand_on(host, domain, local_policy(listener_, std::nullopt), trip.mta_sts);
+  return policy::judge(demand, link.examine(host, demand)).deliver;
 }
 
 Judgement RemoteChoice::refuse(const Trip& trip) {
@@ -300,6 +323,16 @@ Judgement RemoteChoice::refuse(const Trip& trip) {
     decision_->policies.push_back(published(row, host != hosts.end() ? host->tlsa : none, trip.mta_sts));
   }
   return refuse(failure.reply);
+}
+
+// The certificate there may do; versions or groups, which no certificate shows, do not.
+Judgement RemoteChoice::wants_its_own(const Trip& trip) {
+  policy::Verdict verdict;
+  verdict.demanded = trip.itinerary.demand().level;
+  verdict.reason = policy::Reason::tls_parameters;
+  verdict.detail = "the TLS session at hand is not one that the domain's policy allows";
+  decision_ = Decision{trip.domain, name_of(way_), {}, verdict, {}};
+  return refuse(std::string(own_connection_wanted));
 }
 
 Judgement RemoteChoice::refuse(std::string reply) {
@@ -318,15 +351,18 @@ bool RemoteChoice::parameters_fit(const Trip& trip, const Link& link) const {
 
 std::optional<policy::Itinerary::Accepted> RemoteChoice::accepts(const Trip& trip, const Link& link) const {
   if (link.tls ? !parameters_fit(trip, link) : way_.demand_tls) return std::nullopt;
+  const bool has_way = trip.itinerary.current().has_value();
+  if (link.tls && has_way && !trip.itinerary.demand().try_tls) return std::nullopt;  // `none` never uses TLS
   const auto examine = [&](const policy::MailHost& host, const policy::Demand& demand) {
     return tls_outcome(link, host, demand);
   };
   auto accepted = trip.itinerary.would_accept(way_.address.address, examine);
-  if (!accepted || link.tls || way_.tls_error.empty() || trip.itinerary.current() == std::nullopt) return accepted;
-  // In plaintext only because TLS failed there: with this domain's own parameters and name it may succeed.
+  if (!accepted || link.tls || way_.use_tls || !has_way) return accepted;
+  // In plaintext only because TLS failed there, or was not wanted: with this domain's own parameters and name it may
+  // succeed.
   const auto& demand = trip.itinerary.demand();
-  const bool tried = !demand.try_tls || (way_.policy == trip.policy && way_.server_name == demand.server_name);
-  return tried ? accepted : std::nullopt;
+  const bool failed = !way_.tls_error.empty() && way_.policy == trip.policy && way_.server_name == demand.server_name;
+  return !demand.try_tls || failed ? accepted : std::nullopt;
 }
 
 policy::TlsOutcome RemoteChoice::tls_outcome(const Link& link, const policy::MailHost& host,

@@ -46,9 +46,10 @@ class RemoteChoice {
   struct Link {
     const smtp::RemoteState& state;
     bool may_reconnect = false;
+    bool late = false;                 // the client has waited so long that nothing new is begun
     bool offers_post_quantum = false;  // its ClientHello had such a group
     bool tls = false;                  // established
-    bool resumed = false;
+    bool resumed = false;              // the TLS session was, be it lost by now
     config::TlsVersion version = config::TlsVersion::tls1_2;
     std::string_view error = {};           // why it could not be made, or the handshake failed
     policy::Itinerary::Examine examine{};  // of an established TLS session
@@ -59,11 +60,13 @@ class RemoteChoice {
     bool mta_sts = false;
   };
 
+  using IsOurs = std::function<bool(const config::IpAddress&)>;
+
   // `tls` are the global settings, which rows of `policies` overlay. `original`: where an intercepted connection was
-  // going. `server_name`: what the certificate of that address was last asked for, if anything. All but the last two
-  // outlive the choice.
+  // going. `server_name`: what the certificate of that address was last asked for, if anything. `is_ours`: mail handed
+  // to that address of a domain's mail host would come back here. The first two outlive the choice.
   RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
-               std::optional<net::SocketAddress> original, std::string server_name);
+               std::optional<net::SocketAddress> original, std::string server_name, IsOurs is_ours);
 
   // What DNS must say before the first connection, or before decide(); nothing: no answer of it would matter.
   // `domain` empty: the connection as such.
@@ -75,6 +78,9 @@ class RemoteChoice {
   const std::string& refusal() const { return refusal_; }
   // There is a way: begin() found one, or a decision came to one.
   bool begun() const { return begun_; }
+
+  // A connection is being made for the domain that decide() was asked about last.
+  bool under_way() const { return trip_ && trip_->pending; }
 
   // Answers `judge`. `facts`: what lookup_for(domain) asked for, else null.
   smtp::Judgement decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
@@ -108,14 +114,18 @@ class RemoteChoice {
   smtp::Judgement weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
   smtp::Judgement set_out(const Link& link);
   smtp::Judgement arrived(const Link& link);
-  smtp::Judgement proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip);
+  smtp::Judgement proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
+                          const Link& link);
+  bool vouched(const policy::MailHost& host, const Trip& trip, const Link& link) const;
   smtp::Judgement refuse(const Trip& trip);
+  smtp::Judgement wants_its_own(const Trip& trip);
   smtp::Judgement refuse(std::string reply);
 
   const config::OutboundListener& listener_;
   const config::TlsSettings& tls_;
   std::optional<net::SocketAddress> original_;
   std::string remembered_name_;
+  IsOurs is_ours_;
   Way way_;
   std::optional<Trip> trip_;  // while one is under way: an idle session keeps none
   std::optional<Decision> decision_;

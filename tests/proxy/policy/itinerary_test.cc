@@ -67,11 +67,43 @@ TEST_CASE("itinerary: hosts and their addresses are tried in order, and at last 
   CHECK(itinerary.refusal().find("mx2.example.org") != std::string::npos);
 }
 
-TEST_CASE("itinerary: a host that refuses to serve is passed over, and its words are kept") {
-  auto itinerary = plan(Level::may);
-  for (int i = 0; i < 3; ++i) itinerary.on_outcome(outcome(Kind::refused, "421 4.3.2 too busy"));
-  CHECK_FALSE(itinerary.current());
-  CHECK(itinerary.refusal() == "421 4.3.2 too busy");
+TEST_CASE("itinerary: a host that refuses to serve is passed over, and never for good") {
+  for (const auto* words : {"421 4.3.2 too busy", "554 5.7.1 go away"}) {
+    auto itinerary = plan(Level::may);
+    for (int i = 0; i < 3; ++i) itinerary.on_outcome(outcome(Kind::refused, words));
+    CHECK_FALSE(itinerary.current());
+    CHECK(itinerary.refusal() == std::string("451 4.4.1 mx2.example.org: ") + words);
+  }
+}
+
+TEST_CASE("itinerary: the client of an intercepted connection hears its server's own refusal") {
+  const auto refusal = [](std::string domain) {
+    Route route;
+    route.hosts = {host("", {"192.0.2.1"})};
+    Itinerary itinerary(route, std::move(domain), level(Level::may), {}, ip("192.0.2.1"));
+    itinerary.on_outcome(outcome(Kind::refused, "554 5.7.1 go away"));
+    return itinerary.refusal();
+  };
+  CHECK(refusal("") == "554 5.7.1 go away");
+  // Of a recipient it says nothing.
+  CHECK(refusal("example.org") == "451 4.4.1 192.0.2.1: 554 5.7.1 go away");
+}
+
+TEST_CASE("itinerary: of hosts with very many addresses some are tried, and the next hosts too") {
+  Route route;
+  for (const auto* name : {"mx1", "mx2", "mx3", "mx4"}) {
+    MailHost many = host(name, {});
+    for (int i = 0; i < 16; ++i) many.addresses.push_back(ip("192.0.2." + std::to_string(i + 1)));
+    route.hosts.push_back(many);
+  }
+  Itinerary itinerary(route, "example.org", level(Level::encrypt), {});
+  std::string tried;
+  for (int attempts = 0; itinerary.current() && attempts < 100; ++attempts) {
+    tried += itinerary.host().name.back();
+    itinerary.on_outcome(outcome(Kind::unreachable));
+  }
+  CHECK(tried == "1111222233");
+  CHECK(itinerary.refusal().starts_with("451 4.4.1 "));
 }
 
 TEST_CASE("itinerary: opportunistic TLS that fails is followed by plaintext, on a new connection to the same address") {

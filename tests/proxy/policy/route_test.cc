@@ -336,6 +336,54 @@ TEST_CASE("route: a hundred MX hosts are not all tried") {
   CHECK(route.hosts[0].name == "h0.example");
 }
 
+TEST_CASE("route: only a domain without MX is missing where it has no address") {
+  const auto look_up = [](bool listed) {
+    Zone zone;
+    const auto mx = listed ? exists(true, {mx_rdata(10, "example.org")}) : without_records(Status::no_data, true);
+    zone.dns.set({"example.org", Type::mx}, mx);
+    zone.dns.set({"example.org", Type::a}, without_records(Status::no_data, true));
+    zone.dns.set({"example.org", Type::aaaa}, without_records(Status::no_data, true));
+    return zone.look_up();
+  };
+  CHECK(look_up(false).outcome == Route::Outcome::no_such_domain);
+  const Route listed = look_up(true);
+  CHECK(listed.outcome == Route::Outcome::hosts);
+  CHECK(listed.hosts.at(0).address_state == MailHost::Addresses::none);
+}
+
+TEST_CASE("route: underscores are found in domains and in names of mail hosts") {
+  Zone zone;
+  zone.dns.set({"old_office.example", Type::mx}, exists(false, {mx_rdata(10, "mx_1.example")}));
+  zone.dns.set({"mx_1.example", Type::a}, exists(false, {v4}));
+  zone.dns.set({"mx_1.example", Type::aaaa}, without_records(Status::no_data, false));
+  const Route route = zone.look_up("old_office.example");
+  REQUIRE(route.hosts.size() == 1);
+  CHECK(route.hosts[0].usable());
+}
+
+TEST_CASE("route: the first host that is ours goes, and those that are no better with it") {
+  const auto host = [](std::string name, std::uint16_t preference, const std::string& address) {
+    MailHost made;
+    made.name = std::move(name);
+    made.preference = preference;
+    made.addresses = {*postern::config::parse_ip_address(address)};
+    return made;
+  };
+  const auto left = [&](const std::string& ours) {
+    Route route;
+    route.hosts = {host("a", 10, "192.0.2.1"), host("b", 20, "192.0.2.2"), host("c", 20, "192.0.2.3"),
+                   host("d", 30, "192.0.2.4")};
+    leave_out_ourselves(route, [&](const auto& address) { return to_string(address) == ours; });
+    std::string names;
+    for (const MailHost& each : route.hosts) names += each.name;
+    return names + (route.outcome == Route::Outcome::leads_back ? " back" : "");
+  };
+  CHECK(left("192.0.2.9") == "abcd");
+  CHECK(left("192.0.2.4") == "abc");
+  CHECK(left("192.0.2.3") == "a");
+  CHECK(left("192.0.2.1") == " back");
+}
+
 TEST_CASE("route: what is no host name is no domain") {
   for (const char* name : {"", "a..b", "a b", "[192.0.2.1]"}) {
     RouteLookup lookup(name, {});

@@ -1,5 +1,8 @@
 #include "proxy/session/remote_choice.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "tests/support/catch.h"
 
 namespace remote_choice_test {
@@ -58,6 +61,7 @@ struct Rig {
   config::OutboundListener listener;
   config::TlsSettings tls;
   RemoteState state;
+  std::vector<config::IpAddress> own;  // addresses of this machine
   std::optional<RemoteChoice> choice;
 
   explicit Rig(TlsLevel level = TlsLevel::may,
@@ -71,7 +75,8 @@ struct Rig {
     const bool intercepted = listener.route == config::OutboundRoute::original_destination;
     const auto original =
         intercepted ? std::optional(net::SocketAddress{ip("192.0.2.1"), 25}) : std::optional<net::SocketAddress>();
-    choice.emplace(listener, tls, original, std::string());
+    choice.emplace(listener, tls, original, std::string(),
+                   [this](const config::IpAddress& address) { return std::ranges::count(own, address) > 0; });
     return *choice;
   }
 
@@ -286,6 +291,112 @@ TEST_CASE("remote choice: a TLS session of a version that the domain's policy ex
   link.version = TlsVersion::tls1_2;
   CHECK(rig.choice->decide("example.org", &found, link).action == Action::reconnect);
   CHECK(rig.choice->way().policy == std::optional<std::size_t>(0));
+}
+
+TEST_CASE("remote choice: versions are asked for where nobody can connect again, too") {
+  Rig rig;
+  rig.listener.policies.push_back({});
+  rig.listener.policies[0].match = {*config::parse_domain_pattern("bank.example")};
+  rig.listener.policies[0].min_version = TlsVersion::tls1_3;
+  const auto decide = [&](TlsVersion version) {
+    rig.greeted(Stage::open, "mx.example.org");
+    const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+    auto link = rig.link(Stage::open, "mx.example.org");
+    link.version = version;
+    link.may_reconnect = false;
+    return rig.choice->decide("bank.example", &found, link);
+  };
+  CHECK(decide(TlsVersion::tls1_3).action == Action::proceed);
+  const auto judgement = decide(TlsVersion::tls1_2);
+  CHECK(judgement.action == Action::refuse);
+  CHECK(judgement.reply.starts_with("452 4.5.3 "));
+  REQUIRE(rig.choice->decision());
+  CHECK(rig.choice->decision()->verdict.reason == policy::Reason::tls_parameters);
+  rig.listener.enforcement = config::Enforcement::observe;
+  CHECK(decide(TlsVersion::tls1_2).action == Action::proceed);
+}
+
+TEST_CASE("remote choice: a listener that uses no TLS has not tried it for those who want it") {
+  Rig rig(TlsLevel::none);
+  rig.listener.policies.push_back({});
+  rig.listener.policies[0].match = {*config::parse_domain_pattern("example.org")};
+  rig.listener.policies[0].level = TlsLevel::may;
+  rig.start();
+  REQUIRE(rig.choice->begin(nullptr));
+  CHECK_FALSE(rig.choice->way().use_tls);
+  REQUIRE(rig.decide("", Stage::open).action == Action::proceed);
+  const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
+  REQUIRE(rig.decide("example.org", Stage::open, {}, &found).action == Action::reconnect);
+  CHECK(rig.choice->way().use_tls);
+  CHECK(rig.decide("example.org", Stage::open, "mx.example.org").action == Action::proceed);
+  // And the other way round.
+  REQUIRE(rig.decide("other.example", Stage::open, "mx.example.org").action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().use_tls);
+  CHECK(rig.decide("other.example", Stage::open).action == Action::proceed);
+}
+
+TEST_CASE("remote choice: a session that was resumed and failed is tried once more without that") {
+  Rig rig(TlsLevel::verify, config::OutboundRoute::relay);
+  rig.listener.relay.address = *config::parse_endpoint("192.0.2.9:587");
+  REQUIRE(rig.start().begin(nullptr));
+  auto link = rig.link(Stage::tls_failed, {});
+  link.resumed = true;
+  REQUIRE(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().resume);
+  CHECK(rig.choice->way().use_tls);
+}
+
+TEST_CASE("remote choice: a client's password goes where the listener's own demand is met") {
+  for (const auto& [level, shown, vouched] :
+       {std::tuple{TlsLevel::may, "other.example.net", true}, std::tuple{TlsLevel::encrypt, "other.example.net", true},
+        std::tuple{TlsLevel::verify, "other.example.net", false},
+        std::tuple{TlsLevel::verify, "smtp.example.com", true},
+        std::tuple{TlsLevel::dane_only, "smtp.example.com", false}}) {
+    Rig rig(level, config::OutboundRoute::relay);
+    rig.listener.relay.address = *config::parse_endpoint("smtp.example.com:587");
+    const auto found = facts({mail_host("smtp.example.com", "192.0.2.9")});
+    REQUIRE(rig.start().begin(&found));
+    const auto judgement = rig.decide("", Stage::open, shown);
+    CHECK(judgement.action == Action::proceed);
+    CHECK(judgement.vouched == vouched);
+  }
+  Rig plain;
+  plain.start();
+  REQUIRE(plain.choice->begin(nullptr));
+  CHECK_FALSE(plain.decide("", Stage::tls_not_offered).vouched);
+}
+
+TEST_CASE("remote choice: mail hosts that are this machine, and those behind them, are left out") {
+  auto first = mail_host("mx1.example.org", "192.0.2.1");
+  auto second = mail_host("mx2.example.org", "192.0.2.2");
+  first.preference = 10;
+  second.preference = 20;
+  const auto found = facts({first, second});
+  Rig rig(TlsLevel::may, config::OutboundRoute::mx);
+  rig.own = {ip("192.0.2.2")};
+  rig.start();
+  REQUIRE(rig.decide("example.org", Stage::none, {}, &found).action == Action::reconnect);
+  CHECK(rig.choice->way().host == "mx1.example.org");
+  CHECK(rig.decide("example.org", Stage::connect_failed).reply.starts_with("451 4.4.1 mx1.example.org: "));
+  rig.own = {ip("192.0.2.1")};
+  rig.start();
+  CHECK(rig.decide("example.org", Stage::none, {}, &found).reply ==
+        "451 4.4.6 example.org: its mail host mx1.example.org is this machine");
+  CHECK(rig.choice->decision()->verdict.reason == policy::Reason::routing_loop);
+  rig.start();
+  CHECK(rig.decide("[192.0.2.1]", Stage::none).reply.starts_with("451 4.4.6 "));
+}
+
+TEST_CASE("remote choice: a client that has waited long gets its answer, not another attempt") {
+  Rig rig(TlsLevel::may, config::OutboundRoute::mx);
+  rig.start();
+  const auto found = facts({mail_host("mx1.example.org", "192.0.2.1"), mail_host("mx2.example.org", "192.0.2.2")});
+  REQUIRE(rig.decide("example.org", Stage::none, {}, &found).action == Action::reconnect);
+  CHECK(rig.choice->under_way());
+  auto link = rig.link(Stage::connect_failed, {});
+  link.late = true;
+  CHECK(rig.choice->decide("example.org", nullptr, link).reply.starts_with("451 4.4.1 mx1.example.org: "));
+  CHECK_FALSE(rig.choice->under_way());
 }
 
 TEST_CASE("remote choice: MX hosts are tried in turn, and the first that satisfies is taken") {

@@ -90,6 +90,7 @@ WITH_DANE = [
     Domain("ta-wrong-name", "4.7.5", certificate="wrong-name", tlsa=("2 1 1",)),
     Domain("ta-expired", "4.7.5", certificate="expired", tlsa=("2 1 1",)),
     Domain("dane-mismatch", "4.7.5", tlsa=("3 1 1 wrong",)),
+    Domain("xn--bcher-kva", "4.7.5", tlsa=("3 1 1 wrong",)),  # bücher.example
     Domain("dane-no-starttls", "4.7.4", smtpd=NO_TLS, tlsa=("3 1 1 wrong",)),
     Domain("unusable", NO_TRUST, certificate="self-signed", tlsa=("0 0 1", "1 1 1")),
     Domain("unusable-no-starttls", "4.7.4 4.7.4 4.7.4 4.7.4 4.7.5", smtpd=NO_TLS, tlsa=("1 1 1 wrong",)),

@@ -10,7 +10,7 @@ from harness.messages import message, new_token
 
 # The replies that refuse a recipient: enhanced status code to reply code.
 REFUSALS = {
-    "4.4.1": 451, "4.4.2": 451, "4.4.3": 451, "4.7.4": 451, "4.7.5": 451, "4.5.3": 452, "5.1.2": 550, "5.1.10": 556,
+    "4.4.1": 451, "4.4.2": 451, "4.4.3": 451, "4.4.6": 451, "4.7.4": 451, "4.7.5": 451, "4.5.3": 452, "5.1.2": 550, "5.1.10": 556,
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_our_own_connections_led_back_to_us_end_there(world, start_gateway, rule
                 client.greeted()
                 client.expect(250, "MAIL FROM:<sender@legacy.example>")
                 reply = client.command(f"RCPT TO:<user@{domain}>")
-                assert reply.raw.startswith(b"421 4.4.6 "), reply
+                assert senders.refused(reply) == "4.4.1" and ": 421 4.4.6 " in reply.text
         else:
             with senders.session(world, world.addresses["dual"][family]) as client:
                 assert client.reply().raw.startswith(b"421 4.4.6 ")
@@ -56,6 +56,22 @@ def test_our_own_connections_led_back_to_us_end_there(world, start_gateway, rule
     ours, clients = [line for line in gateway.log().splitlines() if "ended=" in line]
     assert "ended=routing_loop" in ours and "socket_mark" in ours
     assert "ended=routing_loop" not in clients
+
+
+@pytest.mark.parametrize("listen", [["0.0.0.0"], [places.ROUTER_INSIDE["4"], places.ROUTER_OUTSIDE["4"]]])
+def test_by_mx_nothing_is_sent_to_ourselves(world, start_gateway, listen):
+    own = [places.ROUTER_INSIDE["4"], places.ROUTER_OUTSIDE["4"]]
+    gateway = start_gateway(route="mx", listen=[f"{address}:25" for address in listen], allow_clients=["0.0.0.0/0"])
+    with senders.session(world, places.ROUTER_INSIDE["4"], 25) as client:
+        client.greeted()
+        client.expect(250, "MAIL FROM:<sender@legacy.example>")
+        for address in (*own, "127.0.0.1", "127.9.9.9", "0.0.0.0"):
+            assert senders.refused(client.command(f"RCPT TO:<user@[{address}]>")) == "4.4.6"
+        client.expect(250, "RCPT TO:<user@trusted.example>")
+        client.expect(221, "QUIT")
+    gateway.wait_for_log("policy_reason=routing_loop")
+    gateway.wait_for_log("ended=quit")
+    assert gateway.log().count("ended=") == 1
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")

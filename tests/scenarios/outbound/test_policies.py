@@ -41,7 +41,7 @@ OBSERVED = {
     "ta-wrong-name": "tls", "ta-expired": "tls", "dane-mismatch": "tls", "unsigned-mx-mismatch": "tls",
     "address-bogus": "tls", "dane-no-starttls": "plain", "unusable-no-starttls": "plain", "tlsa-bogus": "tls",
     "sts-self-signed": "tls", "sts-wrong-name": "tls", "sts-expired": "tls", "sts-not-listed": "tls",
-    "sts-no-starttls": "plain", "sts-unsigned": "tls", "sts-and-dane-mismatch": "tls",
+    "xn--bcher-kva": "tls", "sts-no-starttls": "plain", "sts-unsigned": "tls", "sts-and-dane-mismatch": "tls",
 }  # fmt: skip
 
 
@@ -151,6 +151,16 @@ def test_two_policies_in_one_transaction(world, start_gateway, intercepting, cas
     for domain, result in zip(pair, found):
         if result == "250":
             assert bool(world.remote.wait_for(domain.full, token).tls) == (how == "tls")
+
+
+def test_a_domain_in_utf8_has_the_policy_of_its_name_in_dns(world, start_gateway, intercepting):
+    gateway = start_gateway(policies=[{"match": ["xn--bcher-kva.example"], "level": "encrypt"}])
+    with senders.session(world, world.addresses["xn--bcher-kva"]["4"]) as client:
+        assert "SMTPUTF8" in client.greeted().keywords()
+        client.expect(250, "MAIL FROM:<sender@legacy.example> SMTPUTF8")
+        for domain in ("bücher.example", "BÜCHER.example"):
+            assert senders.refused(client.command(f"RCPT TO:<user@{domain}>")) == "4.7.5"
+    gateway.wait_for_log(r"policy decision .*domain=xn--bcher-kva.example .*policy=dane .*reason=tlsa_mismatch")
 
 
 def test_by_mx_another_domain_waits_for_the_next_message(world, start_gateway):
