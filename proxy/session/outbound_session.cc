@@ -11,6 +11,7 @@
 #include "proxy/observe/log.h"
 #include "proxy/policy/evidence.h"
 #include "proxy/process/secret_file.h"
+#include "proxy/session/own_addresses.h"
 #include "tls/client_context.h"
 #include "tls/server_context.h"
 
@@ -67,8 +68,9 @@ void OutboundSession::on_client() {
   if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
   judged_since_ = around_.loop.now();
   choice_.emplace(settings(), runtime_->settings.tls, original,
-                  original ? service_.names().find(*original) : std::string(),
-                  [this](const config::IpAddress& host) { return leads_back(host); });
+                  original ? service_.names().find(*original) : std::string(), [this](const config::IpAddress& host) {
+                    return is_own_mail_host(runtime_->settings, {host, settings().port});
+                  });
   smtp::OutboundFacts facts;
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;
@@ -93,37 +95,12 @@ void OutboundSession::turn_away(Refusal refusal, std::string reason) {
 std::optional<net::SocketAddress> OutboundSession::find_original() const {
   if (settings().interception == config::Interception::tproxy) {
     const auto local = net::local_address(client_.socket());
-    return local && !is_ours(*local) ? local : std::nullopt;
+    return local && !is_outbound_listener(runtime_->settings, *local) ? local : std::nullopt;
   }
   const auto found = net::redirected_destination(client_.socket());
   const auto local = net::local_address(client_.socket());
-  if (!found || (local && *local == *found) || is_ours(*found)) return std::nullopt;
+  if (!found || (local && *local == *found) || is_outbound_listener(runtime_->settings, *found)) return std::nullopt;
   return *found;
-}
-
-// On that very address, or on all of this machine's.
-bool OutboundSession::listens_at(const std::vector<config::Endpoint>& own, const net::SocketAddress& address) {
-  return std::ranges::any_of(own, [&](const config::Endpoint& each) {
-    if (each.port != address.port) return false;
-    const bool everywhere = each.address == config::IpAddress{each.address.family, {}};
-    return each.address == address.address || (everywhere && net::is_local_address(address.address));
-  });
-}
-
-bool OutboundSession::is_ours(const net::SocketAddress& address) const {
-  return std::ranges::any_of(runtime_->settings.outbound,
-                             [&](const auto& listener) { return listens_at(listener.listen, address); });
-}
-
-// A mail host there is this machine: its mail would come back by the inbound side. Nobody's mail host has a loopback
-// address, whatever its domain says.
-bool OutboundSession::leads_back(const config::IpAddress& host) const {
-  const net::SocketAddress address{host, settings().port};
-  const bool loopback =
-      contains(config::loopback_networks(), host) || host == config::IpAddress{host.family, {}};  // leads there, too
-  return loopback || is_ours(address) || std::ranges::any_of(runtime_->settings.inbound, [&](const auto& listener) {
-           return listens_at(listener.listen, address);
-         });
 }
 
 bool OutboundSession::was_ours(const net::SocketAddress& original) const {

@@ -41,9 +41,6 @@ class OutboundSession final : public Session {
 
   void turn_away(smtp::Refusal refusal, std::string reason = {});
   std::optional<net::SocketAddress> find_original() const;
-  static bool listens_at(const std::vector<config::Endpoint>& own, const net::SocketAddress& address);
-  bool is_ours(const net::SocketAddress& address) const;
-  bool leads_back(const config::IpAddress& host) const;
   bool was_ours(const net::SocketAddress& original) const;
 
   // Asks what lookup_for(domain) wants; `then` is called with it, now or later.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxy/policy/evidence.h"
+#include "proxy/session/own_addresses.h"
 
 namespace postern::session {
 
@@ -62,23 +63,41 @@ std::optional<std::size_t> Probe::policy_row() const {
   return policy_row_for(settings(), report_.domain);
 }
 
+// A host that is named with its port, or an address, is probed for itself.
+bool Probe::to_relay() const {
+  return settings().route == config::OutboundRoute::relay && !target_.port;
+}
+
+const std::string& Probe::judged_name() const {
+  return to_relay() && !settings().relay.address->name.empty() ? settings().relay.address->name : report_.domain;
+}
+
+std::uint16_t Probe::port() const {
+  return to_relay() ? settings().relay.address->port : target_.port.value_or(settings().port);
+}
+
+// Where an address is given there is nothing to ask.
+policy::DomainFacts Probe::known() const {
+  policy::DomainFacts facts;
+  facts.route.domain = target_.name;
+  policy::MailHost host;
+  host.address_state = policy::MailHost::Addresses::found;
+  host.addresses = {to_relay() ? settings().relay.address->address : *config::parse_ip_address(target_.name)};
+  facts.route.hosts = {host};
+  return facts;
+}
+
 void Probe::look_up() {
-  if (const auto address = config::parse_ip_address(target_.name)) {
-    policy::DomainFacts facts;
-    facts.route.domain = target_.name;
-    policy::MailHost host;
-    host.address_state = policy::MailHost::Addresses::found;
-    host.addresses = {*address};
-    facts.route.hosts = {host};
-    around_.loop.post([this, facts] { on_facts(facts); });
-    return;
-  }
+  const bool by_address = to_relay() ? settings().relay.address->kind == config::Endpoint::Kind::ip
+                                     : config::parse_ip_address(target_.name).has_value();
+  if (by_address) return around_.loop.post([this] { on_facts(known()); });
   policy::RouteLookup::Options options;
-  options.kind = target_.port ? policy::RouteLookup::Kind::host : policy::RouteLookup::Kind::mail_domain;
-  options.port = target_.port.value_or(settings().port);
+  options.kind = to_relay() || target_.port ? policy::RouteLookup::Kind::host : policy::RouteLookup::Kind::mail_domain;
+  options.port = port();
   const bool mta_sts = report_.local.mta_sts && report_.local.level != policy::Level::none;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolver(), mta_sts ? &service_.mta_sts(listener_) : nullptr, target_.name, options,
+      service_.resolver(), mta_sts ? &service_.mta_sts(listener_) : nullptr,
+      to_relay() ? settings().relay.address->name : target_.name, options,
       [this](const policy::DomainFacts& facts) { around_.loop.post([this, facts] { on_facts(facts); }); });
   if (lookup_->complete()) around_.loop.post([this] { on_facts(lookup_->take()); });
 }
@@ -86,15 +105,20 @@ void Probe::look_up() {
 void Probe::on_facts(policy::DomainFacts facts) {
   lookup_.reset();
   report_.facts = std::move(facts);
-  report_.route_refusal = policy::refusal_of(report_.facts.route);
+  if (!to_relay() && !target_.port) {
+    policy::leave_out_ourselves(report_.facts.route, [this](const config::IpAddress& host) {
+      return is_own_mail_host(runtime_.settings, {host, port()});
+    });
+  }
+  report_.route_refusal = route_refusal(settings(), report_.facts.route);
   const auto& hosts = report_.facts.route.hosts;
   for (std::size_t i = 0; i < hosts.size(); ++i) {
-    report_.demands.push_back(policy::demand_on(hosts[i], report_.domain, report_.local, report_.facts.mta_sts));
+    report_.demands.push_back(policy::demand_on(hosts[i], judged_name(), report_.local, report_.facts.mta_sts));
     const std::size_t count = std::min(hosts[i].addresses.size(), addresses_per_host);
     for (std::size_t a = 0; a < count; ++a) {
       ProbedAddress& probed = report_.addresses.emplace_back();
       probed.host = i;
-      probed.address = {hosts[i].addresses[a], target_.port.value_or(settings().port)};
+      probed.address = {hosts[i].addresses[a], port()};
     }
   }
   next();
@@ -114,11 +138,12 @@ void Probe::connect(const ProbedAddress& to) {
   plan.address = to.address;
   plan.server_name = report_.demands[to.host].server_name;
   plan.hello = runtime_.hostname;
-  plan.tls_first = to.address.port == smtps;
+  plan.tls_first = to_relay() ? settings().relay.mode == config::TlsMode::implicit : to.address.port == smtps;
   plan.use_tls = report_.demands[to.host].try_tls;
   plan.post_quantum = to.post_quantum;
-  plan.socket_mark = settings().socket_mark;
-  plan.patience = settings().timeouts.connect;
+  plan.connect.mark = settings().socket_mark;
+  if (settings().source_address) plan.connect.source = net::SocketAddress{*settings().source_address, 0};
+  plan.patience = settings().timeouts.connect + settings().timeouts.greeting;
   const auto row = policy_row();
   const auto& remote = runtime_.contexts->remote(listener_);
   connection_ = std::make_unique<ProbeConnection>(
@@ -175,10 +200,10 @@ void Probe::conclude() {
   if (report_.route_refusal) {
     const auto& refusal = *report_.route_refusal;
     report_.verdict = policy::verdict_of(refusal, report_.local.level);
-    report_.reply = policy::reply_line(refusal.reply, refusal.source, report_.domain, refusal.detail);
+    report_.reply = policy::reply_line(refusal.reply, refusal.source, report_.facts.route.domain, refusal.detail);
     return on_done_(report_);
   }
-  policy::Itinerary itinerary(report_.facts.route, report_.domain, report_.local, report_.facts.mta_sts);
+  policy::Itinerary itinerary(report_.facts.route, judged_name(), report_.local, report_.facts.mta_sts);
   while (itinerary.current()) {
     const std::string host = itinerary.host().name;
     if (!itinerary.on_outcome(outcome_for(*itinerary.current()))) continue;

@@ -47,12 +47,15 @@ struct ProbeReport {
 class Probe {
  public:
   using OnDone = std::function<void(const ProbeReport&)>;
-  // Probes with the settings of an outbound listener (index in Settings::outbound). All outlive the probe.
+  // Probes with the settings of an outbound listener (index in Settings::outbound). A domain's mail goes where that
+  // listener sends it: to the relay, or to the domain's mail hosts. All outlive the probe.
   Probe(Surroundings& around, const Runtime& runtime, OutboundService& service, std::size_t listener,
         ProbeTarget target, OnDone on_done);
 
  private:
   const config::OutboundListener& settings() const { return runtime_.settings.outbound[listener_]; }
+  bool to_relay() const;
+  policy::DomainFacts known() const;
   void look_up();
   void on_facts(policy::DomainFacts facts);
   void next();
@@ -61,6 +64,9 @@ class Probe {
   void conclude();
   policy::AttemptOutcome outcome_for(const policy::Attempt& attempt) const;
   std::optional<std::size_t> policy_row() const;
+  // What the hosts' certificates are judged for, and where they are.
+  const std::string& judged_name() const;
+  std::uint16_t port() const;
 
   Surroundings& around_;
   const Runtime& runtime_;

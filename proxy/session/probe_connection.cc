@@ -11,9 +11,7 @@ ProbeConnection::ProbeConnection(const Means& means, const tls::ClientContext& c
       plan_(std::move(plan)),
       on_done_(std::move(on_done)),
       opening_(plan_.hello) {
-  net::ConnectOptions options;
-  options.mark = plan_.socket_mark;
-  connect(plan_.address, options);
+  connect(plan_.address, plan_.connect);
 }
 
 void ProbeConnection::on_connected() {

@@ -20,7 +20,7 @@ class ProbeConnection final : public Errand {
     bool tls_first = false;  // implicit TLS
     bool use_tls = true;
     bool post_quantum = true;
-    std::uint32_t socket_mark = 0;
+    net::ConnectOptions connect;
     std::chrono::milliseconds patience{30'000};
   };
   struct Found {

@@ -100,6 +100,13 @@ policy::LocalPolicy local_policy(const config::OutboundListener& listener, std::
   return local;
 }
 
+std::optional<policy::Refusal> route_refusal(const config::OutboundListener& listener, const policy::Route& route) {
+  auto refusal = policy::refusal_of(route);
+  const bool to_relay = listener.route == OutboundRoute::relay;
+  if (refusal && to_relay && refusal->reply != policy::Reply::dns_failed) refusal->reply = policy::Reply::unreachable;
+  return refusal;
+}
+
 VersionRange versions_for(const config::OutboundListener& listener, const config::TlsSettings& tls,
                           std::optional<std::size_t> row) {
   VersionRange range{tls.min_version, tls.max_version};
@@ -197,12 +204,10 @@ RemoteChoice::Trip RemoteChoice::plan(const std::string& domain, const policy::D
 
 bool RemoteChoice::begin(const policy::DomainFacts* facts) {
   trip_ = plan({}, facts);
-  const auto refusal = policy::refusal_of(trip_->itinerary.route());
+  const policy::Route& route = trip_->itinerary.route();
+  const auto refusal = route_refusal(listener_, route);
   if (refusal || !trip_->itinerary.current()) {
-    // Whatever DNS says of a relay, it is not the recipient's fault: the client keeps its mail.
-    const auto reply =
-        refusal && refusal->reply == policy::Reply::dns_failed ? policy::Reply::dns_failed : policy::Reply::unreachable;
-    refusal_ = refusal ? policy::reply_line(reply, refusal->source, trip_->itinerary.route().domain, refusal->detail)
+    refusal_ = refusal ? policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail)
                        : trip_->itinerary.refusal();
     trip_.reset();
     return false;
@@ -225,14 +230,12 @@ Judgement RemoteChoice::decide(const std::string& domain, const policy::DomainFa
 Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link) {
   if (trip_ && trip_->pending && trip_->domain == domain) return arrived(link);
   Trip trip = plan(domain, facts);
-  const auto refusal = policy::refusal_of(trip.itinerary.route());
+  const policy::Route& route = trip.itinerary.route();
+  const auto refusal = route_refusal(listener_, route);
   const bool domain_is_not_ours = refusal && refusal->reply == policy::Reply::no_such_domain && pinned();
   if (refusal && !domain_is_not_ours) {
-    // A relay that does not exist is our mistake, not the recipient's.
-    const bool permanent = listener_.route != OutboundRoute::relay || refusal->reply == policy::Reply::dns_failed;
-    const auto reply = permanent ? refusal->reply : policy::Reply::unreachable;
     decision_ = Decision{domain, {}, {}, policy::verdict_of(*refusal, listener_.level), {}};
-    return refuse(policy::reply_line(reply, refusal->source, trip.itinerary.route().domain, refusal->detail));
+    return refuse(policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail));
   }
   if (link.state.usable() && link.state.stage != Stage::auth_failed) {
     if (const auto accepted = accepts(trip, link)) {

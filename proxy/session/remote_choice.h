@@ -137,6 +137,10 @@ class RemoteChoice {
 std::optional<std::size_t> policy_row_for(const config::OutboundListener& listener, const std::string& domain);
 policy::LocalPolicy local_policy(const config::OutboundListener& listener, std::optional<std::size_t> row);
 
+// Why a route leads nowhere, with the reply that the client gets. A relay that cannot be found is the operator's
+// mistake, not the recipient's: never permanent.
+std::optional<policy::Refusal> route_refusal(const config::OutboundListener& listener, const policy::Route& route);
+
 // The TLS versions for a row of `policies`, or without one.
 struct VersionRange {
   config::TlsVersion min, max;

@@ -148,6 +148,12 @@ SHARED_HOSTS = [
 # Nobody asks for this one but the scenario in which DNS is lost.
 ASKED_LATE = [Domain("asked-late", BY_DANE, certificate="self-signed", tlsa=("3 1 1",))]
 
+# Its mail host is the gateway.
+LOOPING = [
+    Domain("loops", "4.4.6", zone="unsigned.example", mx=("10 gateway", "20 mx.trusted.example."),
+           records=(("gateway", "A", "203.0.113.1"),), host="trusted"),
+]  # fmt: skip
+
 # One address, where a test runs a server of its own.
 SCRIPTED = [
     Domain("scripted", UNNAMED, host="scripted", families="46"),
@@ -158,7 +164,7 @@ SCRIPTED = [
 
 # Those that are as the table says at any time.
 TABLE = WITHOUT_POLICY + WITH_DANE + WITH_MTA_STS + WITHOUT_HOST + SEVERAL_HOSTS + SHARED_HOSTS
-ALL = TABLE + ASKED_LATE + SCRIPTED
+ALL = TABLE + ASKED_LATE + LOOPING + SCRIPTED
 
 
 def named(name):

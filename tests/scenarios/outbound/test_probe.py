@@ -77,3 +77,41 @@ def test_it_says_why(probe):
 
     report = probe(domains.named("mx-bogus"), "may")
     assert (report["verdict"]["reason"], report["reply"][:9]) == ("dns_bogus", "451 4.4.3")
+
+
+@pytest.fixture
+def probe_with(world, make_gateway):
+    """probe_with(target, **settings of the listener): its JSON."""
+
+    def ask(target, **listener):
+        gateway = make_gateway(**listener)
+        argv = [gateway.binary, "probe", target, "--json", "--config", gateway.configuration]
+        done = subprocess.run(world.gateway.command(*argv), capture_output=True, text=True, check=False)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    return ask
+
+
+@pytest.mark.parametrize("mode, port", [("starttls", 587), ("implicit", 465)])
+def test_by_relay_it_is_the_relay_that_counts(world, probe_with, mode, port):
+    """Not the recipient's mail hosts, whatever they publish; but its row of policies does."""
+    relay = {"address": f"mx.scripted.example:{port}", "mode": mode}
+    policies = [{"match": ["bank.example"], "level": "verify"}, {"match": ["gov.example"], "level": "dane-only"}]
+    with world.serve(port=port, implicit=mode == "implicit") as server:
+        for domain, code in (("dane-mismatch.example", ""), ("bank.example", ""), ("gov.example", "451 4.7.5")):
+            report = probe_with(domain, route="relay", relay=relay, policies=policies)
+            assert report["reply"][:9] == code, report
+            assert [host["name"] for host in report["hosts"]] == ["mx.scripted.example"]
+        assert server.connections and all(each.asked_for == "mx.scripted.example" for each in server.connections)
+    report = probe_with("bank.example", route="relay", relay=relay)
+    assert report["reply"].startswith("451 4.4.1 ")
+    report = probe_with("bank.example", route="relay", relay={"address": "nobody.example:587"})
+    assert report["reply"].startswith("451 4.4.1 nobody.example: ")
+
+
+def test_by_mx_it_sees_a_loop(probe_with):
+    report = probe_with("trusted.example", route="mx", listen=["0.0.0.0:25"])
+    assert report["reply"] == ""
+    report = probe_with("loops.unsigned.example", route="mx", listen=["0.0.0.0:25"])
+    assert report["reply"].startswith("451 4.4.6 ")
