@@ -41,6 +41,7 @@ constexpr std::string_view client_words[] = {
     "QUIT\r\n",
     "STARTTLS\r\n",
     "AUTH PLAIN\r\n",
+    "AUTH PLAIN AGEAYg==\r\n",
     "AGEAYg==\r\n",
     "\r\n.\r\n",
     ".\r\n",

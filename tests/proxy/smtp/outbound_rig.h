@@ -198,9 +198,11 @@ class Rig {
       case Effect::Kind::send: return send(effect);
       case Effect::Kind::start_tls:
         if (effect.side == Side::backend) link = Link::handshake;
+        if (effect.side == Side::client) watch_.client_begins_anew();
         return happens(effect.side == Side::client ? "tls client" : "tls backend");
       case Effect::Kind::connect_backend:
         POSTERN_ASSERT(link == Link::down, "a second connection");
+        POSTERN_ASSERT(!client_authenticated(), "the client has authenticated on another connection");
         link = Link::dialing;
         return happens("dial");
       case Effect::Kind::drop_backend: link = Link::down; return happens("drop");
@@ -215,6 +217,8 @@ class Rig {
       case Effect::Kind::finish: ending = to_string(effect.ending); return happens("end " + ending);
     }
   }
+
+  bool client_authenticated() const { return watch_.authenticated() && options_.plan.auth_mechanism.empty(); }
 
   void send(const Effect& effect) {
     ++sends;

@@ -32,10 +32,16 @@ class Watch {
         content_ = true;
         data_said_ = false;
       }
+      if (reply_.starts_with("250") && reply_.substr(4).starts_with("CHUNKING")) chunking_ = true;
+      if (reply_.starts_with("235")) authenticated_ = true;
       if (!reply_.starts_with("3")) sasl_ = sasl_ && !reply_.starts_with("2") && !reply_.starts_with("5");
       reply_.clear();
     }
   }
+
+  // Somebody has authenticated there.
+  bool authenticated() const { return authenticated_; }
+  void client_begins_anew() { authenticated_ = false; }
 
   void sent(std::string_view bytes) {
     for (const char octet : bytes) {
@@ -62,7 +68,7 @@ class Watch {
     POSTERN_ASSERT(harmless || tls_ || !demand_tls_, "said in plaintext where TLS is demanded");
     switch (said.verb) {
       case Verb::ehlo:
-      case Verb::helo:
+      case Verb::helo: chunking_ = false; return;
       case Verb::starttls:
       case Verb::quit: return;
       case Verb::noop:
@@ -79,6 +85,7 @@ class Watch {
         return;
       case Verb::bdat: {
         POSTERN_ASSERT(!domains_.empty(), "BDAT before a judgement");
+        POSTERN_ASSERT(chunking_, "BDAT to a server that has not offered it");
         chunk_left_ = parse_bdat_argument(said.argument)->size;
         return;
       }
@@ -105,6 +112,8 @@ class Watch {
   bool tls_;
   bool allowed_ = false;
   bool sasl_ = false;
+  bool chunking_ = false;
+  bool authenticated_ = false;
   bool data_said_ = false;
   bool content_ = false;
 };
