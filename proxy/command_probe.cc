@@ -95,6 +95,7 @@ int command_probe(const ProbeOptions& options) {
   Runtime runtime;
   runtime.settings = std::move(prepared.loaded.settings);
   runtime.contexts = std::move(prepared.contexts);
+  runtime.trust_anchor = std::move(prepared.trust_anchor);
   runtime.hostname = runtime.settings.hostname.empty() ? process::host_name() : runtime.settings.hostname;
   runtime.mta_sts = open_mta_sts_store(runtime.settings);
   const auto report = ProbeRun(runtime).run(*listener, *target);

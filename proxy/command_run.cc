@@ -16,6 +16,7 @@ int command_run(const RunOptions& options) {
   auto runtime = std::make_shared<Runtime>();
   runtime->settings = std::move(prepared.loaded.settings);
   runtime->contexts = std::move(prepared.contexts);
+  runtime->trust_anchor = std::move(prepared.trust_anchor);
   runtime->hostname = runtime->settings.hostname.empty() ? process::host_name() : runtime->settings.hostname;
 
   if (!runtime->settings.outbound.empty()) runtime->mta_sts = open_mta_sts_store(runtime->settings);
@@ -25,6 +26,10 @@ int command_run(const RunOptions& options) {
   if (intercepts) runtime->own_connections = std::make_shared<net::OwnConnections>();
 
   log::start(runtime->settings.log.level, runtime->settings.log.format);
+  if (runtime->trust_anchor.empty() && wants_dane(runtime->settings)) {
+    log::warning("DANE cannot be used", {{"reason", "there is no trust anchor for DNSSEC"},
+                                         {"trust_anchor", runtime->settings.dns.trust_anchor}});
+  }
   int status = 0;
   {
     Gateway gateway(runtime);

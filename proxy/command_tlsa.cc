@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -54,9 +52,10 @@ int print_records(const TlsaPlaces& places, const std::vector<CertificateFacts>&
 // --- comparing with DNS
 
 // All answers, in the order of the places; wildcards, which cannot be asked for, have an empty one.
-Result<std::vector<dns::Answer>> look_up(const TlsaPlaces& places, const config::DnsSettings& settings) {
+Result<std::vector<dns::Answer>> look_up(const TlsaPlaces& places, const config::DnsSettings& settings,
+                                         const dns::TrustAnchor& anchor) {
   net::Loop loop;
-  const auto resolver = dns::make_resolver(loop.raw(), settings);
+  const auto resolver = dns::make_resolver(loop.raw(), settings, anchor);
   if (!resolver) return tl::unexpected(resolver.error());
   std::vector<dns::Answer> answers(places.size());
   std::vector<std::unique_ptr<dns::Lookup>> lookups;
@@ -133,12 +132,12 @@ bool verify_place(const TlsaPlace& place, const dns::Answer& answer,
 }
 
 int verify(const TlsaPlaces& places, const std::vector<CertificateFacts>& certificates,
-           const config::DnsSettings& settings) {
-  if (::access(settings.trust_anchor.c_str(), R_OK) != 0) {
+           const config::DnsSettings& settings, const dns::TrustAnchor& anchor) {
+  if (anchor.empty()) {
     std::fprintf(stderr, "postern: tlsa --verify: cannot read the trust anchor %s, so nothing will count as signed\n",
                  settings.trust_anchor.c_str());
   }
-  const auto answers = look_up(places, settings);
+  const auto answers = look_up(places, settings, anchor);
   if (!answers) {
     std::fprintf(stderr, "postern: tlsa --verify: %s\n", answers.error().message.c_str());
     return not_good;
@@ -189,7 +188,8 @@ int command_tlsa(const TlsaOptions& options) {
     std::fprintf(stderr, "postern: tlsa: no certificate with a host name is configured\n");
     return not_good;
   }
-  return options.verify ? verify(places, certificates, settings.dns) : print_records(places, certificates);
+  if (options.verify) return verify(places, certificates, settings.dns, prepared.trust_anchor);
+  return print_records(places, certificates);
 }
 
 }  // namespace postern

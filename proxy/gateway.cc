@@ -104,6 +104,11 @@ std::optional<Error> Gateway::start() {
                             {"enforcement", config::to_string(listener.enforcement)},
                             {"workers", count}});
   }
+  // Still as root, where we were that: resolvers read /etc/resolv.conf.
+  for (unsigned w = 0; w < count; ++w) {
+    workers_.push_back(std::make_unique<Worker>(w, runtime_));
+    if (auto error = workers_.back()->prepare()) return error;
+  }
   const auto dropped = process::drop_privileges({.user = settings.user,
                                                  .foreign_source_addresses = needs_transparency(settings),
                                                  .marks_sockets = marks_sockets(settings),
@@ -111,8 +116,7 @@ std::optional<Error> Gateway::start() {
   if (!dropped) return dropped.error();
   running_ = count;
   for (unsigned w = 0; w < count; ++w) {
-    workers_.push_back(std::make_unique<Worker>(w, runtime_));
-    workers_.back()->start(std::move(sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });
+    workers_[w]->start(std::move(sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });
   }
   return std::nullopt;
 }

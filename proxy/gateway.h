@@ -17,7 +17,7 @@ class Gateway {
   explicit Gateway(std::shared_ptr<const Runtime> runtime);
   ~Gateway();
 
-  // Binds every address and starts the workers. Privileges are dropped in between.
+  // Binds every address, makes and starts the workers. Privileges are dropped before they start.
   std::optional<Error> start();
   // Until SIGTERM or SIGINT and the draining that follows (a second one stops at once).
   void run();

@@ -1,7 +1,6 @@
 #include "proxy/preflight.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,12 +10,13 @@
 #include "proxy/net/loop.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/secret_file.h"
+#include "tls/file.h"
 
 namespace postern {
 
 namespace {
 
-bool wants_dane(const config::OutboundListener& listener) {
+bool listener_wants_dane(const config::OutboundListener& listener) {
   using config::TlsLevel;
   const auto by_level = [](TlsLevel level) { return level == TlsLevel::dane || level == TlsLevel::dane_only; };
   return listener.dane || by_level(listener.level) || std::ranges::any_of(listener.policies, [&](const auto& policy) {
@@ -24,19 +24,37 @@ bool wants_dane(const config::OutboundListener& listener) {
          });
 }
 
-// Whether DNS can be asked at all, and whether DNSSEC can prove anything.
-void check_dns(config::Loaded& loaded) {
-  const auto& dns = loaded.settings.dns;
+constexpr std::size_t max_trust_anchor_file = std::size_t{1} << 20U;
+
+Result<dns::TrustAnchor> read_trust_anchor(const std::string& path) {
+  const auto file = tls::read_file(path, max_trust_anchor_file);
+  if (!file) return tl::unexpected(file.error());
+  auto anchor = dns::parse_trust_anchor(file->content);
+  if (!anchor) return fail(anchor.error().code, path + ": " + anchor.error().message);
+  return anchor;
+}
+
+// Whether DNSSEC can prove anything. Only the default file may be absent.
+dns::TrustAnchor check_trust_anchor(config::Loaded& loaded) {
+  const std::string& path = loaded.settings.dns.trust_anchor;
   const bool given = loaded.place_of("dns.trust_anchor").line != 0;
-  const bool there = ::access(dns.trust_anchor.c_str(), F_OK) == 0;
-  if (!there && given) loaded.add_error("dns.trust_anchor", dns.trust_anchor + " does not exist");
-  if (!there && !given && std::ranges::any_of(loaded.settings.outbound, wants_dane)) {
-    loaded.add_warning("outbound", "there is no trust anchor for DNSSEC (" + dns.trust_anchor +
-                                       "), so DANE protects nothing: install dns-root-data, or set dns.trust_anchor");
+  auto anchor = read_trust_anchor(path);
+  if (anchor) return std::move(*anchor);
+  const bool absent = !given && anchor.error().code == Errc::not_found;
+  if (absent && wants_dane(loaded.settings)) {
+    loaded.add_warning("outbound", "DANE cannot be used: there is no trust anchor for DNSSEC (" + path +
+                                       "): install dns-root-data, or set dns.trust_anchor");
   }
+  const bool needed = given || !loaded.settings.outbound.empty();
+  if (!absent && needed) loaded.add_error("dns.trust_anchor", anchor.error().message);
+  return {};
+}
+
+// Whether DNS can be asked at all.
+void check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
   net::Loop loop;
-  const auto resolver = dns::make_resolver(loop.raw(), dns);
-  if (!resolver) loaded.add_error(given ? "dns.trust_anchor" : "dns", resolver.error().message);
+  const auto resolver = dns::make_resolver(loop.raw(), loaded.settings.dns, anchor);
+  if (!resolver) loaded.add_error(anchor.empty() ? "dns" : "dns.trust_anchor", resolver.error().message);
 }
 
 void check_state_directory(config::Loaded& loaded) {
@@ -70,14 +88,15 @@ Prepared prepare(const std::string& file) {
 }
 
 Prepared prepare(config::Loaded from) {
-  Prepared prepared{std::move(from), nullptr};
+  Prepared prepared{std::move(from), nullptr, {}};
   config::Loaded& loaded = prepared.loaded;
   if (!loaded.ok()) return prepared;  // the settings are not to be used
 
   if (const std::string& user = loaded.settings.user; !user.empty()) {
     if (const auto found = process::find_user(user); !found) loaded.add_error("user", found.error().message);
   }
-  if (!loaded.settings.outbound.empty()) check_dns(loaded);
+  prepared.trust_anchor = check_trust_anchor(loaded);
+  if (!loaded.settings.outbound.empty()) check_dns(loaded, prepared.trust_anchor);
   check_state_directory(loaded);
   check_secrets(loaded);
   prepared.contexts = tls::Contexts::build(loaded);
@@ -88,6 +107,10 @@ Prepared prepare(config::Loaded from) {
 std::shared_ptr<policy::MtaStsStore> open_mta_sts_store(const config::Settings& settings) {
   const auto now = std::chrono::floor<std::chrono::seconds>(policy::Clock::now());
   return std::make_shared<policy::MtaStsStore>(settings.state_directory, now);
+}
+
+bool wants_dane(const config::Settings& settings) {
+  return std::ranges::any_of(settings.outbound, listener_wants_dane);
 }
 
 void print_diagnostics(const config::Loaded& loaded) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "config/load.h"
+#include "proxy/dns/trust_anchor.h"
 #include "proxy/policy/mta_sts_store.h"
 #include "tls/contexts.h"
 
@@ -13,14 +14,19 @@ namespace postern {
 struct Prepared {
   config::Loaded loaded;
   std::shared_ptr<const tls::Contexts> contexts;  // null: loaded.diagnostics holds an error
+  dns::TrustAnchor trust_anchor;                  // empty: the default file is not there, so nothing is ever secure
 };
-// Reads and validates `file`, loads certificates and keys, looks for the user.
+// Reads and validates `file`, loads certificates, keys and the trust anchor, looks for the user. The user that is
+// dropped to need not be able to read any of these.
 Prepared prepare(const std::string& file);
 // The same for settings that come from no file.
 Prepared prepare(config::Loaded loaded);
 
 // What is known of MTA-STS policies, from the state directory.
 std::shared_ptr<policy::MtaStsStore> open_mta_sts_store(const config::Settings& settings);
+
+// Whether some outbound listener would use DANE.
+bool wants_dane(const config::Settings& settings);
 
 // Errors and warnings on stderr, a line each.
 void print_diagnostics(const config::Loaded& loaded);

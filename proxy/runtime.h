@@ -5,6 +5,7 @@
 #include <string>
 
 #include "config/load.h"
+#include "proxy/dns/trust_anchor.h"
 #include "proxy/net/own_connections.h"
 #include "proxy/policy/mta_sts_store.h"
 #include "tls/contexts.h"
@@ -15,6 +16,7 @@ struct Runtime {
   config::Settings settings;
   std::shared_ptr<const tls::Contexts> contexts;
   std::string hostname;
+  dns::TrustAnchor trust_anchor;                         // what was in dns.trust_anchor; empty: nothing is ever secure
   std::shared_ptr<policy::MtaStsStore> mta_sts;          // null without outbound listeners; thread-safe
   std::shared_ptr<net::OwnConnections> own_connections;  // null where no listener intercepts; thread-safe
 };

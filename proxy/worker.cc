@@ -39,6 +39,14 @@ Worker::~Worker() {
   join();
 }
 
+std::optional<Error> Worker::prepare() {
+  if (runtime_->settings.outbound.empty()) return std::nullopt;
+  auto service = session::OutboundService::make(surroundings_, *runtime_);
+  if (!service) return service.error();
+  outbound_ = std::move(*service);
+  return std::nullopt;
+}
+
 void Worker::start(std::vector<Socket> sockets, std::function<void()> on_end) {
   on_end_ = std::move(on_end);
   thread_ = std::thread([this, taken = std::move(sockets)]() mutable { run(std::move(taken)); });
@@ -58,11 +66,6 @@ void Worker::stop() {
 
 void Worker::run(std::vector<Socket> sockets) {
   uv_update_time(loop_.raw());
-  if (!runtime_->settings.outbound.empty()) {
-    auto service = session::OutboundService::make(surroundings_, *runtime_);
-    POSTERN_ASSERT(service.has_value(), "the resolver that preflight made cannot be made again");
-    outbound_ = std::move(*service);
-  }
   for (Socket& socket : sockets) listen(std::move(socket));
   uv_timer_start(
       sweeper_.get(),

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -28,7 +29,10 @@ class Worker {
   Worker(unsigned number, std::shared_ptr<const Runtime> runtime);
   ~Worker();
 
-  // Takes the sockets and starts the thread. `on_end` is called in that thread when the worker has drained.
+  // Makes what can fail to be made, before any worker starts.
+  std::optional<Error> prepare();
+  // After prepare(): takes the sockets and starts the thread. `on_end` is called in that thread when the worker has
+  // drained.
   void start(std::vector<Socket> sockets, std::function<void()> on_end);
   // Thread-safe: no new sessions, running ones end after their transaction; then on_end.
   void drain();
@@ -59,7 +63,7 @@ class Worker {
   net::ChildReaper reaper_;
   session::Surroundings surroundings_;
   std::vector<session::ServedListener> served_;
-  std::unique_ptr<session::OutboundService> outbound_;  // while running, where there are such listeners
+  std::unique_ptr<session::OutboundService> outbound_;  // until the thread ends, where there are such listeners
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::vector<std::unique_ptr<session::Session>> sessions_;
   std::vector<std::unique_ptr<session::Session>> retired_;  // freed at the end of the turn, as are:

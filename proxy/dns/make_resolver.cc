@@ -1,20 +1,18 @@
 #include "proxy/dns/make_resolver.h"
 
 #ifdef POSTERN_UNBOUND
-#include <unistd.h>
-
 #include "proxy/dns/unbound_resolver.h"
 
 namespace postern::dns {
 
-Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const config::DnsSettings& settings) {
+Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const config::DnsSettings& settings,
+                                                const TrustAnchor& anchor) {
   using Source = ResolverSettings::Source;
   ResolverSettings resolver;
   resolver.servers = settings.servers;
   resolver.source =
       settings.recursive ? Source::recursion : (settings.servers.empty() ? Source::resolv_conf : Source::servers);
-  // Whether a missing file is a mistake is for preflight to say; without one nothing is ever secure.
-  if (::access(settings.trust_anchor.c_str(), F_OK) == 0) resolver.trust_anchor_file = settings.trust_anchor;
+  resolver.trust_anchor = anchor;
   return make_unbound_resolver(loop, resolver);
 }
 
@@ -22,7 +20,7 @@ Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const config::D
 #else
 namespace postern::dns {
 
-Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t*, const config::DnsSettings&) {
+Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t*, const config::DnsSettings&, const TrustAnchor&) {
   return fail(Errc::unsupported,
               "this build has no DNS resolver: it was made where libunbound would have loaded OpenSSL");
 }

@@ -8,11 +8,15 @@
 #include "config/result.h"
 #include "config/settings.h"
 #include "proxy/dns/resolver.h"
+#include "proxy/dns/trust_anchor.h"
 
 namespace postern::dns {
 
-// Fails where a setting is wrong or the trust anchor cannot be read; Errc::unsupported: this build has no libunbound.
-// One for each loop; used and destroyed on its thread; the loop must turn once more after that.
-Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const config::DnsSettings& settings);
+// Fails where a setting or a record of the trust anchor is wrong; Errc::unsupported: this build has no libunbound. The
+// file that `settings` names is not read: `anchor` is what it held, or empty, and then nothing is ever secure. One for
+// each loop; it may be made before the loop's thread starts, and belongs to that from then on; the loop must turn once
+// more after its end.
+Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const config::DnsSettings& settings,
+                                                const TrustAnchor& anchor);
 
 }  // namespace postern::dns

@@ -1,7 +1,6 @@
 #include "proxy/dns/unbound_resolver.h"
 
 #include <unbound.h>
-#include <unistd.h>
 
 #include <deque>
 #include <mutex>
@@ -147,13 +146,9 @@ std::optional<Error> set_servers(ub_ctx* context, const ResolverSettings& settin
 }
 
 std::optional<Error> set_trust_anchor(ub_ctx* context, const ResolverSettings& settings) {
-  const std::string& file = settings.trust_anchor_file;
-  if (!file.empty() && access(file.c_str(), R_OK) != 0)
-    return Error{Errc::not_found, "the trust anchor " + file + " cannot be read"};
-  if (!file.empty())
-    if (auto error = as_error(ub_ctx_add_ta_file(context, file.c_str()), "trust anchor " + file)) return error;
-  if (settings.trust_anchor.empty()) return std::nullopt;
-  return as_error(ub_ctx_add_ta(context, settings.trust_anchor.c_str()), "trust anchor");
+  for (const std::string& record : settings.trust_anchor)
+    if (auto error = as_error(ub_ctx_add_ta(context, record.c_str()), "trust anchor " + record)) return error;
+  return std::nullopt;
 }
 
 void ignore_result(void*, int, void*, int, int, char*, int) {}

@@ -16,6 +16,7 @@
 #include "config/result.h"
 #include "config/values.h"
 #include "proxy/dns/resolver.h"
+#include "proxy/dns/trust_anchor.h"
 
 namespace postern::dns {
 
@@ -26,14 +27,14 @@ struct ResolverSettings {
     recursion,    // ask the authoritative servers, from the root down
   };
   Source source = Source::resolv_conf;
-  std::vector<config::Endpoint> servers;  // by address; they forward, and need not validate
-  std::string trust_anchor_file;          // as /usr/share/dns/root.key; empty: nothing is ever secure, unless
-  std::string trust_anchor;               // this holds a DS or DNSKEY record in zone-file form
+  std::vector<config::Endpoint> servers;                // by address; they forward, and need not validate
+  TrustAnchor trust_anchor;                             // empty: nothing is ever secure
   config::Duration timeout = std::chrono::seconds(10);  // for a whole lookup, validation included
 };
 
-// Fails where a setting is wrong, an unreadable or malformed trust anchor too. One for each loop, used and destroyed on
-// its thread; the loop must turn once more after that. Lookups may outlive it and are then never answered.
+// Fails where a setting is wrong, a malformed trust anchor too. One for each loop; it may be made before the loop's
+// thread starts, and belongs to that from then on; the loop must turn once more after its end. Lookups may outlive it
+// and are then never answered. No file is read but /etc/resolv.conf, and that while it is made.
 Result<std::unique_ptr<Resolver>> make_unbound_resolver(uv_loop_t* loop, const ResolverSettings& settings);
 
 // "1.17.1", for `postern --version`.

@@ -12,7 +12,7 @@ constexpr std::uint64_t chore_interval = 60'000;  // milliseconds
 }
 
 Result<std::unique_ptr<OutboundService>> OutboundService::make(Surroundings& surroundings, const Runtime& runtime) {
-  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime.settings.dns);
+  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime.settings.dns, runtime.trust_anchor);
   if (!resolver) return tl::unexpected(resolver.error());
   std::unique_ptr<OutboundService> service(new OutboundService);
   service->resolver_ = std::move(*resolver);

@@ -1,5 +1,5 @@
 // What the outbound sessions of one worker share: its resolver, its way to MTA-STS policies, the names of addresses,
-// the counts for TLSRPT. Made and used on the worker's thread.
+// the counts for TLSRPT. Made before the worker's thread starts, then that thread's own.
 #pragma once
 
 #include <cstdint>

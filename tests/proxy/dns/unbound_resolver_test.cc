@@ -100,7 +100,7 @@ struct World {
     ResolverSettings settings;
     settings.source = ResolverSettings::Source::servers;
     settings.servers = {parse_endpoint("127.0.0.1:" + std::to_string(server->port())).value()};
-    settings.trust_anchor = trust_anchor;
+    if (!trust_anchor.empty()) settings.trust_anchor = {trust_anchor};
     settings.timeout = timeout;
     auto made = make_unbound_resolver(&loop, settings);
     REQUIRE(made);
@@ -252,8 +252,9 @@ TEST_CASE("unbound_resolver: wrong settings are refused with a reason") {
   CHECK_FALSE(refused([](ResolverSettings&) {}));
   CHECK(refused([](ResolverSettings& settings) { settings.servers.clear(); }));
   CHECK(refused([](ResolverSettings& settings) { settings.servers = {parse_endpoint("localhost:53").value()}; }));
-  CHECK(refused([](ResolverSettings& settings) { settings.trust_anchor_file = "/nonexistent/root.key"; }));
-  CHECK(refused([](ResolverSettings& settings) { settings.trust_anchor = "this is no record"; }));
+  CHECK_FALSE(refused([](ResolverSettings& settings) { settings.trust_anchor = {anchor, ". " + anchor.substr(9)}; }));
+  CHECK(refused([](ResolverSettings& settings) { settings.trust_anchor = {anchor, "this is no record"}; }));
+  CHECK(refused([](ResolverSettings& settings) { settings.trust_anchor = {"example. IN DNSKEY 257"}; }));
   uv_run(&loop, UV_RUN_DEFAULT);
   CHECK(uv_loop_close(&loop) == 0);
 }

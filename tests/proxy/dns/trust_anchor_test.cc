@@ -1,0 +1,60 @@
+#include "proxy/dns/trust_anchor.h"
+
+#include "tests/support/catch.h"
+
+namespace trust_anchor_test {
+
+using postern::dns::parse_trust_anchor;
+using postern::dns::TrustAnchor;
+
+TrustAnchor parsed(std::string_view text) {
+  const auto anchor = parse_trust_anchor(text);
+  INFO(text);
+  REQUIRE(anchor);
+  return *anchor;
+}
+
+TEST_CASE("trust_anchor: the files that Debian's packages and ldns-keygen write") {
+  // dns-root-data
+  CHECK(parsed(".\t172800\tIN\tDNSKEY\t257 3 8 AwEAAa= ;{id = 20326 (ksk), size = 2048b}\n"
+               ".\t172800\tIN\tDNSKEY\t257 3 8 AwEAAb= ;{id = 38696 (ksk), size = 2048b}\n") ==
+        TrustAnchor{". 172800 IN DNSKEY 257 3 8 AwEAAa=", ". 172800 IN DNSKEY 257 3 8 AwEAAb="});
+  // unbound-anchor
+  CHECK(parsed("; autotrust trust anchor file\n;;id: . 1\n;;last_queried: 1700000000 ;;Tue Nov 14 22:13:20 2023\n"
+               ".\t86400\tIN\tDNSKEY\t257 3 8 AwEAAa= ;{id = 20326 (ksk)} ;;state=2 [  VALID  ] ;;count=0\n") ==
+        TrustAnchor{". 86400 IN DNSKEY 257 3 8 AwEAAa="});
+  // ldns-keygen
+  CHECK(parsed(".\tIN\tDNSKEY\t257 3 13 AwEAAa= ;{id = 1 (ksk), size = 256b}\n") ==
+        TrustAnchor{". IN DNSKEY 257 3 13 AwEAAa="});
+}
+
+TEST_CASE("trust_anchor: a record may take several lines, and its owner be that of the one before") {
+  CHECK(parsed("$TTL 1d\n"
+               "example. DNSKEY ( 257 3 8 ; half of it\n"
+               "\tAwEA\n"
+               "  Aa= )\n"
+               "         IN 3600 DS 1 8 2 (00ff)\r\n"
+               "\n"
+               "  \t\n"
+               "other. in ds 2 8 2 00ff") ==
+        TrustAnchor{"example. DNSKEY 257 3 8 AwEA Aa=", "example. IN 3600 DS 1 8 2 00ff", "other. in ds 2 8 2 00ff"});
+}
+
+TEST_CASE("trust_anchor: other records do not count, and a file without any of its own is a mistake") {
+  CHECK(parsed(". NS ds.example.\n. SOA a. b. 1 2 3 4 5\n. DS 1 8 2 00ff\n. TXT DNSKEY-like\n") ==
+        TrustAnchor{". DS 1 8 2 00ff"});
+  CHECK_FALSE(parse_trust_anchor(""));
+  CHECK_FALSE(parse_trust_anchor("; nothing\n\n"));
+  CHECK_FALSE(parse_trust_anchor(". NS a.example.\n"));
+  CHECK_FALSE(parse_trust_anchor("DNSKEY\n"));
+}
+
+TEST_CASE("trust_anchor: what could mean something else than it seems to is refused") {
+  CHECK_FALSE(parse_trust_anchor("$ORIGIN example.\nsub DS 1 8 2 00ff\n"));
+  CHECK_FALSE(parse_trust_anchor(". DS 1 8 2 ( 00ff\n"));
+  CHECK_FALSE(parse_trust_anchor(". DS 1 8 2 00ff\n. IN DS 1 8 2\n"));
+  CHECK_FALSE(parse_trust_anchor(". IN DNSKEY 257 3 8 ; key\n"));
+  CHECK_FALSE(parse_trust_anchor(". DS 1 8 2 00ff )\n. DS 1 8 2 00ff\n"));
+}
+
+}  // namespace trust_anchor_test
