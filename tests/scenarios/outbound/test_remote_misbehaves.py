@@ -38,16 +38,7 @@ def intercepting(world):
 def try_to_send(world, domain, token, family="4"):
     """None for a message that was taken, or the code of the refusal."""
     with senders.session(world, places.SCRIPTED[family]) as client:
-        client.greeted()
-        client.expect(250, "MAIL FROM:<sender@legacy.example>")
-        reply = client.command(f"RCPT TO:<user@{domain}>")
-        if reply.code != 250:
-            return senders.refused(reply)
-        client.expect(354, "DATA")
-        client.send(message(token=token) + b".\r\n")
-        client.expect(250)
-        client.quit()
-    return None
+        return senders.hand_over(client, domain, token)
 
 
 def check_nothing_leaked(server, token):
