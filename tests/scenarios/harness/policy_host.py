@@ -2,6 +2,7 @@
 
 import contextlib
 import http.server
+import socket
 import ssl
 import threading
 
@@ -11,19 +12,22 @@ PATH = "/.well-known/mta-sts.txt"
 class PolicyHost:
     """`answers` maps host names to (status, headers, body); `pairs` to certificates. Both may change while it runs.
 
-    The socket is made in the namespace that the calling thread has entered.
+    The sockets, one for each address, are made in the namespace that the calling thread has entered.
     """
 
-    def __init__(self, address, fallback_pair, port=443):
+    def __init__(self, addresses, fallback_pair, port=443):
         self.answers = {}
         self.pairs = {}
         self.requests = []  # (host name, path)
         self._contexts = {}
-        self._server = _Server((address, port), self)
+        self._servers = [_Server((address, port), self) for address in addresses]
         self._context = self._context_of(fallback_pair)
         self._context.sni_callback = self._choose
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True) for server in self._servers
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def publish(self, domain, body, pair, status=200, headers=()):
         host = f"mta-sts.{domain}"
@@ -43,9 +47,10 @@ class PolicyHost:
         return [path for host, path in self.requests if host == f"mta-sts.{domain}"]
 
     def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        for server, thread in zip(self._servers, self._threads):
+            server.shutdown()
+            server.server_close()
+            thread.join(5)
 
     def secure(self, connection):
         return self._context.wrap_socket(connection, server_side=True)
@@ -68,11 +73,12 @@ class _Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, endpoint, policy_host):
         self.policy_host = policy_host
+        self.address_family = socket.AF_INET6 if ":" in endpoint[0] else socket.AF_INET
         super().__init__(endpoint, _Handler)
 
     def server_bind(self):  # without the base class's look-up of the machine's name
         http.server.socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address
+        self.server_name, self.server_port = self.server_address[:2]
 
     def finish_request(self, request, client_address):
         # In the thread of the connection: a slow handshake holds nobody else up.

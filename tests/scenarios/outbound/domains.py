@@ -25,6 +25,7 @@ class Domain:
     records: tuple = ()  # (owner, type, data) besides
     spoil: tuple = ()  # (owner, type): the signature is broken
     sts: str = ""  # what the MTA-STS policy says, in short: see World.policy
+    sts_families: str = "4"  # of the host that says it; other addresses of it are in `records`
     intercepted: str = ""  # `outcome` of a session that was on its way to some address
     host: str = "own"  # another domain's name: that one's host; "scripted": see World.serve; "" for none
 
@@ -45,7 +46,8 @@ class Domain:
 
 NO_TLS = ("no TLS",)
 STRIPPED = ("smtpd_discard_ehlo_keywords=starttls",)
-DEAD = "192.0.2.250"  # an address where nobody listens
+DEAD, DEAD_6 = "192.0.2.250", "2001:db8:300::250"  # addresses where nobody listens
+SILENT_6 = "2001:db8:300::251"  # and one that does not even refuse
 
 
 def _only(version):
@@ -122,6 +124,11 @@ WITH_MTA_STS = [
     Domain("sts-redirect", NO_TRUST, certificate="self-signed", sts="redirect"),
     Domain("sts-untrusted-policy-host", NO_TRUST, certificate="self-signed", sts="untrusted"),
     Domain("sts-unsigned", "4.7.5", zone="unsigned.example", certificate="self-signed", sts="enforce mx"),
+    # The policy counts however its host is reached.
+    Domain("sts-by-six", "4.7.5", certificate="self-signed", sts="enforce mx", sts_families="6"),
+    Domain("sts-by-both", "4.7.5", certificate="self-signed", sts="enforce mx", sts_families="46"),
+    Domain("sts-six-dead", "4.7.5", certificate="self-signed", sts="enforce mx", sts_families="4",
+           records=(("mta-sts", "AAAA", DEAD_6),)),
     # DANE says more than MTA-STS and wins, for better and for worse.
     Domain("sts-and-dane", BY_DANE, certificate="self-signed", sts="enforce mx", tlsa=("3 1 1",)),
     Domain("sts-and-dane-mismatch", "4.7.5", sts="enforce mx", tlsa=("3 1 1 wrong",)),
@@ -154,6 +161,12 @@ LOOPING = [
            records=(("gateway", "A", "203.0.113.1"),), host="trusted"),
 ]  # fmt: skip
 
+# It takes a while until the other address of its policy host is tried.
+LEISURELY = [
+    Domain("sts-six-silent", "4.7.5", certificate="self-signed", sts="enforce mx",
+           records=(("mta-sts", "AAAA", SILENT_6),)),
+]  # fmt: skip
+
 # One address, where a test runs a server of its own.
 SCRIPTED = [
     Domain("scripted", UNNAMED, host="scripted", families="46"),
@@ -164,7 +177,7 @@ SCRIPTED = [
 
 # Those that are as the table says at any time.
 TABLE = WITHOUT_POLICY + WITH_DANE + WITH_MTA_STS + WITHOUT_HOST + SEVERAL_HOSTS + SHARED_HOSTS
-ALL = TABLE + ASKED_LATE + LOOPING + SCRIPTED
+ALL = TABLE + ASKED_LATE + LOOPING + LEISURELY + SCRIPTED
 
 
 def named(name):

@@ -41,7 +41,8 @@ OBSERVED = {
     "ta-wrong-name": "tls", "ta-expired": "tls", "dane-mismatch": "tls", "unsigned-mx-mismatch": "tls",
     "address-bogus": "tls", "dane-no-starttls": "plain", "unusable-no-starttls": "plain", "tlsa-bogus": "tls",
     "sts-self-signed": "tls", "sts-wrong-name": "tls", "sts-expired": "tls", "sts-not-listed": "tls",
-    "xn--bcher-kva": "tls", "sts-no-starttls": "plain", "sts-unsigned": "tls", "sts-and-dane-mismatch": "tls",
+    "xn--bcher-kva": "tls", "sts-by-six": "tls", "sts-by-both": "tls", "sts-six-dead": "tls",
+    "sts-no-starttls": "plain", "sts-unsigned": "tls", "sts-and-dane-mismatch": "tls",
 }  # fmt: skip
 
 
@@ -108,6 +109,18 @@ def test_an_mta_sts_policy_outlives_the_gateway_and_its_host(world, start_gatewa
         assert outcome(state_directory=folder) == "4.7.5"
         assert outcome() == "tls"
     assert len(world.policy_host.requests_for(domain.full)) > asked
+
+
+@pytest.mark.parametrize("route", ["original_destination", "mx"])
+def test_the_policy_of_a_host_whose_ipv6_leads_nowhere(world, start_gateway, intercepting, route):
+    """Its other address is tried, before anybody says that there is no policy. (Which DNS answer comes first decides
+    whether there is anything to wait for.)
+    """
+    start_gateway(route=route)
+    endpoint = senders.at_its_host(world) if route == "original_destination" else senders.at_the_gateway(PORT)
+    rows = domains.LEISURELY
+    assert senders.outcomes(world, rows, endpoint) == expected(rows, "may")
+    assert world.policy_host.requests_for(rows[0].full)
 
 
 # Two recipients in one transaction, at one host: the level for the stricter one, what each comes to, and how the

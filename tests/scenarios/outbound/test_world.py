@@ -54,6 +54,7 @@ def test_policies_are_published(world):
         ["version: STSv1", "mode: enforce", "mx: mx.sts.example", "max_age: 86400"], 200,
     )  # fmt: skip
     assert fetch_policy(world, "sts-testing")[0][1] == "mode: testing"
+    assert fetch_policy(world, "sts-by-six")[1] == 200
     assert fetch_policy(world, "sts-missing")[1] == 404
     assert fetch_policy(world, "sts-redirect")[1] == 302
     with pytest.raises(AssertionError, match="certificate"):

@@ -20,7 +20,7 @@ EDGE = {"4": "203.0.113.254", "6": "2001:db8:200::254"}  # the first address beh
 NSD = "192.0.2.2"
 RESOLVER = "192.0.2.53"  # validates
 PLAIN_RESOLVER = "192.0.2.54"  # does not: bogus names are names like any other
-POLICY_HOST = "192.0.2.80"
+POLICY_HOST = {"4": "192.0.2.80", "6": "2001:db8:300::80"}
 SCRIPTED = {"4": "192.0.2.90", "6": "2001:db8:300::90"}  # where a test may put a server of its own
 _FIRST_HOST = 100
 
@@ -62,8 +62,9 @@ class World:
         # Back to the router: everything that is not the internet's own.
         self.internet.configure(_routes("default", ROUTER_OUTSIDE))
         self.gateway.forward_packets()
-        own = [NSD, RESOLVER, PLAIN_RESOLVER, POLICY_HOST, domains.DEAD, *SCRIPTED.values()]
+        own = [NSD, RESOLVER, PLAIN_RESOLVER, domains.DEAD, domains.DEAD_6, *POLICY_HOST.values(), *SCRIPTED.values()]
         self.internet.configure([_own_address(address) for address in own])
+        self.internet.configure([f"route add blackhole {domains.SILENT_6}"])
         self.legacy.use_resolver(PLAIN_RESOLVER)
         self.gateway.use_resolver(RESOLVER)
 
@@ -87,7 +88,8 @@ class World:
                 self.dns.spoil(domain.absolute(owner), kind)
             if domain.sts:
                 self.dns.add(f"_mta-sts.{domain.full}.", "TXT", '"v=STSv1; id=1;"')
-                self.dns.add(f"mta-sts.{domain.full}.", "A", POLICY_HOST)
+                for family in domain.sts_families:
+                    self._add_address(f"mta-sts.{domain.full}.", family, POLICY_HOST[family])
 
     # --- mail hosts
 
@@ -115,11 +117,14 @@ class World:
     def _publish_host(self, domain, name, by_family, pair):
         addresses = {family: by_family[family] for family in domain.families}
         for family, address in addresses.items():
-            self.dns.add(name, {"4": "A", "6": "AAAA"}[family], address)
+            self._add_address(name, family, address)
         for words in domain.tlsa:
             self.dns.add(f"_25._tcp.{domain.absolute(domain.tlsa_at)}", "TLSA", self._tlsa(words, pair))
         self.addresses[domain.name] = addresses
         return list(addresses.values())
+
+    def _add_address(self, name, family, address):
+        self.dns.add(name, {"4": "A", "6": "AAAA"}[family], address)
 
     def issue(self, domain, host):
         """The certificate that a domain's mail host shows."""
@@ -172,7 +177,7 @@ class World:
         self._ends.callback(self.remote.stop)
         self.finger = PosttlsFinger(self.remote, self.gateway, self.authority.certificate)
         with self.internet.entered():
-            self.policy_host = PolicyHost(POLICY_HOST, self.authority.issue("policy.example"))
+            self.policy_host = PolicyHost(POLICY_HOST.values(), self.authority.issue("policy.example"))
         self._ends.callback(self.policy_host.close)
         for domain in domains.ALL:
             if domain.sts:
