@@ -88,10 +88,13 @@ std::string problem_of(const dns::Answer& answer, const tls::TlsaAudit& audit) {
     case dns::Status::failed: return "the lookup failed: " + answer.reason;
     case dns::Status::bogus: return "bogus, senders will not deliver: " + answer.reason;
     case dns::Status::no_data:
-    case dns::Status::no_such_name: return "nothing is published";
+    case dns::Status::no_such_name:
+      return answer.secure ? "nothing is published" : "nothing is published, and the zone is not signed (DNSSEC)";
     case dns::Status::exists: break;
   }
   if (!answer.secure) return "not signed (DNSSEC), DANE will not be used";
+  if (std::ranges::none_of(audit.records, [](const auto& record) { return record.problem.empty(); }))
+    return "no record can be used: senders demand TLS, and any certificate will do";  // RFC 7672 2.2
   return audit.good ? std::string() : "senders will not deliver, or not always";
 }
 
@@ -102,15 +105,17 @@ void print_record(const TlsaRecord& record, const tls::TlsaAudit::Record& found,
     verdict += (verdict.empty() ? "matches " : ", ") + describe(*shown[match]);
   }
   if (!found.problem.empty()) verdict = "cannot be used: " + found.problem;
+  if (verdict.empty() && !found.flaw.empty()) verdict = "is of no help: " + found.flaw;
   if (verdict.empty()) verdict = "stale: matches no configured certificate";
   std::printf("  %s: %s\n", to_string(record).c_str(), verdict.c_str());
 }
 
-void print_missing(const tls::DaneResult& result, const CertificateFacts& certificate, bool nothing_published) {
-  const std::string why = nothing_published ? std::string() : " (" + result.reason + ")";
+void print_missing(const tls::DaneResult& result, const CertificateFacts& certificate,
+                   const std::vector<TlsaRecord>& published) {
+  const std::string why = published.empty() ? std::string() : " (" + result.reason + ")";
   std::printf("  missing for %s%s: publish one of\n", describe(certificate).c_str(), why.c_str());
   for (const TlsaRecord& record : tls::records_to_publish(certificate.chain)) {
-    std::printf("    %s\n", to_string(record).c_str());
+    if (std::ranges::find(published, record) == published.end()) std::printf("    %s\n", to_string(record).c_str());
   }
 }
 
@@ -125,8 +130,7 @@ bool verify_place(const TlsaPlace& place, const dns::Answer& answer,
   for (std::size_t i = 0; i < records.size(); ++i) print_record(records[i], audit.records[i], shown);
   if (!answer.exists() && !answer.absent()) return false;  // who knows what is published
   for (std::size_t i = 0; i < shown.size(); ++i) {
-    if (audit.chains[i].outcome != tls::DaneOutcome::matched)
-      print_missing(audit.chains[i], *shown[i], records.empty());
+    if (audit.chains[i].outcome != tls::DaneOutcome::matched) print_missing(audit.chains[i], *shown[i], records);
   }
   return problem.empty();
 }

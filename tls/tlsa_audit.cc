@@ -64,6 +64,20 @@ std::vector<std::string> hosts_of(const CertificateFacts& certificate, const std
   return hosts;
 }
 
+bool fits_but_fails(DaneOutcome outcome) {
+  switch (outcome) {
+    case DaneOutcome::not_trusted:
+    case DaneOutcome::expired:
+    case DaneOutcome::name_mismatch: return true;
+    case DaneOutcome::not_checked:
+    case DaneOutcome::matched:
+    case DaneOutcome::no_usable_record:
+    case DaneOutcome::no_certificate:
+    case DaneOutcome::no_match: break;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::vector<TlsaRecord> records_to_publish(std::span<const std::string> chain) {
@@ -114,14 +128,17 @@ TlsaAudit audit_tlsa(std::span<const TlsaRecord> published, std::span<const std:
   const std::vector<std::string> names = {host};
   TlsaAudit audit;
   for (const TlsaRecord& record : published) {
-    audit.records.push_back({std::string(why_unusable(record).value_or("")), {}});
+    audit.records.push_back({std::string(why_unusable(record).value_or("")), {}, {}});
   }
   for (std::size_t position = 0; position < chains.size(); ++position) {
     const PeerCertificates shown = as_shown(chains[position]);
     audit.chains.push_back(shown.verify_dane(published, names, now));
     for (std::size_t i = 0; i < published.size(); ++i) {
-      if (shown.verify_dane(published.subspan(i, 1), names, now).outcome == DaneOutcome::matched) {
+      const DaneResult result = shown.verify_dane(published.subspan(i, 1), names, now);
+      if (result.outcome == DaneOutcome::matched) {
         audit.records[i].matches.push_back(position);
+      } else if (fits_but_fails(result.outcome)) {
+        audit.records[i].flaw = result.reason;
       }
     }
   }

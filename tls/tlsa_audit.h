@@ -43,7 +43,9 @@ TlsaPlaces tlsa_places(const config::Settings& settings, std::span<const Certifi
 struct TlsaAudit {
   struct Record {
     std::string problem;               // why SMTP cannot use it; empty: it can
-    std::vector<std::size_t> matches;  // positions of chains; none: stale, or another server's
+    std::vector<std::size_t> matches;  // positions of chains
+    std::string flaw;                  // it is for such a chain, yet senders refuse that: the authority's certificate
+                                       // fits, and the chain has expired, say; with neither, it is stale, or another's
   };
   std::vector<Record> records;     // as published
   std::vector<DaneResult> chains;  // what all the records together are for each

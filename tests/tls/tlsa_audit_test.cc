@@ -156,4 +156,16 @@ TEST_CASE("tlsa_audit: an authority vouches for valid certificates of the right 
   CHECK(audit(authority, {{old.der(), family.root.der()}}).chains.at(0).outcome == DaneOutcome::expired);
 }
 
+TEST_CASE("tlsa_audit: the record of an authority whose chain has expired is not taken for a stale one") {
+  const Family family;
+  const auto old = make_certificate(
+      {.dns_names = {"mx.example.org"}, .valid_from_days = -9, .valid_until_days = -2, .issuer = &family.root});
+  const auto stale = record_of(make_certificate({}), TlsaRecord::dane_ta);
+  const auto result = audit({record_of(family.root, TlsaRecord::dane_ta), stale}, {{old.der(), family.root.der()}});
+  CHECK(result.records.at(0).matches.empty());
+  CHECK(result.records.at(0).flaw.find("expired") != std::string::npos);
+  CHECK(result.records.at(1).flaw.empty());
+  CHECK(audit({record_of(family.root, TlsaRecord::dane_ta)}, {family.chain}).records.at(0).flaw.empty());
+}
+
 }  // namespace postern::tls::tlsa_audit_test
