@@ -1,4 +1,5 @@
-// Events, time and our own replies of OutboundDialogue; its halves are in outbound_client.cc and outbound_remote.cc.
+// Events, time and our own replies of OutboundDialogue; its halves are in outbound_client.cc (with outbound_content.cc)
+// and outbound_remote.cc.
 #include "proxy/smtp/outbound_dialogue.h"
 
 #include <array>
