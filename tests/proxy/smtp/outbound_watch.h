@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "config/assert.h"
 #include "proxy/smtp/command.h"
@@ -33,7 +34,8 @@ class Watch {
         data_said_ = false;
       }
       if (reply_.starts_with("250") && reply_.substr(4).starts_with("CHUNKING")) chunking_ = true;
-      if (reply_.starts_with("235")) authenticated_ = true;
+      if (sasl_ && reply_.starts_with("235")) authenticated_ = true;
+      challenged_ = sasl_ && reply_.starts_with("334");
       if (!reply_.starts_with("3")) sasl_ = sasl_ && !reply_.starts_with("2") && !reply_.starts_with("5");
       reply_.clear();
     }
@@ -53,7 +55,7 @@ class Watch {
       if (!line_.ends_with("\r\n")) continue;
       if (content_) {
         content_ = line_ != ".\r\n";
-      } else {
+      } else if (!std::exchange(challenged_, false)) {  // a response may look like any command
         command(std::string_view(line_).substr(0, line_.size() - 2));
       }
       line_.clear();
@@ -112,6 +114,7 @@ class Watch {
   bool tls_;
   bool allowed_ = false;
   bool sasl_ = false;
+  bool challenged_ = false;
   bool chunking_ = false;
   bool authenticated_ = false;
   bool data_said_ = false;
