@@ -21,34 +21,113 @@ std::int64_t seconds(Day day) {
   return std::chrono::seconds(day.time_since_epoch()).count();
 }
 
+// What things take in memory, near enough: a string costs its object however short it is, and so does a map's node.
+constexpr std::size_t map_node = 64;
+
+std::size_t octets_of(std::string_view text) {
+  return sizeof(std::string) + text.size();
+}
+std::size_t octets_of(const std::vector<std::string>& strings) {
+  std::size_t octets = 0;
+  for (const std::string& text : strings) octets += octets_of(text);
+  return octets;
+}
+std::size_t octets_of(const ReportedPolicy& policy) {
+  return octets_of(policy.text) + octets_of(policy.mx_hosts);
+}
+std::size_t octets_of(const ReportedSession& session) {
+  std::size_t octets = 0;
+  for (const std::string* text : {&session.sending_ip, &session.mx_host, &session.mx_helo, &session.receiving_ip,
+                                  &session.additional, &session.reason_code})
+    octets += octets_of(*text);
+  return octets;
+}
+
+std::size_t count_strings(const ReportedPolicy& policy) {
+  return policy.text.size() + policy.mx_hosts.size();
+}
+
+// Without the strings that are too many: each is kept whole or not at all.
+ReportedPolicy shortened(const ReportedPolicy& policy) {
+  std::size_t room = TlsReport::max_policy_octets;
+  const auto fitting = [&room](const std::vector<std::string>& strings) {
+    std::vector<std::string> kept;
+    for (const std::string& text : strings) {
+      if (octets_of(text) > room) continue;
+      room -= octets_of(text);
+      kept.push_back(text);
+    }
+    return kept;
+  };
+  ReportedPolicy kept{policy.type, fitting(policy.text), {}};
+  kept.mx_hosts = fitting(policy.mx_hosts);
+  return kept;
+}
+
 }  // namespace
 
 void TlsReport::count(Day day, std::string_view domain, const ReportedPolicy& policy, const ReportRow& row,
                       const ReportedSession& session) {
   POSTERN_ASSERT(row.policy == policy.type, "a session is counted under the policy that it was judged by");
-  auto& domains = days_[day];
-  auto found = domains.find(domain);
-  if (found == domains.end()) {
-    if (domains.size() >= max_domains) return;
-    found = domains.emplace(std::string(domain), Policies{}).first;
-  }
-  Policies& policies = found->second;
-  if (policies.size() >= max_policies && !policies.contains(policy)) return;
-  Counts& counts = policies[policy];
-  if (!row.failure) {
-    ++counts.successes;
+  OneDay& all = days_[day];
+  const ReportedPolicy kept = shortened(policy);
+  Counts* counts = find_or_add(all, domain, kept);
+  if (counts == nullptr) {
+    ++all.left_out.sessions;
     return;
   }
-  ++counts.failures;
+  const bool is_new = counts->successes == 0 && counts->failures == 0;
+  if (is_new) all.left_out.strings += count_strings(policy) - count_strings(kept);
+  if (!row.failure) {
+    ++counts->successes;
+    return;
+  }
+  ++counts->failures;
   const Detail detail{*row.failure, session};
-  if (counts.details.size() < max_details || counts.details.contains(detail)) ++counts.details[detail];
+  const auto known = counts->details.find(detail);
+  if (known != counts->details.end()) {
+    ++known->second;
+  } else if (counts->details.size() < max_details &&
+             take(all, all.domains.find(domain)->second, map_node + octets_of(session))) {
+    counts->details.emplace(detail, 1);
+  } else {
+    ++all.left_out.details;
+  }
+}
+
+// Null: there is no room for it.
+TlsReport::Counts* TlsReport::find_or_add(OneDay& day, std::string_view domain, const ReportedPolicy& policy) {
+  auto found = day.domains.find(domain);
+  const bool is_new = found == day.domains.end();
+  if (is_new) {
+    if (day.domains.size() >= max_domains) return nullptr;
+    found = day.domains.emplace(std::string(domain), Domain{}).first;
+  }
+  auto& policies = found->second.policies;
+  if (const auto known = policies.find(policy); known != policies.end()) return &known->second;
+  const std::size_t octets = map_node + octets_of(policy) + (is_new ? map_node + octets_of(domain) : 0);
+  if (policies.size() < max_policies && take(day, found->second, octets)) return &policies[policy];
+  if (is_new) day.domains.erase(found);
+  return nullptr;
+}
+
+bool TlsReport::take(OneDay& day, Domain& domain, std::size_t octets) {
+  if (day.octets + octets > max_octets || domain.octets + octets > max_domain_octets) return false;
+  day.octets += octets;
+  domain.octets += octets;
+  return true;
+}
+
+TlsReport::LeftOut TlsReport::left_out(Day day) const {
+  const auto found = days_.find(day);
+  return found != days_.end() ? found->second.left_out : LeftOut{};
 }
 
 std::vector<std::string> TlsReport::domains(Day day) const {
   std::vector<std::string> names;
   const auto found = days_.find(day);
   if (found == days_.end()) return names;
-  for (const auto& [domain, policies] : found->second) names.push_back(domain);
+  for (const auto& [domain, counted] : found->second.domains) names.push_back(domain);
   return names;
 }
 
@@ -89,10 +168,10 @@ void TlsReport::print_policy(JsonWriter& json, std::string_view domain, const Re
 }
 
 std::string TlsReport::to_json(Day day, std::string_view domain, const Reporter& reporter) const {
-  const auto domains = days_.find(day);
-  if (domains == days_.end()) return {};
-  const auto policies = domains->second.find(domain);
-  if (policies == domains->second.end()) return {};
+  const auto found = days_.find(day);
+  if (found == days_.end()) return {};
+  const auto counted = found->second.domains.find(domain);
+  if (counted == found->second.domains.end()) return {};
 
   JsonWriter json;
   json.begin_object();
@@ -104,7 +183,7 @@ std::string TlsReport::to_json(Day day, std::string_view domain, const Reporter&
   json.value("contact-info", reporter.contact);
   json.value("report-id", report_id(reporter, domain, day));
   json.begin_array("policies");
-  for (const auto& [policy, counts] : policies->second) print_policy(json, domain, policy, counts);
+  for (const auto& [policy, counts] : counted->second.policies) print_policy(json, domain, policy, counts);
   json.end_array();
   json.end_object();
   return json.take();

@@ -42,8 +42,17 @@ struct Reporter {
 
 class TlsReport {
  public:
-  // Counts one session's outcome under one policy; `row.policy` must be `policy.type`. Beyond the bounds, failures are
-  // still counted, without their details; domains beyond theirs are not.
+  // What the bounds below kept out of a day's reports.
+  struct LeftOut {
+    std::uint64_t sessions = 0;  // not counted at all, for a domain or a policy too many
+    std::uint64_t details = 0;   // failures that are counted, without their details
+    std::uint64_t strings = 0;   // of policies that are too long
+    bool operator==(const LeftOut&) const = default;
+  };
+
+  // Counts one session's outcome under one policy; `row.policy` must be `policy.type`. What the network says has no say
+  // in how much memory that takes: see the bounds. What is known already is counted however full it is. Policies that
+  // differ in nothing but strings left out are counted as one.
   void count(Day day, std::string_view domain, const ReportedPolicy& policy, const ReportRow& row,
              const ReportedSession& session);
 
@@ -51,11 +60,16 @@ class TlsReport {
   // The report of one domain and day as JSON (RFC 8460 4.4), with every field that consumers expect, whether empty or
   // not. Empty text: nothing was counted.
   std::string to_json(Day day, std::string_view domain, const Reporter& reporter) const;
+  LeftOut left_out(Day day) const;
   void forget_before(Day day);
 
   static constexpr std::size_t max_domains = 10000;  // a day
   static constexpr std::size_t max_policies = 20;    // a domain and day: policies change, and not that often
   static constexpr std::size_t max_details = 200;    // a policy
+  // The same in octets of memory. Usual policies and failures take some hundred.
+  static constexpr std::size_t max_policy_octets = 8 * 1024;
+  static constexpr std::size_t max_domain_octets = 64 * 1024;  // a day
+  static constexpr std::size_t max_octets = 8 * 1024 * 1024;   // a day
 
  private:
   struct Detail {
@@ -68,13 +82,23 @@ class TlsReport {
     std::uint64_t failures = 0;
     std::map<Detail, std::uint64_t> details;
   };
-  using Policies = std::map<ReportedPolicy, Counts>;
+  struct Domain {
+    std::map<ReportedPolicy, Counts> policies;
+    std::size_t octets = 0;
+  };
+  struct OneDay {
+    std::map<std::string, Domain, std::less<>> domains;
+    std::size_t octets = 0;
+    LeftOut left_out;
+  };
 
+  static Counts* find_or_add(OneDay& day, std::string_view domain, const ReportedPolicy& policy);
+  static bool take(OneDay& day, Domain& domain, std::size_t octets);
   static void print_policy(class JsonWriter& json, std::string_view domain, const ReportedPolicy& policy,
                            const Counts& counts);
   static void print_detail(class JsonWriter& json, const Detail& detail, std::uint64_t count);
 
-  std::map<Day, std::map<std::string, Policies, std::less<>>> days_;
+  std::map<Day, OneDay> days_;
 };
 
 // "example.com!example.org!1767225600!1767311999.json": sender, policy domain, begin and end of the day (RFC 8460 5.1).

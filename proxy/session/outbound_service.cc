@@ -1,6 +1,7 @@
 #include "proxy/session/outbound_service.h"
 
 #include <chrono>
+#include <utility>
 
 #include "proxy/dns/make_resolver.h"
 #include "proxy/observe/log.h"
@@ -51,7 +52,18 @@ void OutboundService::sweep(std::uint64_t now) {
   if (now < next_sweep_) return;
   next_sweep_ = now + chore_interval;
   for (auto& fetcher : fetchers_) fetcher->refresh();
+  sweep_reports();
+}
+
+void OutboundService::sweep_reports() {
   const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  const auto ended = std::exchange(day_, today);
+  if (ended == today) return;
+  const auto left_out = tls_report_.left_out(ended);
+  if (left_out != policy::TlsReport::LeftOut{}) {
+    log::warning("more happened in a day than its TLS reports can hold",
+                 {{"sessions", left_out.sessions}, {"details", left_out.details}, {"strings", left_out.strings}});
+  }
   tls_report_.forget_before(today - std::chrono::days(2));
 }
 

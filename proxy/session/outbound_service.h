@@ -28,18 +28,21 @@ class OutboundService {
 
   // Counts the decision for the domain's TLS reports.
   void report(const Decision& decision, const Way& way, const std::string& sending_ip);
-  // Every so often: refreshes policies before they end, forgets old reports. `now` is loop time in milliseconds.
+  // Every so often: refreshes policies before they end, forgets old reports, says what did not fit into a day's. `now`
+  // is loop time in milliseconds.
   void sweep(std::uint64_t now);
   // The process is stopping: what is under way for its own sake is given up.
   void stop() { fetchers_.clear(); }
 
  private:
   OutboundService() = default;
+  void sweep_reports();
 
   std::unique_ptr<dns::Resolver> resolver_;
   std::vector<std::unique_ptr<MtaStsFetcher>> fetchers_;  // for each listener: they differ in whom they trust
   RememberedNames names_;
   policy::TlsReport tls_report_;
+  policy::Day day_{};  // of the last sweep
   std::uint64_t next_sweep_ = 0;
 };
 

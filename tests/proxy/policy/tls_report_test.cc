@@ -76,6 +76,67 @@ TEST_CASE("tls_report: a flood of different failures is counted, not kept in det
   CHECK(report.to_json(day, "example.org", reporter).size() < 60000);
   for (int i = 0; i < 11000; ++i) report.count(day, std::to_string(i) + ".example", sts, success, session);
   CHECK(report.domains(day).size() == TlsReport::max_domains);
+  CHECK(report.left_out(day) == TlsReport::LeftOut{1001, 800, 0});
+}
+
+// What a hostile domain says may be as long as DNS and HTTPS let it be.
+ReportedPolicy long_policy(std::size_t strings, const std::string& mark) {
+  return {ReportPolicy::sts, std::vector<std::string>(strings, "mx: " + mark), {"mx.example.org"}};
+}
+using LeftOut = TlsReport::LeftOut;
+
+TEST_CASE("tls_report: of a policy that is too long the strings that fit are kept, and the sessions are counted") {
+  TlsReport report;
+  ReportedPolicy policy = long_policy(9000, "a.example.org");
+  policy.text.insert(policy.text.begin() + 1, std::string(60'000, 'x'));
+  for (int i = 0; i < 3; ++i) report.count(day, "example.org", policy, success, session);
+  const std::string json = report.to_json(day, "example.org", reporter);
+  CHECK(json.size() < 2 * TlsReport::max_policy_octets);
+  CHECK(contains(json, "\"mx: a.example.org\",\"mx: a.example.org\""));
+  CHECK_FALSE(contains(json, "xxx"));
+  CHECK(contains(json, "\"total-successful-session-count\":3"));
+  const LeftOut left_out = report.left_out(day);
+  CHECK(left_out.sessions == 0);
+  CHECK(left_out.strings > 8500);
+  CHECK(left_out.strings < 9000);
+  CHECK(report.left_out(day + days(1)) == LeftOut{});
+}
+
+TEST_CASE("tls_report: one domain takes so much and no more, whatever it publishes") {
+  TlsReport report;
+  for (int i = 0; i < 10; ++i) {
+    const ReportedPolicy policy = long_policy(9000, std::to_string(i));
+    for (int j = 0; j < 200; ++j) {
+      ReportedSession different = session;
+      different.additional = std::string(1000, 'x') + std::to_string(j);
+      report.count(day, "example.org", policy, expired, different);
+    }
+  }
+  CHECK(report.to_json(day, "example.org", reporter).size() < 2 * TlsReport::max_domain_octets);
+  CHECK(contains(report.to_json(day, "example.org", reporter), "\"total-failure-session-count\":200"));
+  const LeftOut left_out = report.left_out(day);
+  CHECK(left_out.details + left_out.sessions > 1900);
+  report.count(day, "another.example", sts, success, session);
+  CHECK(report.domains(day) == std::vector<std::string>{"another.example", "example.org"});
+}
+
+TEST_CASE("tls_report: a day takes so much and no more, and what is known already is counted all the same") {
+  TlsReport report;
+  report.count(day, "first.example", sts, success, session);
+  std::size_t kept = 0;
+  for (int i = 0; i < 10000; ++i) {
+    report.count(day, std::to_string(i) + ".example", long_policy(9000, std::to_string(i)), expired, session);
+    if (i % 100 == 0) kept = report.domains(day).size();
+  }
+  CHECK(report.domains(day).size() == kept);
+  CHECK(kept < 2 * TlsReport::max_octets / TlsReport::max_policy_octets);
+  CHECK(report.left_out(day).sessions > 8000);
+  report.count(day, "first.example", sts, success, session);
+  CHECK(contains(report.to_json(day, "first.example", reporter), "\"total-successful-session-count\":2"));
+  report.count(day, "0.example", long_policy(9000, "0"), expired, session);
+  CHECK(contains(report.to_json(day, "0.example", reporter), "\"failed-session-count\":2"));
+  report.count(day + days(1), "next.example", sts, success, session);
+  CHECK(report.domains(day + days(1)).size() == 1);
 }
 
 TEST_CASE("tls_report: what the network said cannot break the JSON") {
