@@ -19,7 +19,6 @@ int command_run(const RunOptions& options) {
   runtime->trust_anchor = std::move(prepared.trust_anchor);
   runtime->hostname = runtime->settings.hostname.empty() ? process::host_name() : runtime->settings.hostname;
 
-  if (!runtime->settings.outbound.empty()) runtime->mta_sts = open_mta_sts_store(runtime->settings);
   const bool intercepts = std::ranges::any_of(runtime->settings.outbound, [](const auto& listener) {
     return listener.route == config::OutboundRoute::original_destination;
   });
@@ -30,6 +29,7 @@ int command_run(const RunOptions& options) {
     log::warning("DANE cannot be used", {{"reason", "there is no trust anchor for DNSSEC"},
                                          {"trust_anchor", runtime->settings.dns.trust_anchor}});
   }
+  if (!runtime->settings.outbound.empty()) runtime->mta_sts = open_mta_sts_store(runtime->settings);
   int status = 0;
   {
     Gateway gateway(runtime);
@@ -40,6 +40,7 @@ int command_run(const RunOptions& options) {
       gateway.run();
     }
   }
+  runtime.reset();  // what is not yet written of MTA-STS policies is now; that may be something to log
   log::stop();
   return status;
 }

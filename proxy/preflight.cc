@@ -8,6 +8,7 @@
 
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
+#include "proxy/observe/log.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/secret_file.h"
 #include "tls/file.h"
@@ -106,7 +107,10 @@ Prepared prepare(config::Loaded from) {
 
 std::shared_ptr<policy::MtaStsStore> open_mta_sts_store(const config::Settings& settings) {
   const auto now = std::chrono::floor<std::chrono::seconds>(policy::Clock::now());
-  return std::make_shared<policy::MtaStsStore>(settings.state_directory, now);
+  return std::make_shared<policy::MtaStsStore>(
+      settings.state_directory, now, policy::MtaStsStore::Access::read_write, [](const Error& error) {
+        log::warning("MTA-STS policies in state_directory", {{"reason", error.message}});
+      });
 }
 
 bool wants_dane(const config::Settings& settings) {

@@ -1,6 +1,7 @@
 #include "proxy/policy/mta_sts_cache.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,9 +10,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
+#include <random>
 
 #include "config/values.h"
+#include "tls/file.h"
 
 namespace postern::policy {
 
@@ -52,7 +54,16 @@ std::string path_of(const std::string& directory, std::string_view domain) {
 }
 
 Error system_error(const std::string& what) {
-  return Error{Errc::io, what + ": " + std::strerror(errno)};
+  return Error{Errc::io, "cannot " + what + ": " + std::strerror(errno)};
+}
+
+// What an entry takes in memory. A string costs its object, whatever its length: thousands of short mx lines are more
+// than their text.
+std::size_t octets_of(std::string_view domain, const CachedPolicy& entry) {
+  constexpr std::size_t overhead = 64;  // of the map, and of the allocator
+  std::size_t octets = overhead + sizeof(std::string) + domain.size() + sizeof(CachedPolicy) + entry.id.size();
+  for (const std::string& mx : entry.policy.mx) octets += sizeof(std::string) + mx.size();
+  return octets;
 }
 
 bool write_all(int fd, std::string_view text) {
@@ -65,19 +76,51 @@ bool write_all(int fd, std::string_view text) {
   return true;
 }
 
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(max_file, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  return text;
+// A new file, for its owner alone, or -1 and errno. Not by mkostemp(3): ThreadSanitizer does not know that one, and
+// takes the descriptor for the one of the same number that another thread has closed before.
+int create(const std::string& path) {
+  return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+}
+
+Result<CachedPolicy> read_cached_policy(const std::string& directory, std::string_view domain) {
+  const std::string path = path_of(directory, domain);
+  const auto file = tls::read_file(path, max_file);
+  if (!file) return tl::unexpected(file.error());
+  auto entry = parse_cached_policy(domain, file->content);
+  if (!entry) return fail(entry.error().code, "cannot use " + path + ": " + entry.error().message);
+  return entry;
+}
+
+// The domains whose files are there, those written last first.
+Result<std::vector<std::string>> list_cached_policies(const std::string& directory) {
+  struct Found {
+    std::filesystem::file_time_type written;
+    std::string domain;
+  };
+  std::vector<Found> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator file(directory, error), end; !error && file != end; file.increment(error)) {
+    const std::string name = file->path().filename().string();
+    if (!name.ends_with(suffix)) continue;
+    std::string domain = name.substr(0, name.size() - suffix.size());
+    if (!config::is_host_name(domain)) continue;
+    std::error_code unknown;  // then it is as old as can be
+    found.push_back({file->last_write_time(unknown), std::move(domain)});
+  }
+  if (error && error != std::errc::no_such_file_or_directory)
+    return fail(Errc::io, "cannot read " + directory + ": " + error.message());
+  std::ranges::sort(found, std::ranges::greater{}, &Found::written);
+  std::vector<std::string> domains;
+  domains.reserve(found.size());
+  for (Found& one : found) domains.push_back(std::move(one.domain));
+  return domains;
 }
 
 }  // namespace
 
 const CachedPolicy* MtaStsCache::find(std::string_view domain, Time now) const {
   const auto entry = entries_.find(domain);
-  return entry != entries_.end() && entry->second.expires() > now ? &entry->second : nullptr;
+  return entry != entries_.end() && entry->second.policy.expires() > now ? &entry->second.policy : nullptr;
 }
 
 bool MtaStsCache::should_fetch(std::string_view domain, std::string_view id, Time now) const {
@@ -91,26 +134,47 @@ bool MtaStsCache::should_fetch(std::string_view domain, std::string_view id, Tim
 
 std::vector<std::string> MtaStsCache::due(Time now, std::size_t limit) const {
   std::vector<std::string> domains;
-  for (const auto& [domain, entry] : entries_) {
+  for (const auto& [domain, held] : entries_) {
     if (domains.size() == limit) break;
+    const CachedPolicy& entry = held.policy;
     if (entry.policy.mode != MtaStsMode::none && entry.expires() > now && should_fetch(domain, {}, now))
       domains.push_back(domain);
   }
   return domains;
 }
 
-void MtaStsCache::store(std::string_view domain, CachedPolicy entry) {
-  if (entries_.find(domain) == entries_.end()) make_room();
-  entries_.insert_or_assign(std::string(domain), std::move(entry));
+std::vector<std::string> MtaStsCache::store(std::string_view domain, CachedPolicy entry) {
+  if (const auto before = entries_.find(domain); before != entries_.end()) forget(before);
   if (const auto failure = failures_.find(domain); failure != failures_.end()) failures_.erase(failure);
+  const std::size_t octets = octets_of(domain, entry);
+  octets_ += octets;
+  entries_.insert_or_assign(std::string(domain), Held{std::move(entry), octets});
+
+  std::vector<std::string> gone;
+  // The one that would be the next to end protects the shortest.
+  while (entries_.size() > std::max<std::size_t>(max_entries_, 1))
+    gone.push_back(evict(domain, [](const Held& a, const Held& b) { return a.policy.expires() < b.policy.expires(); }));
+  // A policy that is meant to be one is short: whoever publishes long ones crowds out nobody but his like.
+  while (octets_ > max_octets_ && entries_.size() > 1)
+    gone.push_back(evict(domain, [](const Held& a, const Held& b) { return a.octets > b.octets; }));
+  return gone;
 }
 
-// The policy that would be the next to end makes room: it protects the shortest.
-void MtaStsCache::make_room() {
-  if (entries_.size() < max_entries_) return;
-  entries_.erase(std::min_element(entries_.begin(), entries_.end(), [](const auto& a, const auto& b) {
-    return a.second.expires() < b.second.expires();
-  }));
+MtaStsCache::Entries::iterator MtaStsCache::forget(Entries::iterator entry) {
+  octets_ -= entry->second.octets;
+  return entries_.erase(entry);
+}
+
+// Of all `but` one. There is another.
+template <class Less>
+std::string MtaStsCache::evict(std::string_view but, Less goes_before) {
+  const auto entry = std::min_element(entries_.begin(), entries_.end(), [&](const auto& a, const auto& b) {
+    if (a.first == but || b.first == but) return b.first == but && a.first != but;
+    return goes_before(a.second, b.second);
+  });
+  std::string domain = entry->first;
+  forget(entry);
+  return domain;
 }
 
 void MtaStsCache::fetch_failed(std::string_view domain, Time now) {
@@ -121,11 +185,14 @@ void MtaStsCache::fetch_failed(std::string_view domain, Time now) {
 
 std::vector<std::string> MtaStsCache::expire(Time now) {
   std::vector<std::string> gone;
-  std::erase_if(entries_, [&](const auto& entry) {
-    if (entry.second.expires() > now) return false;
-    gone.push_back(entry.first);
-    return true;
-  });
+  for (auto entry = entries_.begin(); entry != entries_.end();) {
+    if (entry->second.policy.expires() > now) {
+      ++entry;
+      continue;
+    }
+    gone.push_back(entry->first);
+    entry = forget(entry);
+  }
   std::erase_if(failures_, [now](const auto& failure) { return failure.second + retry_after <= now; });
   return gone;
 }
@@ -153,44 +220,57 @@ Result<CachedPolicy> parse_cached_policy(std::string_view domain, std::string_vi
 std::optional<Error> write_cached_policy(const std::string& directory, std::string_view domain,
                                          const CachedPolicy& entry) {
   if (!config::is_host_name(domain)) return Error{Errc::invalid_argument, "not a domain"};
-  std::string temporary = directory + "/.mta-sts-XXXXXX";
-  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return system_error("creating a file in " + directory);
-  std::optional<Error> error;
-  if (!write_all(fd, print_cached_policy(domain, entry)) || ::fsync(fd) != 0)
-    error = system_error("writing " + temporary);
-  ::close(fd);
   const std::string path = path_of(directory, domain);
-  if (!error && ::rename(temporary.c_str(), path.c_str()) != 0) error = system_error("renaming to " + path);
+  const std::string temporary = directory + "/.mta-sts-" + std::to_string(std::random_device{}());
+  int fd = create(temporary);
+  if (fd < 0 && errno == ENOENT && ::mkdir(directory.c_str(), S_IRWXU) == 0) fd = create(temporary);
+  if (fd < 0) return system_error("write " + path);
+  std::optional<Error> error;
+  if (!write_all(fd, print_cached_policy(domain, entry)) || ::fsync(fd) != 0) error = system_error("write " + path);
+  ::close(fd);
+  if (!error && ::rename(temporary.c_str(), path.c_str()) != 0) error = system_error("write " + path);
   if (error) ::unlink(temporary.c_str());
   return error;
 }
 
-void remove_cached_policy(const std::string& directory, std::string_view domain) {
-  if (config::is_host_name(domain)) ::unlink(path_of(directory, domain).c_str());
+std::optional<Error> remove_cached_policy(const std::string& directory, std::string_view domain) {
+  if (!config::is_host_name(domain)) return Error{Errc::invalid_argument, "not a domain"};
+  const std::string path = path_of(directory, domain);
+  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return std::nullopt;
+  return system_error("remove " + path);
 }
 
-std::size_t read_cached_policies(const std::string& directory, Time now, std::size_t limit, MtaStsCache& cache) {
-  std::size_t taken = 0;
-  std::error_code ignored;
-  for (std::filesystem::directory_iterator file(directory, ignored), end; !ignored && file != end && taken < limit;
-       file.increment(ignored)) {
-    const std::string name = file->path().filename().string();
-    if (!name.ends_with(suffix)) continue;
-    const std::string domain = name.substr(0, name.size() - suffix.size());
-    if (!config::is_host_name(domain)) continue;
-    auto entry = parse_cached_policy(domain, read_file(file->path()));
-    if (!entry) continue;
+std::optional<Error> read_cached_policies(const std::string& directory, Time now, Keep keep, MtaStsCache& cache) {
+  const auto domains = list_cached_policies(directory);
+  if (!domains) return domains.error();
+  std::optional<Error> error;
+  std::size_t errors = 0;
+  std::vector<std::string> gone;
+  for (const std::string& domain : *domains) {
+    if (cache.full()) {
+      gone.push_back(domain);
+      continue;
+    }
+    auto entry = read_cached_policy(directory, domain);
+    if (!entry) {
+      if (entry.error().code != Errc::not_found && ++errors == 1) error = entry.error();
+      continue;
+    }
     // A clock that was ahead must not make a policy last longer than its max_age from now.
     entry->fetched = std::min(entry->fetched, now);
     if (entry->expires() <= now) {
-      remove_cached_policy(directory, domain);
+      gone.push_back(domain);
       continue;
     }
-    cache.store(domain, std::move(*entry));
-    ++taken;
+    const auto evicted = cache.store(domain, std::move(*entry));
+    gone.insert(gone.end(), evicted.begin(), evicted.end());
   }
-  return taken;
+  if (keep == Keep::all) gone.clear();
+  for (const std::string& domain : gone) {
+    if (const auto failed = remove_cached_policy(directory, domain); failed && ++errors == 1) error = failed;
+  }
+  if (errors > 1) error->message += " (and " + std::to_string(errors - 1) + " more)";
+  return error;
 }
 
 }  // namespace postern::policy

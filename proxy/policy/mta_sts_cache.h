@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -30,7 +31,9 @@ struct CachedPolicy {
 
 class MtaStsCache {
  public:
-  explicit MtaStsCache(std::size_t max_entries = 10000) : max_entries_(max_entries) {}
+  // 16 MiB are enough for that many policies of the usual size, some hundred octets.
+  explicit MtaStsCache(std::size_t max_entries = 10000, std::size_t max_octets = 16U << 20U)
+      : max_entries_(max_entries), max_octets_(max_octets) {}
 
   // The policy in force; null: none known, or too old. Mode none is an entry too, and means no policy.
   const CachedPolicy* find(std::string_view domain, Time now) const;
@@ -42,17 +45,31 @@ class MtaStsCache {
   // Domains whose policy is to be refreshed although no mail asks for it, at most `limit`.
   std::vector<std::string> due(Time now, std::size_t limit) const;
 
-  void store(std::string_view domain, CachedPolicy entry);
+  // Returns the domains whose policy had to make room, and whose file can go: never the one just stored.
+  std::vector<std::string> store(std::string_view domain, CachedPolicy entry);
   void fetch_failed(std::string_view domain, Time now);
   // Drops what is expired, and failures long past. Returns the domains whose file can go.
   std::vector<std::string> expire(Time now);
   std::size_t size() const { return entries_.size(); }
+  // In memory, near enough.
+  std::size_t octets() const { return octets_; }
+  bool full() const { return entries_.size() >= max_entries_; }
 
  private:
-  void make_room();
+  struct Held {
+    CachedPolicy policy;
+    std::size_t octets = 0;
+  };
+  using Entries = std::map<std::string, Held, std::less<>>;
+
+  Entries::iterator forget(Entries::iterator entry);
+  template <class Less>
+  std::string evict(std::string_view but, Less goes_before);
 
   std::size_t max_entries_;
-  std::map<std::string, CachedPolicy, std::less<>> entries_;
+  std::size_t max_octets_;
+  std::size_t octets_ = 0;  // of all entries
+  Entries entries_;
   std::map<std::string, Time, std::less<>> failures_;
 };
 
@@ -60,12 +77,16 @@ class MtaStsCache {
 std::string print_cached_policy(std::string_view domain, const CachedPolicy& entry);
 Result<CachedPolicy> parse_cached_policy(std::string_view domain, std::string_view text);
 
-// `directory` holds DOMAIN.mta-sts files. Writing is atomic: readers see the old file or the new. Reading takes what it
-// can, at most `limit` files, removes those that are too old, and passes over the rest. Domains are host names, so they
-// are safe as file names.
+// `directory` holds DOMAIN.mta-sts files, and is made, for its owner alone, where it is missing and its parent is not.
+// Writing is atomic: readers see the old file or the new. Domains are host names, so they are safe as file names.
 std::optional<Error> write_cached_policy(const std::string& directory, std::string_view domain,
                                          const CachedPolicy& entry);
-void remove_cached_policy(const std::string& directory, std::string_view domain);
-std::size_t read_cached_policies(const std::string& directory, Time now, std::size_t limit, MtaStsCache& cache);
+std::optional<Error> remove_cached_policy(const std::string& directory, std::string_view domain);
+
+// Reads what it can, beginning with what was written last (what is in use is written every day), until the cache is
+// full. Keep::useful removes the files of policies that are too old or had no room. The error is of the first file that
+// cannot be used and says how many more there are, or of the directory; one that does not exist is empty.
+enum class Keep : std::uint8_t { useful, all };
+std::optional<Error> read_cached_policies(const std::string& directory, Time now, Keep keep, MtaStsCache& cache);
 
 }  // namespace postern::policy

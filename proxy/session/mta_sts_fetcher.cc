@@ -140,8 +140,7 @@ void MtaStsFetcher::on_response(Inquiry& inquiry, const Result<wire::HttpRespons
   }
   auto parsed = policy::parse_mta_sts_policy(response->body);
   if (!parsed) return failed(inquiry, ReportResult::sts_policy_invalid, parsed.error());
-  const auto error = access_.store.store(inquiry.domain, {inquiry.id, std::move(*parsed), access_.now()});
-  if (error) access_.complain(inquiry.domain, *error);
+  access_.store.store(inquiry.domain, {inquiry.id, std::move(*parsed), access_.now()});
   end(inquiry, known(inquiry.domain));
 }
 
