@@ -29,7 +29,7 @@ int command_run(const RunOptions& options) {
     log::warning("DANE cannot be used", {{"reason", "there is no trust anchor for DNSSEC"},
                                          {"trust_anchor", runtime->settings.dns.trust_anchor}});
   }
-  if (!runtime->settings.outbound.empty()) runtime->mta_sts = open_mta_sts_store(runtime->settings);
+  runtime->mta_sts = open_mta_sts_stores(runtime->settings, policy::MtaStsStore::Access::read_write);
   int status = 0;
   {
     Gateway gateway(runtime);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <utility>
 
 #include "proxy/dns/make_resolver.h"
@@ -12,6 +13,7 @@
 #include "proxy/process/privileges.h"
 #include "proxy/process/secret_file.h"
 #include "tls/file.h"
+#include "tls/tlsa.h"
 
 namespace postern {
 
@@ -82,6 +84,18 @@ void check_secrets(config::Loaded& loaded) {
   }
 }
 
+// A path is no file name, so its digest is: 64 bits of it, as whoever wrote the path is the operator.
+std::string mta_sts_directory(const std::string& state_directory, const std::string& ca_file) {
+  if (state_directory.empty() || ca_file == "system") return state_directory;
+  std::string directory = state_directory + "/ca-";
+  for (const char octet : tls::sha256(ca_file).substr(0, 8)) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", static_cast<unsigned>(static_cast<unsigned char>(octet)));
+    directory += digits;
+  }
+  return directory;
+}
+
 }  // namespace
 
 Prepared prepare(const std::string& file) {
@@ -105,12 +119,23 @@ Prepared prepare(config::Loaded from) {
   return prepared;
 }
 
-std::shared_ptr<policy::MtaStsStore> open_mta_sts_store(const config::Settings& settings) {
+std::vector<std::shared_ptr<policy::MtaStsStore>> open_mta_sts_stores(const config::Settings& settings,
+                                                                      policy::MtaStsStore::Access access) {
   const auto now = std::chrono::floor<std::chrono::seconds>(policy::Clock::now());
-  return std::make_shared<policy::MtaStsStore>(
-      settings.state_directory, now, policy::MtaStsStore::Access::read_write, [](const Error& error) {
-        log::warning("MTA-STS policies in state_directory", {{"reason", error.message}});
-      });
+  const auto complain = [](const Error& error) {
+    log::warning("MTA-STS policies in state_directory", {{"reason", error.message}});
+  };
+  std::map<std::string, std::shared_ptr<policy::MtaStsStore>> by_ca_file;
+  std::vector<std::shared_ptr<policy::MtaStsStore>> stores;
+  for (const auto& listener : settings.outbound) {
+    auto& store = by_ca_file[listener.ca_file];
+    if (!store) {
+      store = std::make_shared<policy::MtaStsStore>(mta_sts_directory(settings.state_directory, listener.ca_file), now,
+                                                    access, complain);
+    }
+    stores.push_back(store);
+  }
+  return stores;
 }
 
 bool wants_dane(const config::Settings& settings) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/load.h"
 #include "proxy/dns/trust_anchor.h"
@@ -22,8 +23,12 @@ Prepared prepare(const std::string& file);
 // The same for settings that come from no file.
 Prepared prepare(config::Loaded loaded);
 
-// What is known of MTA-STS policies, from the state directory.
-std::shared_ptr<policy::MtaStsStore> open_mta_sts_store(const config::Settings& settings);
+// Runtime::mta_sts: what the state directory says of MTA-STS policies. Listeners share a store by what they say in
+// `ca_file`, not by what is in it, so that another CA in the file makes nobody forget. That of `system` is the
+// directory itself; others have a folder below it, made with the first policy and so by the user that Postern runs as.
+// What cannot be read or written is logged.
+std::vector<std::shared_ptr<policy::MtaStsStore>> open_mta_sts_stores(const config::Settings& settings,
+                                                                      policy::MtaStsStore::Access access);
 
 // Whether some outbound listener would use DANE.
 bool wants_dane(const config::Settings& settings);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/load.h"
 #include "proxy/dns/trust_anchor.h"
@@ -16,8 +17,10 @@ struct Runtime {
   config::Settings settings;
   std::shared_ptr<const tls::Contexts> contexts;
   std::string hostname;
-  dns::TrustAnchor trust_anchor;                         // what was in dns.trust_anchor; empty: nothing is ever secure
-  std::shared_ptr<policy::MtaStsStore> mta_sts;          // null without outbound listeners; thread-safe
+  dns::TrustAnchor trust_anchor;  // what was in dns.trust_anchor; empty: nothing is ever secure
+  // For each of settings.outbound. Those that trust the same CAs share one: what one's CAs have vouched for is nothing
+  // to another's. Thread-safe.
+  std::vector<std::shared_ptr<policy::MtaStsStore>> mta_sts;
   std::shared_ptr<net::OwnConnections> own_connections;  // null where no listener intercepts; thread-safe
 };
 

@@ -9,8 +9,21 @@
 namespace postern::session {
 
 namespace {
+
 constexpr std::uint64_t chore_interval = 60'000;  // milliseconds
+
+// Toward some domain at least.
+bool uses_mta_sts(const config::OutboundListener& listener) {
+  const auto in_row = [&listener](std::optional<std::size_t> row) {
+    const auto local = local_policy(listener, row);
+    return local.mta_sts && local.level != policy::Level::none;
+  };
+  bool found = in_row(std::nullopt);
+  for (std::size_t row = 0; row < listener.policies.size(); ++row) found = found || in_row(row);
+  return found;
 }
+
+}  // namespace
 
 Result<std::unique_ptr<OutboundService>> OutboundService::make(Surroundings& surroundings, const Runtime& runtime) {
   auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime.settings.dns, runtime.trust_anchor);
@@ -23,14 +36,15 @@ Result<std::unique_ptr<OutboundService>> OutboundService::make(Surroundings& sur
     connect.mark = runtime.settings.outbound[i].socket_mark;
     MtaStsFetcher::Access access{{surroundings.loop, surroundings.scratch, surroundings.bury},
                                  *service->resolver_,
-                                 *runtime.mta_sts,
+                                 *runtime.mta_sts[i],
                                  remote.policy_host(),
                                  remote.trust(),
                                  connect};
     access.complain = [](const std::string& domain, const Error& error) {
       log::warning("MTA-STS policy", {{"domain", domain}, {"reason", error.message}});
     };
-    service->fetchers_.push_back(std::make_unique<MtaStsFetcher>(std::move(access)));
+    service->fetchers_.push_back(
+        {std::make_unique<MtaStsFetcher>(std::move(access)), uses_mta_sts(runtime.settings.outbound[i])});
   }
   return service;
 }
@@ -51,7 +65,9 @@ void OutboundService::report(const Decision& decision, const Way& way, const std
 void OutboundService::sweep(std::uint64_t now) {
   if (now < next_sweep_) return;
   next_sweep_ = now + chore_interval;
-  for (auto& fetcher : fetchers_) fetcher->refresh();
+  for (auto& [fetcher, refreshes] : fetchers_) {
+    if (refreshes) fetcher->refresh();
+  }
   sweep_reports();
 }
 

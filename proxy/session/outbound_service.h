@@ -23,7 +23,7 @@ class OutboundService {
   static Result<std::unique_ptr<OutboundService>> make(Surroundings& surroundings, const Runtime& runtime);
 
   dns::Resolver& resolver() { return *resolver_; }
-  policy::MtaStsSource& mta_sts(std::size_t listener) { return *fetchers_[listener]; }
+  policy::MtaStsSource& mta_sts(std::size_t listener) { return *fetchers_[listener].fetcher; }
   RememberedNames& names() { return names_; }
 
   // Counts the decision for the domain's TLS reports.
@@ -35,11 +35,16 @@ class OutboundService {
   void stop() { fetchers_.clear(); }
 
  private:
+  struct Fetcher {
+    std::unique_ptr<MtaStsFetcher> fetcher;
+    bool refreshes = false;  // the listener's policies use MTA-STS
+  };
+
   OutboundService() = default;
   void sweep_reports();
 
   std::unique_ptr<dns::Resolver> resolver_;
-  std::vector<std::unique_ptr<MtaStsFetcher>> fetchers_;  // for each listener: they differ in whom they trust
+  std::vector<Fetcher> fetchers_;  // for each listener: they differ in whom they trust
   RememberedNames names_;
   policy::TlsReport tls_report_;
   policy::Day day_{};  // of the last sweep
