@@ -97,7 +97,8 @@ int command_probe(const ProbeOptions& options) {
   runtime.contexts = std::move(prepared.contexts);
   runtime.trust_anchor = std::move(prepared.trust_anchor);
   runtime.hostname = runtime.settings.hostname.empty() ? process::host_name() : runtime.settings.hostname;
-  runtime.mta_sts = open_mta_sts_stores(runtime.settings, policy::MtaStsStore::Access::read_write);
+  // Whoever asks is not who runs the service: files of theirs would be in its way.
+  runtime.mta_sts = open_mta_sts_stores(runtime.settings, policy::MtaStsStore::Access::read_only);
   const auto report = ProbeRun(runtime).run(*listener, *target);
   if (!report) {
     std::fprintf(stderr, "postern: probe: %s\n", report.error().message.c_str());

@@ -4,6 +4,7 @@
 #include <ctime>
 #include <utility>
 
+#include "proxy/dns/records.h"
 #include "proxy/policy/evidence.h"
 #include "proxy/session/own_addresses.h"
 
@@ -35,9 +36,10 @@ policy::AttemptOutcome::Kind kind_of(const smtp::RemoteState& state) {
 
 }  // namespace
 
-Result<ProbeTarget> parse_probe_target(std::string_view text) {
+Result<ProbeTarget> parse_probe_target(std::string_view target) {
+  const std::string text = dns::normalize_name(target);
   if (const auto address = config::parse_ip_address(text)) return ProbeTarget{config::to_string(*address), 25};
-  if (config::is_host_name(text)) return ProbeTarget{std::string(text), std::nullopt};
+  if (config::is_host_name(text)) return ProbeTarget{text, std::nullopt};
   const auto endpoint = config::parse_endpoint(text);
   if (!endpoint) return tl::unexpected(endpoint.error());
   if (endpoint->kind == config::Endpoint::Kind::ip)
