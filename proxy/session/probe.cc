@@ -4,6 +4,7 @@
 #include <ctime>
 #include <utility>
 
+#include "proxy/dns/idna.h"
 #include "proxy/dns/records.h"
 #include "proxy/policy/evidence.h"
 #include "proxy/session/own_addresses.h"
@@ -37,9 +38,9 @@ policy::AttemptOutcome::Kind kind_of(const smtp::RemoteState& state) {
 }  // namespace
 
 Result<ProbeTarget> parse_probe_target(std::string_view target) {
-  const std::string text = dns::normalize_name(target);
+  const std::string text = dns::to_ascii(dns::normalize_name(target));
   if (const auto address = config::parse_ip_address(text)) return ProbeTarget{config::to_string(*address), 25};
-  if (config::is_host_name(text)) return ProbeTarget{text, std::nullopt};
+  if (dns::is_domain_name(text)) return ProbeTarget{text, std::nullopt};
   const auto endpoint = config::parse_endpoint(text);
   if (!endpoint) return tl::unexpected(endpoint.error());
   if (endpoint->kind == config::Endpoint::Kind::ip)

@@ -23,6 +23,9 @@ TEST_CASE("probe: the target is a domain, a host with a port, or an address") {
 TEST_CASE("probe: the target is looked for as a session would, whatever its case and with or without a final dot") {
   CHECK(target("Example.ORG.") == "example.org");
   CHECK(target("MX.Example.Org:587") == "mx.example.org 587");
+  CHECK(target("old_office.example") == "old_office.example");
+  CHECK(target("b\xc3\xbc"
+               "cher.example") == "xn--bcher-kva.example");
   CHECK(target(".") == "none");
 }
 
