@@ -137,6 +137,10 @@ class OutboundCheck : private ListenerCheck {
       error(key,
             "none never uses TLS, and relay.mode implicit always does: set another level, or relay.mode to starttls");
     }
+    if (level == TlsLevel::none && key != "level" && listener_.relay.auth) {
+      error(key,
+            "none never uses TLS, and without it the relay never gets the credentials (relay.auth): set another level");
+    }
     const auto& address = listener_.relay.address;
     if (needs_host_name(level) && !has_names && address && address->kind == Endpoint::Kind::ip) {
       error(key, name + " needs the relay's host name, which relay.address " + quote(to_string(*address)) +
@@ -164,12 +168,13 @@ class OutboundCheck : private ListenerCheck {
           std::string("true hands the ") + (token ? "token" : "password") +
               " to any server that answers for the relay: better leave it out, and give the relay by a name that its "
               "certificate has");
-    } else if (listener_.level == TlsLevel::none && !wrong("level")) {
+    }
+    if (listener_.level == TlsLevel::none && !wrong("level")) {
       error("relay.auth",
             "level none never learns who the relay is, so that it never gets the credentials: "
             "set level to verify");
-    } else if (listener_.relay.address && listener_.relay.address->kind == Endpoint::Kind::ip &&
-               !wrong("relay.address")) {
+    } else if (!auth.allow_unauthenticated && listener_.relay.address &&
+               listener_.relay.address->kind == Endpoint::Kind::ip && !wrong("relay.address")) {
       warning(
           "relay.auth",
           "no certificate vouches for an IP address, so the relay would never get the credentials: give it by name");

@@ -14,7 +14,10 @@ std::string to_ascii(std::string_view domain) {
   char* found = nullptr;
   const int status = idn2_to_ascii_8z(text.c_str(), &found, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
   const std::unique_ptr<char, void (*)(void*)> owned(found, idn2_free);
-  return status == IDN2_OK ? std::string(found) : text;
+  if (status != IDN2_OK) return text;
+  std::string name(found);
+  if (name.ends_with('.')) name.pop_back();
+  return name.empty() ? text : name;
 }
 
 }  // namespace postern::dns

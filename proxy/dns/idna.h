@@ -6,7 +6,8 @@
 
 namespace postern::dns {
 
-// The A-label form of a UTF-8 domain; what is ASCII already, and what no such name can be, stays as it is.
+// The A-label form of a UTF-8 domain, without a final dot (there are other dots than ASCII's); what is ASCII already,
+// and what no such name can be, stays as it is.
 std::string to_ascii(std::string_view domain);
 
 }  // namespace postern::dns

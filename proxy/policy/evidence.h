@@ -3,6 +3,7 @@
 #pragma once
 
 #include <ctime>
+#include <string_view>
 
 #include "proxy/policy/decision.h"
 #include "tls/peer_certificates.h"
@@ -16,6 +17,7 @@ TlsOutcome examine(const tls::PeerCertificates& certificates, const MailHost& ho
 
 // Somebody vouches for the server called `host`: its TLSA records, or where there are none that could be used, the Web
 // PKI for its name. Our own credentials are given to nobody else.
+inline constexpr std::string_view without_credentials = "nobody vouches for its certificate, so it gets no credentials";
 bool is_authenticated(const tls::PeerCertificates& certificates, const MailHost& host, const tls::TrustStore& trust,
                       std::time_t now);
 

@@ -98,6 +98,13 @@ void Itinerary::next_address() {
   current_ = Attempt{current_->host, addresses[next_address_++], demand.try_tls, !demand.allows_plaintext()};
 }
 
+Verdict Itinerary::nobody_reached() {
+  Verdict verdict;
+  verdict.reason = Reason::unreachable;
+  verdict.reply = Reply::unreachable;
+  return verdict;
+}
+
 std::string Itinerary::name_of_current() const {
   const std::string& name = route_.hosts[current_->host].name;
   return name.empty() ? config::to_string(current_->address) : name;
@@ -111,9 +118,7 @@ void Itinerary::judged_unfit() {
 
 void Itinerary::unreachable(std::string reply, std::string detail) {
   if (failure_is_policy_) return;
-  Verdict verdict;
-  verdict.reason = Reason::unreachable;
-  verdict.reply = Reply::unreachable;
+  Verdict verdict = nobody_reached();
   verdict.demanded = demands_[current_->host].level;
   verdict.detail = std::move(detail);
   failure_ = {std::move(reply), name_of_current(), std::move(verdict)};

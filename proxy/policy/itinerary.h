@@ -67,12 +67,14 @@ class Itinerary {
   struct Failure {
     std::string reply = "451 4.4.1 no mail host can be reached";
     std::string host;
-    Verdict verdict;
+    Verdict verdict = nobody_reached();
   };
   const Failure& failure() const { return failure_; }
   const std::string& refusal() const { return failure_.reply; }
 
  private:
+  static Verdict nobody_reached();
+
   // One client's wait for one reply has to do for all of them.
   static constexpr std::size_t addresses_per_host = 4;
   static constexpr std::size_t addresses_in_all = 10;

@@ -66,7 +66,6 @@ void OutboundSession::on_client() {
   }
   if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
   if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
-  judged_since_ = around_.loop.now();
   choice_.emplace(settings(), runtime_->settings.tls, original,
                   original ? service_.names().find(*original) : std::string(), [this](const config::IpAddress& host) {
                     return is_own_mail_host(runtime_->settings, {host, settings().port});
@@ -270,7 +269,7 @@ void OutboundSession::on_tls_up(Side side) {
     return carry_out();
   }
   if (!may_have_credentials()) {
-    record_.reason = "nobody vouches for its certificate, so it gets no credentials";
+    record_.reason = policy::without_credentials;
     dialogue_->on_tls_failed(side, effects());
     return carry_out();
   }
@@ -294,7 +293,7 @@ bool OutboundSession::may_have_credentials() const {
 
 void OutboundSession::judge(std::string_view domain) {
   judged_domain_ = dns::to_ascii(domain);
-  if (!choice_->under_way()) judged_since_ = around_.loop.now();
+  if (!choice_->under_way() || !judged_since_) judged_since_ = around_.loop.now();
   look_up(judged_domain_, &OutboundSession::judge_by);
 }
 
@@ -316,7 +315,7 @@ bool OutboundSession::tell_more() {
 RemoteChoice::Link OutboundSession::link() const {
   RemoteChoice::Link link{outbound_->remote()};
   link.may_reconnect = outbound_->may_reconnect();
-  link.late = around_.loop.now() - judged_since_ > patience_of_clients;
+  link.late = around_.loop.now() - *judged_since_ > patience_of_clients;
   link.offers_post_quantum = !record_.backend_tls && context().offers_post_quantum();
   link.error = record_.reason;
   link.resumed = record_.backend_tls && record_.backend_tls->resumed;

@@ -75,8 +75,8 @@ class OutboundSession final : public Session {
   net::OwnConnections::Entry own_;  // of the present connection, or the one that is being made
   std::optional<smtp::Judgement> judgement_;
   std::string judged_domain_;
-  std::uint64_t judged_since_ = 0;  // loop time
-  std::string secret_;              // for the relay, between connecting and the dialogue's plan
+  std::optional<std::uint64_t> judged_since_;  // loop time; nothing: the client has not asked for anything yet
+  std::string secret_;                         // for the relay, between connecting and the dialogue's plan
   Then then_ = nullptr;
 };
 

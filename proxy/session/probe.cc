@@ -38,7 +38,7 @@ policy::AttemptOutcome::Kind kind_of(const smtp::RemoteState& state) {
 }  // namespace
 
 Result<ProbeTarget> parse_probe_target(std::string_view target) {
-  const std::string text = dns::to_ascii(dns::normalize_name(target));
+  const std::string text = dns::normalize_name(dns::to_ascii(target));
   if (const auto address = config::parse_ip_address(text)) return ProbeTarget{config::to_string(*address), 25};
   if (dns::is_domain_name(text)) return ProbeTarget{text, std::nullopt};
   const auto endpoint = config::parse_endpoint(text);
@@ -108,7 +108,7 @@ void Probe::look_up() {
 void Probe::on_facts(policy::DomainFacts facts) {
   lookup_.reset();
   report_.facts = std::move(facts);
-  if (!to_relay() && !target_.port) {
+  if (settings().route == config::OutboundRoute::mx && !target_.port) {
     policy::leave_out_ourselves(report_.facts.route, [this](const config::IpAddress& host) {
       return is_own_mail_host(runtime_.settings, {host, port()});
     });
@@ -168,6 +168,9 @@ void Probe::on_connection(ProbeConnection::Found result) {
   if (kind_of(connection.state) == policy::AttemptOutcome::Kind::tls_failed) {
     probed.outcome.stage = Stage::handshake_failed;
     probed.outcome.error = smtp::tls_trouble(connection.state, connection.error);
+  } else if (connection.tls && !may_have_credentials(host, connection.certificates)) {
+    probed.outcome.stage = Stage::handshake_failed;  // as far as a session comes
+    probed.outcome.error = policy::without_credentials;
   } else if (connection.tls) {
     const auto& trust = runtime_.contexts->remote(listener_).trust();
     probed.outcome = policy::examine(connection.certificates, host, demand, trust, std::time(nullptr));
@@ -180,6 +183,13 @@ void Probe::on_connection(ProbeConnection::Found result) {
   probed.verdict = policy::judge(demand, probed.outcome);
   ++next_;
   next();
+}
+
+// A session of ours would say AUTH there; the probe does not.
+bool Probe::may_have_credentials(const policy::MailHost& host, const tls::PeerCertificates& certificates) const {
+  const auto& auth = settings().relay.auth;
+  if (!to_relay() || !auth || auth->allow_unauthenticated) return true;
+  return policy::is_authenticated(certificates, host, runtime_.contexts->remote(listener_).trust(), std::time(nullptr));
 }
 
 policy::AttemptOutcome Probe::outcome_for(const policy::Attempt& attempt) const {

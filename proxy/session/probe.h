@@ -56,6 +56,7 @@ class Probe {
   const config::OutboundListener& settings() const { return runtime_.settings.outbound[listener_]; }
   bool to_relay() const;
   policy::DomainFacts known() const;
+  bool may_have_credentials(const policy::MailHost& host, const tls::PeerCertificates& certificates) const;
   void look_up();
   void on_facts(policy::DomainFacts facts);
   void next();

@@ -67,11 +67,13 @@ std::string name_of(const Way& way) {
 
 namespace {
 
-// On a port where TLS comes first there is no plaintext to fall back to.
+// On a port where TLS comes first there is no plaintext to fall back to; and our credentials never leave in plaintext,
+// nor mail without them.
 Level demand_for(const config::OutboundListener& listener, Level level) {
-  const bool tls_first = listener.route == OutboundRoute::relay && listener.relay.mode == config::TlsMode::implicit;
+  const bool to_relay = listener.route == OutboundRoute::relay;
+  const bool needs_tls = to_relay && (listener.relay.mode == config::TlsMode::implicit || listener.relay.auth);
   const bool allows_plaintext = level == Level::none || level == Level::may || level == Level::dane;
-  return tls_first && allows_plaintext ? Level::encrypt : level;
+  return needs_tls && allows_plaintext ? Level::encrypt : level;
 }
 
 }  // namespace
@@ -128,14 +130,12 @@ RemoteChoice::RemoteChoice(const config::OutboundListener& listener, const confi
 
 // --- what the operator wants
 
-// Before any recipient is known: TLS if it can be had. What is demanded shows at RCPT, and is answered there. Our own
-// credentials are the exception: they never leave in plaintext.
+// Before any recipient is known: TLS if it can be had. What is demanded shows at RCPT, and is answered there.
 policy::LocalPolicy RemoteChoice::first_policy() const {
   policy::LocalPolicy local;
   local.dane = local.mta_sts = false;
   local.level = listener_.level == Level::none ? Level::none : Level::may;
   local.level = demand_for(listener_, local.level);
-  if (listener_.relay.auth) local.level = Level::encrypt;
   return local;
 }
 

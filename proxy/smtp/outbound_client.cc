@@ -281,6 +281,9 @@ void OutboundDialogue::recipient(const Command& command, const Line& line, bool 
     held_ = std::make_unique<std::string>(line.text);
     return ask(*domain, out);
   }
+  // NOTIFY and ORCPT, offered by another connection: this server's refusal of them would be one of the recipient.
+  const bool too_much = link_.poorer && !to->parameters.empty() && !link_.hello.has("DSN");
+  if (too_much) return answer(Refusal::remote_unusable, out);
   if (!begin_at_remote(line, out)) return;
   transaction_.domain = *domain;
   forward(line, in_input, Expected::recipient, out);

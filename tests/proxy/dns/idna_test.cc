@@ -17,6 +17,13 @@ TEST_CASE("idna: a domain in UTF-8 has another name in DNS, whatever its case an
                  "e.example") == "xn--strae-oqa.example");
 }
 
+TEST_CASE("idna: other dots than ASCII's are dots") {
+  CHECK(to_ascii("bank\xe3\x80\x82"
+                 "example\xe3\x80\x82") == "bank.example");
+  CHECK(to_ascii("bank.example\xef\xbc\x8e") == "bank.example");
+  CHECK(to_ascii("\xe3\x80\x82") == "\xe3\x80\x82");  // not the root
+}
+
 TEST_CASE("idna: what is ASCII, and what no such name can be, stays as it is") {
   for (const std::string& name :
        {std::string(), std::string("example.org"), std::string("old_office.example"), std::string("[192.0.2.1]"),

@@ -1,5 +1,7 @@
 #include "proxy/net/own_connections.h"
 
+#include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "tests/support/catch.h"
@@ -63,13 +65,19 @@ TEST_CASE("own connections: what could not be begun is not noted") {
 
 TEST_CASE("own connections: who asks while one begins gets its answer afterwards") {
   net::OwnConnections list;
-  std::thread asks;
+  std::thread thread;
+  std::atomic<bool> asks = false;
   bool found = false;
   const auto entry = list.note(remote, [&] {
-    asks = std::thread([&] { found = list.contains(here, remote); });
+    thread = std::thread([&] {
+      asks = true;
+      found = list.contains(here, remote);
+    });
+    while (!asks) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // time enough to answer too early
     return std::optional(here);
   });
-  asks.join();
+  thread.join();
   CHECK(found);
 }
 

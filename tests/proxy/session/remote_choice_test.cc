@@ -397,6 +397,11 @@ TEST_CASE("remote choice: a client that has waited long gets its answer, not ano
   link.late = true;
   CHECK(rig.choice->decide("example.org", nullptr, link).reply.starts_with("451 4.4.1 mx1.example.org: "));
   CHECK_FALSE(rig.choice->under_way());
+  // Before any attempt, too, there is a reason.
+  rig.start();
+  CHECK(rig.choice->decide("example.org", &found, link).reply.starts_with("451 4.4.1 "));
+  REQUIRE(rig.choice->decision());
+  CHECK(rig.choice->decision()->verdict.reason == policy::Reason::unreachable);
 }
 
 TEST_CASE("remote choice: MX hosts are tried in turn, and the first that satisfies is taken") {
@@ -468,6 +473,19 @@ TEST_CASE("remote choice: a relay that refuses our credentials makes the client 
   rig.state.reply = "535 5.7.8 wrong";
   CHECK(rig.decide("", Stage::auth_failed, "relay").reply ==
         "451 4.7.8 192.0.2.9: our credentials were refused: 535 5.7.8 wrong");
+}
+
+TEST_CASE("remote choice: with credentials for the relay no recipient's mail goes there without TLS") {
+  Rig rig(TlsLevel::may, config::OutboundRoute::relay);
+  rig.listener.relay.address = *config::parse_endpoint("192.0.2.9:587");
+  rig.listener.relay.auth.emplace();
+  rig.listener.policies.push_back({});
+  rig.listener.policies[0].match = {*config::parse_domain_pattern("plain.example")};
+  rig.listener.policies[0].level = TlsLevel::none;  // which `check` refuses
+  REQUIRE(rig.start().begin(nullptr));
+  REQUIRE(rig.decide("", Stage::open, "relay").action == Action::proceed);
+  CHECK(rig.decide("plain.example", Stage::open, "relay").action == Action::proceed);
+  CHECK(rig.decide("other.example", Stage::open, "relay").action == Action::proceed);
 }
 
 TEST_CASE("remote choice: where a relay's TLS comes first there is no plaintext to fall back to") {

@@ -191,7 +191,9 @@ TEST_CASE("outbound: what another connection offered and the present one cannot 
   rig.take_client();
   rig.server("555 what is BODY\r\n503 MAIL first\r\n");
   CHECK(rig.take_client() == "451 4.4.1 The remote server cannot be used now\r\n");
-  rig.client("RSET\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  rig.client("RSET\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<e@d.example> NOTIFY=NEVER\r\n");
+  CHECK(rig.take_client() == "250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n451 4.4.1 The remote server cannot be used now\r\n");
+  rig.client("RCPT TO:<c@d.example>\r\n");
   rig.server("250 sender\r\n250 recipient\r\n");
   rig.take_client();
   rig.take_server();

@@ -8,6 +8,7 @@ import subprocess
 import domains
 import pytest
 import test_world
+import world as places
 from firewall import PORT
 
 
@@ -108,6 +109,25 @@ def test_by_relay_it_is_the_relay_that_counts(world, probe_with, mode, port):
     assert report["reply"].startswith("451 4.4.1 ")
     report = probe_with("bank.example", route="relay", relay={"address": "nobody.example:587"})
     assert report["reply"].startswith("451 4.4.1 nobody.example: ")
+
+
+def test_by_relay_it_asks_whether_credentials_would_be_given(world, probe_with, folder):
+    with open(f"{folder}/secret", "w", encoding="ascii") as file:
+        file.write("opensesame\n")
+    auth = {"mechanism": "plain", "username": "device@example.org", "password_file": f"{folder}/secret"}
+    address = f"{places.SCRIPTED['4']}:25"
+
+    def reply(relay, **options):
+        with world.serve(**options) as server:
+            found = probe_with("other.example", route="relay", relay=relay)["reply"]
+        assert b"AUTH" not in server.received()
+        return found[:9]
+
+    by_name, by_address = {"address": "mx.scripted.example:25", "auth": auth}, {"address": address, "auth": auth}
+    assert reply(by_name) == ""
+    assert reply(by_name, offer="XXXXXXXA") == "451 4.7.4"
+    assert reply(by_address) == "451 4.7.5"
+    assert reply({**by_address, "auth": {**auth, "allow_unauthenticated": True}}) == ""
 
 
 def test_by_mx_it_sees_a_loop(probe_with):
