@@ -8,7 +8,7 @@
 namespace postern::dns {
 
 std::string to_ascii(std::string_view domain) {
-  const std::string text(domain);
+  std::string text(domain);
   const bool ascii = std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
   if (ascii || text.find('\0') != std::string::npos) return text;
   char* found = nullptr;

@@ -18,7 +18,7 @@ class OwnConnections {
   class Entry {
    public:
     Entry() = default;
-    Entry(Entry&& other) noexcept : list_(std::exchange(other.list_, nullptr)), key_(other.key_) {}
+    Entry(Entry&& other) noexcept : list_(std::exchange(other.list_, nullptr)), key_(std::move(other.key_)) {}
     Entry& operator=(Entry&& other) noexcept {
       std::swap(list_, other.list_);
       std::swap(key_, other.key_);

@@ -18,7 +18,6 @@
 namespace postern::session {
 
 using config::OutboundRoute;
-using smtp::Ending;
 using smtp::Refusal;
 using smtp::Side;
 using smtp::Timer;

@@ -20,7 +20,7 @@ class RememberedNames {
     if (found != recent_.end()) return found->second;
     found = older_.find(address);
     if (found == older_.end()) return {};
-    const std::string name = found->second;
+    std::string name = found->second;
     remember(address, name);
     return name;
   }

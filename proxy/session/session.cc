@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "config/assert.h"
+
 namespace postern::session {
 
 using smtp::Ending;
@@ -217,6 +219,7 @@ void Session::update_reading() {
 }
 
 void Session::start_tls(Side side) {
+  POSTERN_ASSERT(side == Side::client || backend_, "TLS with a server that is not there");
   auto engine = make_engine(side);
   flush();
   std::optional<Error> error;
