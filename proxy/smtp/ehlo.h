@@ -43,7 +43,7 @@ struct EhloView {
 // hide_auth. SIZE becomes the smaller of the server's and ours. A keyword appears once.
 EhloReply rewrite(const EhloReply& server, const config::EhloSettings& settings, const EhloView& view);
 
-// Those extensions that give MAIL parameters, and CHUNKING: one bit each.
+// Those extensions that give MAIL and RCPT parameters: one bit each.
 std::uint8_t extensions_of(const EhloReply& reply);
 
 // "250-greeting CRLF 250-KEYWORD … CRLF 250 KEYWORD CRLF"
