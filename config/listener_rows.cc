@@ -17,6 +17,15 @@ Rows<TicketSettings> ticket_rows() {
   };
 }
 
+Rows<Limits> limit_rows() {
+  using L = Limits;
+  return {
+      row("command_length", &L::command_length, between(512, 65536), new_sessions,
+          "octets of a command line, its CRLF included"),
+      row("errors", &L::errors, between(1, 10000), new_sessions, "refused commands after which a session ends"),
+  };
+}
+
 }  // namespace
 
 Kind<TlsVersion> tls_version() {
@@ -56,6 +65,48 @@ Rows<EhloSettings> ehlo_rows() {
           "the largest message that SIZE announces, if the server does not announce less")
           .example("50MiB"),
   };
+}
+
+Row<Listener> listen_row() {
+  return row("listen", &Listener::listen, list_of(listen_address()), at_once, "the addresses and ports to listen on")
+      .required();
+}
+
+Row<Listener> mode_row() {
+  return row("mode", &Listener::mode, tls_mode(), new_sessions,
+             "starttls: clients may turn TLS on; implicit: TLS from the first octet (port 465); none: never TLS");
+}
+
+Row<Listener> certificate_names_row() {
+  return row("certificates", &Listener::certificates, list_of(required_text("the name of a certificate")), new_sessions,
+             "names from the certificates above, chosen by SNI; the first is the default")
+      .example("[mx]");
+}
+
+Row<Listener> ehlo_row() {
+  return section("ehlo", &Listener::ehlo, ehlo_rows(), "what the reply to EHLO says");
+}
+
+Row<Listener> bare_newline_row() {
+  using enum BareNewline;
+  return row("bare_newline", &Listener::bare_newline, one_of<BareNewline>({normalize, reject, pass}), new_sessions,
+             "a CR or LF alone in a message becomes CRLF, is refused, or passes as it is");
+}
+
+Row<Listener> limits_row() {
+  return section("limits", &Listener::limits, limit_rows(), "what one session may use");
+}
+
+Row<Listener> timeouts_row(Row<Timeouts> connect) {
+  using T = Timeouts;
+  Rows<T> rows = {
+      row("greeting", &T::greeting, between(100ms, 1h), new_sessions, "time the server has for its greeting"),
+      row("command", &T::command, between(100ms, 1h), new_sessions, "time between two commands, and for each reply"),
+      row("data_block", &T::data_block, between(100ms, 1h), new_sessions, "time between two pieces of a message"),
+      row("data_end", &T::data_end, between(100ms, 2h), new_sessions, "time the server has to accept a whole message"),
+      std::move(connect),
+  };
+  return section("timeouts", &Listener::timeouts, rows, "after which a session is given up");
 }
 
 }  // namespace postern::config

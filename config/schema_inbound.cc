@@ -42,22 +42,15 @@ Rows<Recipients> recipient_rows() {
   };
 }
 
-Rows<InboundTimeouts> inbound_timeout_rows() {
-  auto rows = timeout_rows<InboundTimeouts>();
-  rows.push_back(row("backend_connect", &InboundTimeouts::backend_connect, between(100ms, 5min), new_sessions,
-                     "time to connect to the server behind"));
-  return rows;
-}
-
 Rows<InboundListener> inbound_rows() {
   using I = InboundListener;
   Rows<I> rows = {
-      listen_row<I>(),
-      mode_row<I>(),
+      shared<I>(listen_row()),
+      shared<I>(mode_row()),
       row("require_tls", &I::require_tls, boolean(), new_sessions,
           "refuses everything but EHLO HELO NOOP RSET QUIT STARTTLS before TLS"),
       row("auth_requires_tls", &I::auth_requires_tls, boolean(), new_sessions, "hides and refuses AUTH before TLS"),
-      certificate_names_row<I>(),
+      shared<I>(certificate_names_row()),
       section("client_certificates", &I::client_certificates, client_certificate_rows(),
               "certificates that clients show"),
       row("accept_proxy_protocol_from", &I::accept_proxy_protocol_from, list_of(network()), new_sessions,
@@ -69,12 +62,13 @@ Rows<InboundListener> inbound_rows() {
       section("recipients", &I::recipients, recipient_rows(), "whom clients may send mail to"),
       row("allow_open_relay_risk", &I::allow_open_relay_risk, boolean(), new_sessions,
           "true: you made sure that the server behind relays for nobody, though all clients seem to be the gateway"),
-      ehlo_row<I>(),
-      bare_newline_row<I>(),
-      section("limits", &I::limits, limit_rows<InboundLimits>(), "what one session may use"),
-      section("timeouts", &I::timeouts, inbound_timeout_rows(), "after which a session is given up"),
+      shared<I>(ehlo_row()),
+      shared<I>(bare_newline_row()),
+      shared<I>(limits_row()),
+      shared<I>(timeouts_row(row("backend_connect", &Timeouts::connect, between(100ms, 5min), new_sessions,
+                                 "time to connect to the server behind"))),
   };
-  append_flat(rows, &I::tls, tls_rows());
+  append_flat(rows, static_cast<TlsSettings I::*>(&I::tls), tls_rows());
   return rows;
 }
 

@@ -97,13 +97,6 @@ Rows<OutboundPolicy> policy_rows() {
   };
 }
 
-Rows<OutboundTimeouts> outbound_timeout_rows() {
-  auto rows = timeout_rows<OutboundTimeouts>();
-  rows.push_back(row("connect", &OutboundTimeouts::connect, between(100ms, 5min), new_sessions,
-                     "time to connect to a remote server, for each of its addresses"));
-  return rows;
-}
-
 // How mail leaves: where to, and from which address.
 Rows<OutboundListener> route_rows() {
   using O = OutboundListener;
@@ -155,16 +148,17 @@ void append(Rows<OutboundListener>& rows, Rows<OutboundListener> more) {
 
 Rows<OutboundListener> outbound_rows() {
   using O = OutboundListener;
-  Rows<O> rows = {listen_row<O>(), mode_row<O>(), certificate_names_row<O>()};
+  Rows<O> rows = {shared<O>(listen_row()), shared<O>(mode_row()), shared<O>(certificate_names_row())};
   append(rows, route_rows());
   append(rows, demand_rows());
   append(rows, {
-                   ehlo_row<O>(),
-                   bare_newline_row<O>(),
-                   section("limits", &O::limits, limit_rows<OutboundLimits>(), "what one session may use"),
-                   section("timeouts", &O::timeouts, outbound_timeout_rows(), "after which a session is given up"),
+                   shared<O>(ehlo_row()),
+                   shared<O>(bare_newline_row()),
+                   shared<O>(limits_row()),
+                   shared<O>(timeouts_row(row("connect", &Timeouts::connect, between(100ms, 5min), new_sessions,
+                                              "time to connect to a remote server, for each of its addresses"))),
                });
-  append_flat(rows, &O::tls, tls_rows(), "toward the client: ");
+  append_flat(rows, static_cast<TlsSettings O::*>(&O::tls), tls_rows(), "toward the client: ");
   return rows;
 }
 

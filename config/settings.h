@@ -89,37 +89,41 @@ struct EhloSettings {
   std::optional<ByteSize> size_limit;
 };
 
-struct InboundLimits {
+struct Limits {
   std::uint32_t command_length = 2048;  // octets of a command line, CRLF included
   std::uint32_t errors = 20;            // refusals of ours before 421 4.7.0
 };
 
-struct InboundTimeouts {
+struct Timeouts {
   Duration greeting = 60s;
   Duration command = 5min;
   Duration data_block = 3min;
   Duration data_end = 10min;
-  Duration backend_connect = 10s;
+  Duration connect = 10s;  // to the server, for each of its addresses
 };
 
-struct InboundListener {
-  std::string name;  // the key below `inbound`
+// What the listeners of both directions have: how clients reach them, and what holds for a session.
+struct Listener {
+  std::string name;  // the key below `inbound` or `outbound`
   std::vector<Endpoint> listen;
-  TlsMode mode = TlsMode::starttls;
+  TlsMode mode = TlsMode::starttls;       // TLS offered to clients
+  std::vector<std::string> certificates;  // names in Settings::certificates; the first is the default
+  TlsSettings tls;  // toward clients: the global `tls` with this listener's own min_version … laid over it
+  EhloSettings ehlo;
+  BareNewline bare_newline = BareNewline::normalize;
+  Limits limits;
+  Timeouts timeouts;
+};
+
+struct InboundListener : Listener {
   bool require_tls = false;
   bool auth_requires_tls = true;
-  std::vector<std::string> certificates;  // names in Settings::certificates; the first is the default
   ClientCertificates client_certificates;
   std::vector<Network> accept_proxy_protocol_from;
   Backend backend;
   GreetingMode greeting = GreetingMode::backend;
   Recipients recipients;
   bool allow_open_relay_risk = false;
-  EhloSettings ehlo;
-  BareNewline bare_newline = BareNewline::normalize;
-  InboundLimits limits;
-  InboundTimeouts timeouts;
-  TlsSettings tls;  // the global `tls` with this listener's own min_version … laid over it
 };
 
 // Our own credentials for a relay, for a client that has none.
@@ -148,27 +152,14 @@ struct OutboundPolicy {
   std::vector<std::string> fingerprints;  // level fingerprint: SHA-256 of SPKI or certificate, 64 hexadecimal digits
 };
 
-struct OutboundLimits {
-  std::uint32_t command_length = 2048;
-  std::uint32_t errors = 20;
-};
-
-struct OutboundTimeouts {
-  Duration greeting = 60s;
-  Duration command = 5min;
-  Duration data_block = 3min;
-  Duration data_end = 10min;
-  Duration connect = 30s;
-};
-
 std::vector<Network> loopback_networks();  // 127.0.0.0/8 and ::1/128
 
-struct OutboundListener {
-  std::string name;  // the key below `outbound`
-  std::vector<Endpoint> listen;
-  TlsMode mode = TlsMode::none;  // TLS offered to the legacy client
-  std::vector<std::string> certificates;
-  TlsSettings tls;  // toward the legacy client: the global `tls` under this listener's own keys
+struct OutboundListener : Listener {
+  OutboundListener() {
+    mode = TlsMode::none;
+    timeouts.connect = 30s;
+  }
+
   OutboundRoute route = OutboundRoute::original_destination;
   std::uint16_t port = 25;  // of the servers that route mx finds; their TLSA records stand under it
   Interception interception = Interception::redirect;
@@ -184,10 +175,6 @@ struct OutboundListener {
   std::vector<OutboundPolicy> policies;  // first match wins
   std::string ca_file = "system";
   std::string client_certificate;  // a name in Settings::certificates shown to remote servers that ask; empty: none
-  EhloSettings ehlo;
-  BareNewline bare_newline = BareNewline::normalize;
-  OutboundLimits limits;
-  OutboundTimeouts timeouts;
 };
 
 // Whom to ask. What comes back is validated here, from the trust anchor down.

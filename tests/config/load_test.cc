@@ -169,7 +169,7 @@ TEST_CASE("load: every option reaches its member") {
   CHECK(l.timeouts.command == 2min);
   CHECK(l.timeouts.data_block == 500ms);
   CHECK(l.timeouts.data_end == 1h);
-  CHECK(l.timeouts.backend_connect == 3s);
+  CHECK(l.timeouts.connect == 3s);
 }
 
 TEST_CASE("load: a listener's own TLS options are laid over the global ones, whatever their order in the file") {
