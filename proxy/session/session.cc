@@ -201,6 +201,7 @@ void Session::perform(const smtp::Effect& effect) {
     case smtp::Effect::Kind::refused: return around_.counters.refusals[static_cast<std::size_t>(effect.refusal)].add();
     case smtp::Effect::Kind::message:
       return around_.counters.messages[static_cast<std::size_t>(effect.message_result)].add();
+    case smtp::Effect::Kind::because: record_.reason = effect.bytes; return;
     case smtp::Effect::Kind::finish: return finish(effect.ending);
   }
 }

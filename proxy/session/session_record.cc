@@ -101,6 +101,7 @@ void log_session(const SessionRecord& record, std::string_view direction, const 
   fields.emplace_back("messages", outcome.messages_accepted);
   if (outcome.messages_refused != 0) fields.emplace_back("messages_refused", outcome.messages_refused);
   if (outcome.errors != 0) fields.emplace_back("refusals", outcome.errors);
+  if (outcome.blank_lines != 0) fields.emplace_back("blank_reply_lines", outcome.blank_lines);
   fields.emplace_back("bytes_in", totals.bytes_in);
   fields.emplace_back("bytes_out", totals.bytes_out);
   fields.emplace_back("duration", static_cast<double>(totals.duration) / 1000.0);

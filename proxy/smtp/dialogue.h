@@ -17,7 +17,8 @@ struct DialogueOutcome {
   bool authenticated = false;
   std::uint32_t messages_accepted = 0;
   std::uint32_t messages_refused = 0;
-  std::uint32_t errors = 0;  // refusals of ours
+  std::uint32_t errors = 0;       // refusals of ours
+  std::uint32_t blank_lines = 0;  // of servers, in place of replies: passed over
 };
 
 class Dialogue {

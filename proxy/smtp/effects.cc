@@ -57,6 +57,11 @@ void Effects::message(MessageResult result) {
   list_.push_back({.kind = Effect::Kind::message, .message_result = result});
 }
 
+void Effects::because(std::string_view reason) {
+  kept_.push_back(std::make_unique<std::string>(reason));
+  list_.push_back({.kind = Effect::Kind::because, .bytes = *kept_.back()});
+}
+
 void Effects::finish(Ending ending) {
   list_.push_back({.kind = Effect::Kind::finish, .ending = ending});
 }

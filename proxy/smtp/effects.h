@@ -38,6 +38,7 @@ struct Effect {
     judge,            // may mail for the domain in `bytes` leave on the present connection? Answered by on_judged
     refused,          // count `refusal` (its reply, if any, is a send of its own)
     message,          // count a message and `message_result`
+    because,          // `bytes` say why what follows happens: a sentence for the record, in place of an earlier one
     finish,           // send what is queued to the client, then close everything; `ending` for the record
   };
   Kind kind = Kind::send;
@@ -64,6 +65,7 @@ class Effects {
   void judge(std::string_view domain);  // copied
   void refused(Refusal refusal);
   void message(MessageResult result);
+  void because(std::string_view reason);  // copied
   void finish(Ending ending);
 
   const std::vector<Effect>& list() const { return list_; }

@@ -20,6 +20,7 @@ std::string_view to_string(Ending ending) {
     case Ending::bare_newline: return "bare_newline";
     case Ending::message_too_large: return "message_too_large";
     case Ending::http_request: return "http_request";
+    case Ending::client_spoke_tls: return "client_spoke_tls";
     case Ending::malformed_bdat: return "malformed_bdat";
     case Ending::client_certificate: return "client_certificate";
     case Ending::proxy_protocol: return "proxy_protocol";

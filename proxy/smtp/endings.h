@@ -23,6 +23,7 @@ enum class Ending : std::uint8_t {
   bare_newline,
   message_too_large,
   http_request,
+  client_spoke_tls,  // … or other octets in place of a command
   malformed_bdat,
   client_certificate,
   proxy_protocol,

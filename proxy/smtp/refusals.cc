@@ -31,6 +31,8 @@ constexpr std::array<RefusalRow, refusal_count> rows = {{
     {Refusal::xclient_forbidden, "xclient_forbidden", "550 5.7.0 This command is not for clients\r\n", goes_on, error},
     {Refusal::verb_not_offered, "verb_not_offered", "502 5.5.1 Command not offered here\r\n", goes_on, error},
     {Refusal::http_request, "http_request", "221 2.7.0 This is a mail server\r\n", ends, error, Ending::http_request},
+    {Refusal::not_smtp, "not_smtp", "500 5.5.2 This is SMTP: TLS begins with STARTTLS, if at all\r\n", ends, error,
+     Ending::client_spoke_tls},
     {Refusal::line_too_long, "line_too_long", "500 5.5.2 Line too long\r\n", goes_on, error},
     {Refusal::malformed_line, "malformed_line", "500 5.5.2 Malformed command line\r\n", goes_on, error},
     {Refusal::malformed_bdat, "malformed_bdat", "501 5.5.4 Malformed BDAT, closing\r\n", ends, error,

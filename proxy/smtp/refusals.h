@@ -23,6 +23,7 @@ enum class Refusal : std::uint8_t {
   xclient_forbidden,     // 550 5.7.0
   verb_not_offered,      // 502 5.5.1
   http_request,          // 221 2.7.0, ends
+  not_smtp,              // 500 5.5.2, ends: TLS or other octets in place of a command
   line_too_long,         // 500 5.5.2
   malformed_line,        // 500 5.5.2: NUL or bare CR in a command, no verb
   malformed_bdat,        // 501 5.5.4, ends: where the content ends cannot be known

@@ -119,6 +119,7 @@ class Rig {
   std::string to_server;            // … to the server that is connected now
   std::vector<std::string> events;  // "dial", "drop", "tls client", "refused LABEL", "message RESULT", "end ENDING"
   std::string ending;
+  std::string reason;  // given last
   std::string unread;  // of the client, not yet taken by the dialogue
   Timer timer = Timer::none;
   int armed = 0;  // how often
@@ -190,6 +191,7 @@ class Rig {
       case Effect::Kind::judge: return events.push_back("judge " + std::string(effect.bytes));
       case Effect::Kind::refused: return events.push_back("refused " + std::string(row(effect.refusal).label));
       case Effect::Kind::message: return events.push_back("message " + std::string(name_of(effect.message_result)));
+      case Effect::Kind::because: reason = effect.bytes; return;
       case Effect::Kind::finish: ending = to_string(effect.ending); return events.push_back("end " + ending);
     }
   }

@@ -37,6 +37,18 @@ TEST_CASE("effects: a copy outlives what it was made of") {
   CHECK(effects.empty());
 }
 
+TEST_CASE("effects: a reason outlives what it was made of") {
+  Effects effects;
+  {
+    std::string text = "the server's reply was nothing that anybody could have made sense of";
+    effects.because(text);
+    text.assign(text.size(), 'x');
+  }
+  REQUIRE(effects.list().size() == 1);
+  CHECK(effects.list()[0].kind == Effect::Kind::because);
+  CHECK(effects.list()[0].bytes.starts_with("the server's"));
+}
+
 TEST_CASE("effects: nothing is sent for no bytes") {
   Effects effects;
   effects.send(Side::client, "");

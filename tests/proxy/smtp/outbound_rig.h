@@ -138,6 +138,7 @@ class Rig {
   std::vector<std::string>
       events;  // "dial", "drop", "tls client", "judge DOMAIN", "refused LABEL", "message RESULT", …
   std::string ending;
+  std::string reason;  // given last
   std::string unread;  // of the client, not yet taken by the dialogue
   Timer timer = Timer::none;
   Link link = Link::down;
@@ -214,6 +215,7 @@ class Rig {
         return happens("judge " + std::string(effect.bytes));
       case Effect::Kind::refused: return happens("refused " + std::string(row(effect.refusal).label));
       case Effect::Kind::message: return happens("message " + std::string(name_of(effect.message_result)));
+      case Effect::Kind::because: reason = effect.bytes; return;
       case Effect::Kind::finish: ending = to_string(effect.ending); return happens("end " + ending);
     }
   }
