@@ -173,6 +173,7 @@ Session new_session(const ServerContext& server, std::uint16_t version = TLS1_3_
 struct Cache {
   explicit Cache(const SessionCache::Limits& limits = {}) : cache(limits, [this] { return now; }) {}
   Session put(const std::string& key, Session session) {
+    SSL_SESSION_set_time(session.get(), static_cast<std::uint64_t>(now.time_since_epoch().count()));
     Session same = bssl::UpRef(session);
     cache.put(key, std::move(session));
     return same;
