@@ -65,11 +65,12 @@ def test_failover(start_gateway, scripted_server):
         revived.close()
 
 
-def test_a_server_that_answers_421_is_passed_over(start_gateway, scripted_server):
+def test_the_client_is_told_by_a_server_that_greets_with_421_and_the_session_ends(start_gateway, scripted_server):
     busy = scripted_server(Obedient(replies={"GREETING": "421 4.3.2 too busy\r\n"}))
     gateway = start_gateway({"address": busy.address})
     with Client(gateway.port()) as client:
-        client.expect(421)
+        assert client.reply().raw == b"421 4.3.2 too busy\r\n"
+        assert client.rest() == b""
 
 
 def test_a_server_that_refuses_with_554(start_gateway, scripted_server):
