@@ -11,12 +11,16 @@
 #include "proxy/net/loop.h"
 #include "proxy/process/descriptors.h"
 #include "tests/support/catch.h"
+#include "tests/support/machine.h"
+#include "tests/support/skip.h"
 #include "tests/support/turn_until.h"
 
 namespace net_test {
 
 using namespace postern;
 using net::Connector;
+using test_support::is_root;
+using test_support::machine_has_ipv6;
 using test_support::turn_until;
 
 config::Endpoint loopback(std::uint16_t port) {
@@ -71,12 +75,6 @@ struct Target {
     return *result ? std::move(**result) : nullptr;
   }
 };
-
-bool machine_has_ipv6() {
-  config::Endpoint any;
-  any.address = ip("::1");
-  return net::bind_address(any, 1).has_value();
-}
 
 TEST_CASE("loop: what is posted runs in the loop, in order") {
   net::Loop loop;
@@ -143,7 +141,7 @@ TEST_CASE("connector: a refused connection is reported, and a connector that goe
 }
 
 TEST_CASE("listener: one for TPROXY may have an address that is not ours, and says so to the kernel") {
-  if (::geteuid() != 0) return;
+  POSTERN_SKIP_UNLESS(is_root(), "needs root");
   config::Endpoint foreign;
   foreign.address = ip("192.0.2.25");
   REQUIRE_FALSE(net::bind_address(foreign, 1).has_value());
@@ -156,7 +154,10 @@ TEST_CASE("listener: one for TPROXY may have an address that is not ours, and sa
   CHECK(net::bind_address(foreign, 1, {.transparent = true}).has_value());  // with a port, too
   const auto ordinary = net::bind_address(loopback(0), 1);
   CHECK(option_of(ordinary->sockets[0].get(), SOL_IP, IP_TRANSPARENT) == 0);
-  if (!machine_has_ipv6()) return;
+}
+
+TEST_CASE("listener: one for TPROXY says so in IPv6, too") {
+  POSTERN_SKIP_UNLESS(is_root() && machine_has_ipv6(), "needs root and IPv6");
   config::Endpoint any;
   any.address = ip("::");
   const auto v6 = net::bind_address(any, 1, {.transparent = true});
@@ -164,18 +165,22 @@ TEST_CASE("listener: one for TPROXY may have an address that is not ours, and sa
   CHECK(option_of(v6->sockets[0].get(), SOL_IPV6, IPV6_TRANSPARENT) == 1);
 }
 
-TEST_CASE("connector: a source of our own is what the server sees") {
+void connect_from(const char* source, const char* server) {
   net::Loop loop;
-  Target target(loop, "127.0.0.1");
+  Target target(loop, server);
   net::ConnectOptions options;
-  options.source = net::SocketAddress{ip("127.0.0.77"), 0};
+  options.source = net::SocketAddress{ip(source), 0};
   REQUIRE(target.connect(options));
-  CHECK(net::peer_address(target.accepted.get())->address == ip("127.0.0.77"));
-  if (!machine_has_ipv6()) return;
-  Target v6(loop, "::1");
-  options.source = net::SocketAddress{ip("::1"), 0};
-  REQUIRE(v6.connect(options));
-  CHECK(net::peer_address(v6.accepted.get())->address == ip("::1"));
+  CHECK(net::peer_address(target.accepted.get())->address == ip(source));
+}
+
+TEST_CASE("connector: a source of our own is what the server sees") {
+  connect_from("127.0.0.77", "127.0.0.1");
+}
+
+TEST_CASE("connector: a source of our own is what the server sees, in IPv6") {
+  POSTERN_SKIP_UNLESS(machine_has_ipv6(), "needs IPv6");
+  connect_from("::1", "::1");
 }
 
 TEST_CASE("connector: a source of the other family is left out, unless it is a client's") {
@@ -200,13 +205,20 @@ TEST_CASE("connector: an address that is not ours is a source only when it may b
   const auto refused = Connector::start(loop.raw(), target.endpoint, options, [](const Result<net::StreamPtr>&) {});
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().message.starts_with("cannot use the source address 192.0.2.25:0: "));
-  if (::geteuid() != 0) return;
+}
+
+TEST_CASE("connector: root may take the address of a client for its source") {
+  POSTERN_SKIP_UNLESS(is_root(), "needs root");
+  net::Loop loop;
+  const Target target(loop, "127.0.0.1");
+  net::ConnectOptions options;
+  options.source = net::SocketAddress{ip("192.0.2.25"), 0};
   options.transparent = true;
   CHECK(Connector::start(loop.raw(), target.endpoint, options, [](const Result<net::StreamPtr>&) {}).has_value());
 }
 
 TEST_CASE("connector: a mark goes with the connection, for firewall and routing rules") {
-  if (::geteuid() != 0) return;
+  POSTERN_SKIP_UNLESS(is_root(), "needs root");
   net::Loop loop;
   Target target(loop, "127.0.0.1");
   net::ConnectOptions options;

@@ -12,10 +12,13 @@
 #include <string>
 
 #include "tests/support/catch.h"
+#include "tests/support/machine.h"
+#include "tests/support/skip.h"
 
 namespace privileges_test {
 
 using namespace postern::process;
+using postern::test_support::is_root;
 
 // Runs `action` in a process of its own, since what it gives up is gone for good; its exit status.
 template <class Action>
@@ -59,7 +62,7 @@ TEST_CASE("privileges: an unknown user is told apart from a failing look-up") {
 }
 
 TEST_CASE("privileges: root is given up for good, groups included") {
-  if (::geteuid() != 0) return;
+  POSTERN_SKIP_UNLESS(is_root(), "needs root");
   CHECK(in_child([] {
           if (!drop_privileges({.user = "nobody"})) return 1;
           if (::getuid() == 0 || ::getegid() == 0) return 2;
@@ -71,7 +74,7 @@ TEST_CASE("privileges: root is given up for good, groups included") {
 }
 
 TEST_CASE("privileges: a transparent gateway keeps that one capability") {
-  if (::geteuid() != 0 || !may_be_transparent()) return;
+  POSTERN_SKIP_UNLESS(is_root() && may_be_transparent(), "needs root, and the right to foreign source addresses");
   CHECK(in_child([] {
           if (!drop_privileges({.user = "nobody", .foreign_source_addresses = true})) return 1;
           if (::setuid(0) == 0) return 2;
@@ -83,7 +86,7 @@ TEST_CASE("privileges: a transparent gateway keeps that one capability") {
 
 TEST_CASE(
     "privileges: a gateway that marks its connections keeps the capability for that, and both where it needs both") {
-  if (::geteuid() != 0 || !may_mark()) return;
+  POSTERN_SKIP_UNLESS(is_root() && may_mark(), "needs root, and the right to mark sockets");
   constexpr std::uint64_t admin = std::uint64_t{1} << CAP_NET_ADMIN;
   CHECK(in_child([] {
           if (!drop_privileges({.user = "nobody", .marks_sockets = true})) return 1;
@@ -106,7 +109,7 @@ TEST_CASE("privileges: a set-user-ID program behind exec stays possible") {
 }
 
 TEST_CASE("privileges: dropping to a user that does not exist changes nothing and says so") {
-  if (::geteuid() != 0) return;
+  POSTERN_SKIP_UNLESS(is_root(), "needs root");
   CHECK(in_child([] {
           if (drop_privileges({.user = "no-such-user-here"})) return 1;
           return ::geteuid() == 0 ? 0 : 2;
