@@ -20,6 +20,8 @@ FULL = os.environ.get("POSTERN_SCENARIOS") == "full"
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: heavy, runs only with POSTERN_SCENARIOS=full")
+    for kind, name in (("address", "Address and Undefined"), ("thread", "Thread")):
+        config.addinivalue_line("markers", f"{kind}: ./dev test runs it again with a binary of the {name} sanitizer")
     if not os.access(os.environ.get("POSTERN", ""), os.X_OK):
         raise pytest.UsageError("set POSTERN to the path of the postern binary")
 
