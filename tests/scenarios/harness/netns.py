@@ -3,27 +3,69 @@
 A process gets into one with Namespace.command(); the test's own sockets are made inside Namespace.entered().
 """
 
+import atexit
 import contextlib
 import ctypes
+import functools
 import os
 import shutil
 import subprocess
 
 import pytest
 
+_CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
+_NAMES = "/run/netns"  # where `ip` keeps what it has named
+_FILES = "/etc/netns"  # what differs below /etc on a host
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def need_namespaces():
-    """Skips where the kernel or the user cannot make network namespaces."""
+    """Skips where the kernel or the user does not let hosts be made, joined and given rules."""
+    obstacle = _obstacle()
+    if obstacle:
+        pytest.skip(obstacle)
+
+
+@functools.cache
+def _obstacle():
+    """Tries everything that the scenarios use, once; returns why they cannot, or None."""
     if os.geteuid() != 0:
-        pytest.skip("needs root: network namespaces are made")
-    if not shutil.which("ip"):
-        pytest.skip("needs ip (Debian: iproute2)")
-    tried = subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False)
-    if tried.returncode != 0:
-        pytest.skip("this machine does not let network namespaces be made")
+        return "needs root: network namespaces are made"
+    for program, package in (("ip", "iproute2"), ("nft", "nftables"), ("iptables", "iptables"), ("mount", "mount")):
+        if not shutil.which(program):
+            return f"needs {program} (Debian: {package})"
+    try:
+        _keep_mounts_to_ourselves()
+        host = Namespace("trial")
+    except (AssertionError, OSError) as error:
+        return f"this machine does not let network namespaces be made and named: {error}"
+    try:
+        host.ip("link", "add", "one", "type", "veth", "peer", "two")
+        host.run("nft", "table inet trial { chain c { type nat hook prerouting priority -100; }; }")
+        host.run("iptables", "-t", "nat", "-L")
+    except AssertionError as error:
+        return f"this machine does not let networks be made: {error}"
+    finally:
+        host.remove()
+    return None
+
+
+def _keep_mounts_to_ourselves():
+    """The names of namespaces are mounts: this process and its children get their own, which end with them."""
+    if _libc.unshare(_CLONE_NEWNS) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    run("mount", "--make-rprivate", "/")
+    if not os.path.isdir(_NAMES):
+        os.mkdir(_NAMES)
+        atexit.register(_remove_mount_point)
+    run("mount", "-t", "tmpfs", "none", _NAMES)
+
+
+def _remove_mount_point():
+    subprocess.run(["umount", "--lazy", _NAMES], capture_output=True, check=False)
+    with contextlib.suppress(OSError):
+        os.rmdir(_NAMES)
 
 
 class Namespace:
@@ -36,7 +78,9 @@ class Namespace:
 
     def remove(self):
         subprocess.run(["ip", "netns", "delete", self.name], capture_output=True, check=False)
-        shutil.rmtree(f"/etc/netns/{self.name}", ignore_errors=True)
+        shutil.rmtree(f"{_FILES}/{self.name}", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.rmdir(_FILES)  # unless others have theirs
 
     def command(self, *argv):
         """The argument list that runs argv on this host. `ip` becomes the program: the process id stays."""
@@ -54,7 +98,7 @@ class Namespace:
 
     def use_resolver(self, *addresses):
         """What /etc/resolv.conf says to the processes of this host. AD of that resolver is trusted."""
-        folder = f"/etc/netns/{self.name}"
+        folder = f"{_FILES}/{self.name}"
         os.makedirs(folder, exist_ok=True)
         with open(f"{folder}/resolv.conf", "w", encoding="ascii") as file:
             file.write("".join(f"nameserver {address}\n" for address in addresses))
@@ -63,7 +107,7 @@ class Namespace:
     @contextlib.contextmanager
     def entered(self):
         """The calling thread is on this host: sockets that it makes, and /proc/sys/net, are this host's."""
-        with open("/proc/thread-self/ns/net", "rb") as home, open(f"/run/netns/{self.name}", "rb") as there:
+        with open("/proc/thread-self/ns/net", "rb") as home, open(f"{_NAMES}/{self.name}", "rb") as there:
             _enter(there)
             try:
                 yield self

@@ -3,12 +3,14 @@ client's. The rules are those that the server's machine needs: what it sends bac
 """
 
 import json
+import os
 import subprocess
 import sys
 
 from harness.client import Client
 from harness.gateway import Gateway
 from harness.messages import message
+from harness.ports import wait_until
 from harness.scripted_server import ScriptedServer
 
 CLIENT = {"four": "198.51.100.7", "six": "2001:db8:1::7"}
@@ -59,9 +61,13 @@ def start_client_machine():
         ["unshare", "--net", sys.executable, __file__, "client"], stdin=subprocess.PIPE, text=True
     )
     subprocess.run(["ip", "link", "add", "inner", "type", "veth", "peer", "name", "outer"], check=True)
-    subprocess.run(["sleep", "0.3"], check=True)  # until unshare has run
+    wait_until(lambda: _network_of(process.pid) != _network_of("self"), "the client's machine is another")
     subprocess.run(["ip", "link", "set", "outer", "netns", str(process.pid)], check=True)
     return process
+
+
+def _network_of(process):
+    return os.readlink(f"/proc/{process}/ns/net")
 
 
 def be_the_gateway(postern, folder):
