@@ -52,6 +52,15 @@ def _fetch(root, packages):
     # Another run may be doing the same: work in a folder of our own, move it when all is there.
     staging = tempfile.mkdtemp(dir=os.path.dirname(root))
     os.chmod(staging, 0o755)
+    try:
+        _unpack_all(wanted, unpacked, staging)
+        shutil.rmtree(root, ignore_errors=True)
+        os.rename(staging, root)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _unpack_all(wanted, unpacked, staging):
     while wanted:
         package = wanted.pop()
         if package in unpacked:
@@ -64,8 +73,6 @@ def _fetch(root, packages):
     _drop_set_user_id_bits(staging)
     with open(os.path.join(staging, ".complete"), "w", encoding="ascii") as marker:
         marker.write("\n".join(sorted(unpacked)) + "\n")
-    shutil.rmtree(root, ignore_errors=True)
-    os.rename(staging, root)
 
 
 @functools.cache
@@ -93,10 +100,22 @@ def _libraries(archive):
 
 
 def _installed(package):
+    """It is there, or another that provides it."""
+    return package in _packages_of_this_machine()
+
+
+@functools.cache
+def _packages_of_this_machine():
     shown = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${db:Status-Status}", package], capture_output=True, text=True, check=False
-    )
-    return shown.stdout.strip() == "installed"
+        ["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}, ${Provides}\n"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    found = set()
+    for line in shown.stdout.splitlines():
+        status, _, names = line.partition(" ")
+        if status == "installed":
+            found.update(entry.split()[0] for entry in names.split(",") if entry.strip())
+    return found
 
 
 def _drop_set_user_id_bits(root):
