@@ -16,6 +16,8 @@ Rows<LogSettings> log_rows() {
           at_once, "the least important lines to be written"),
       row("format", &L::format, one_of<LogFormat>({LogFormat::text, LogFormat::json}), at_once,
           "lines for people or for programs; both have the same fields"),
+      row("envelope", &L::envelope, boolean(), at_once,
+          "name the sender and the recipients of each message in the session's line"),
   };
 }
 

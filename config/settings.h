@@ -43,6 +43,7 @@ enum class TlsLevel : std::uint8_t {
 struct LogSettings {
   LogLevel level = LogLevel::info;
   LogFormat format = LogFormat::text;
+  bool envelope = true;  // a session's line names senders and recipients
 };
 
 // One private key and the chain that belongs to it (leaf first), both PEM files.

@@ -55,6 +55,17 @@ std::string describe_route(const config::OutboundListener& listener) {
   return text;
 }
 
+// "name:3,other:1"
+template <std::size_t size, class NameOf>
+std::string nonzero(const std::array<std::uint64_t, size>& counts, NameOf name_of) {
+  std::string text;
+  for (std::size_t i = 0; i < size; ++i) {
+    if (counts[i] == 0) continue;
+    text += (text.empty() ? "" : ",") + std::string(name_of(i)) + ":" + std::to_string(counts[i]);
+  }
+  return text;
+}
+
 }  // namespace
 
 Gateway::Gateway(std::shared_ptr<const Runtime> runtime) : runtime_(std::move(runtime)) {
@@ -162,7 +173,8 @@ void Gateway::report() const {
   std::uint64_t handshakes = 0;
   std::uint64_t failures = 0;
   std::uint64_t unreachable = 0;
-  std::array<std::uint64_t, 4> messages{};
+  std::array<std::uint64_t, smtp::message_result_count> messages{};
+  std::array<std::uint64_t, smtp::plaintext_count> plaintext{};
   std::array<std::uint64_t, smtp::refusal_count> refusals{};
   std::array<std::uint64_t, 3> decisions{};
   for (const auto& worker : workers_) {
@@ -173,16 +185,15 @@ void Gateway::report() const {
     unreachable += counters.backend_failures.value();
     for (std::size_t i = 0; i < messages.size(); ++i) messages[i] += counters.messages[i].value();
     for (std::size_t i = 0; i < refusals.size(); ++i) refusals[i] += counters.refusals[i].value();
+    for (std::size_t i = 0; i < plaintext.size(); ++i) plaintext[i] += counters.plaintext[i].value();
     for (const auto& source : counters.policy_decisions) {
       for (std::size_t i = 0; i < decisions.size(); ++i) decisions[i] += source[i].value();
     }
   }
-  std::string refused;
-  for (std::size_t i = 0; i < refusals.size(); ++i) {
-    if (refusals[i] == 0) continue;
-    refused += (refused.empty() ? "" : ",") + std::string(smtp::row(static_cast<smtp::Refusal>(i)).label) + ":" +
-               std::to_string(refusals[i]);
-  }
+  const std::string refused =
+      nonzero(refusals, [](std::size_t i) { return smtp::row(static_cast<smtp::Refusal>(i)).label; });
+  const std::string in_plaintext =
+      nonzero(plaintext, [](std::size_t i) { return smtp::to_string(static_cast<smtp::Plaintext>(i)); });
   log::info("stopped", {{"sessions", sessions},
                         {"tls_handshakes", handshakes},
                         {"tls_handshake_failures", failures},
@@ -191,9 +202,11 @@ void Gateway::report() const {
                         {"messages_refused_temporarily", messages[1]},
                         {"messages_refused_permanently", messages[2]},
                         {"messages_lost", messages[3]},
+                        {"messages_possibly_delivered_twice", messages[4]},
                         {"policy_satisfied", decisions[0]},
                         {"policy_observed", decisions[1]},
                         {"policy_refused", decisions[2]},
+                        {"plaintext", in_plaintext},
                         {"refusals", refused}});
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "proxy/smtp/plaintext.h"
 #include "proxy/smtp/refusals.h"
 
 namespace postern::observe {
@@ -28,8 +29,9 @@ struct Counters {
   Counter backend_failures;
   // By who demanded (policy::Source) and result: satisfied, observed, refused.
   std::array<std::array<Counter, 3>, 3> policy_decisions;
-  std::array<Counter, 4> messages;                    // by smtp::MessageResult
-  std::array<Counter, smtp::refusal_count> refusals;  // by smtp::Refusal
+  std::array<Counter, smtp::message_result_count> messages;  // by smtp::MessageResult
+  std::array<Counter, smtp::refusal_count> refusals;         // by smtp::Refusal
+  std::array<Counter, smtp::plaintext_count> plaintext;      // mail let go so, by smtp::Plaintext
 };
 
 }  // namespace postern::observe

@@ -14,8 +14,8 @@ bool is_continuation(char c) {
   return (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
 }
 
-// Length of the printable UTF-8 sequence of two to four octets that `text` begins with; 0 if it begins with none.
-// Overlong forms, surrogates and what lies beyond U+10FFFF are none, nor are the C1 controls: terminals obey them.
+// Length of the UTF-8 sequence of two to four octets that `text` begins with; 0 if it begins with none. Overlong forms,
+// surrogates and what lies beyond U+10FFFF are none.
 std::size_t multibyte_length(std::string_view text) {
   const auto octet = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned lead = octet(0);
@@ -25,7 +25,6 @@ std::size_t multibyte_length(std::string_view text) {
     if (!is_continuation(text[i])) return 0;
   }
   const unsigned second = octet(1);
-  if (lead == 0xC2 && second < 0xA0) return 0;
   if ((lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F)) return 0;
   if ((lead == 0xF0 && second < 0x90) || (lead == 0xF4 && second > 0x8F)) return 0;
   return length;
@@ -37,6 +36,32 @@ void append_hex(std::string& out, std::string_view prefix, char c) {
   out += prefix;
   out += digits[octet >> 4U];
   out += digits[octet & 0x0FU];
+}
+
+std::uint32_t code_point(std::string_view sequence) {
+  std::uint32_t value = static_cast<unsigned char>(sequence[0]) & (0x7FU >> sequence.size());
+  for (const char c : sequence.substr(1)) value = value << 6U | (static_cast<unsigned char>(c) & 0x3FU);
+  return value;
+}
+
+// Terminals obey C1 controls, and some take separators for line ends; the others turn what follows around (Unicode
+// TR 36 3.3): all of them make a line look like another one.
+bool misleads(std::uint32_t character) {
+  const auto within = [character](std::uint32_t low, std::uint32_t high) {
+    return low <= character && character <= high;
+  };
+  return within(0x80, 0x9F) || character == 0x061C || within(0x200E, 0x200F) || within(0x2028, 0x202E) ||
+         within(0x2066, 0x2069);
+}
+
+// As other controls: in text octet by octet, in JSON as a code point, which takes four digits for each that misleads.
+void append_control(std::string& out, std::string_view sequence, std::uint32_t character, Style style) {
+  if (style == Style::text) {
+    for (const char c : sequence) append_hex(out, "\\x", c);
+    return;
+  }
+  append_hex(out, "\\u", static_cast<char>(character >> 8U));
+  append_hex(out, "", static_cast<char>(character & 0xFFU));
 }
 
 void append_escaped(std::string& out, std::string_view text, Style style) {
@@ -52,7 +77,13 @@ void append_escaped(std::string& out, std::string_view text, Style style) {
     } else if (octet < 0x80) {
       out += c;
     } else if (const std::size_t length = multibyte_length(text); length != 0) {
-      out += text.substr(0, length);
+      const std::string_view sequence = text.substr(0, length);
+      const std::uint32_t character = code_point(sequence);
+      if (misleads(character)) {
+        append_control(out, sequence, character, style);
+      } else {
+        out += sequence;
+      }
       taken = length;
     } else {
       append_hex(out, style == Style::json ? "\\\\x" : "\\x", c);
@@ -68,6 +99,20 @@ bool reads_as_one_word(std::string_view text) {
     if (octet <= 0x20 || octet >= 0x7F || c == '"' || c == '\\' || c == '=') return false;
   }
   return true;
+}
+
+void append_list(std::string& out, std::span<const std::string> texts, Style style) {
+  const bool json = style == Style::json;
+  out += json ? "[" : "\"";
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (i > 0) out += json ? "," : "; ";
+    if (json) {
+      append_json_string(out, texts[i]);
+    } else {
+      append_escaped(out, texts[i], style);
+    }
+  }
+  out += json ? "]" : "\"";
 }
 
 template <class Number>
@@ -91,6 +136,8 @@ void append_value(std::string& out, const Field& field, Style style) {
           out += '"';
           append_escaped(out, value, style);
           out += '"';
+        } else if constexpr (std::is_same_v<Value, std::span<const std::string>>) {
+          append_list(out, value, style);
         } else if constexpr (std::is_same_v<Value, double>) {
           if (std::isfinite(value)) {
             append_number(out, value);

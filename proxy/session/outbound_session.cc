@@ -83,7 +83,7 @@ void OutboundSession::on_client() {
 void OutboundSession::turn_away(Refusal refusal, std::string reason) {
   record_.reason = std::move(reason);
   const auto& row = smtp::row(refusal);
-  around_.counters.refusals[static_cast<std::size_t>(refusal)].add();
+  refused(refusal, {}, {});
   if (settings().mode != config::TlsMode::implicit) client_.send(row.reply);
   flush();
   finish(row.ending);
@@ -317,6 +317,7 @@ RemoteChoice::Link OutboundSession::link() const {
   link.late = around_.loop.now() - *judged_since_ > patience_of_clients;
   link.offers_post_quantum = !record_.backend_tls && context().offers_post_quantum();
   link.error = record_.reason;
+  link.closed = closed_in_handshake_;
   link.resumed = record_.backend_tls && record_.backend_tls->resumed;
   if (backend_ && backend_->engine() != nullptr && record_.backend_tls) {
     link.tls = true;
@@ -339,11 +340,12 @@ void OutboundSession::record(const Decision& decision) {
   if (verdict.satisfied && !decision.server_name.empty() && settings().route == OutboundRoute::original_destination) {
     service_.names().remember(way.address, decision.server_name);
   }
-  record_.policy = std::make_unique<PolicyFacts>(
-      PolicyFacts{decision.domain, decision.host, std::string(policy::to_string(verdict.source)),
-                  std::string(config::to_string(verdict.demanded)), std::string(config::to_string(verdict.reached)),
-                  std::string(verdict.satisfied ? "satisfied" : (verdict.deliver ? "observed" : "refused")),
-                  std::string(policy::to_string(verdict.reason)), verdict.detail});
+  record_.policy = std::make_unique<PolicyFacts>(PolicyFacts{
+      decision.domain, decision.host, std::string(policy::to_string(verdict.source)),
+      std::string(config::to_string(verdict.demanded)), std::string(config::to_string(verdict.reached)),
+      std::string(verdict.satisfied ? "satisfied" : (verdict.deliver ? "observed" : "refused")),
+      std::string(policy::to_string(verdict.reason)), verdict.detail, decision.plaintext, decision.plaintext_detail});
+  if (decision.plaintext) around_.counters.plaintext[static_cast<std::size_t>(*decision.plaintext)].add();
   log_decision(record_, settings().name);
 }
 

@@ -290,8 +290,10 @@ Judgement RemoteChoice::set_out(const Link& link) {
   }
   if (!link.may_reconnect) return refuse(std::string(own_connection_wanted));
   if (link.late) return refuse(*trip_);
-  if (!next.use_tls && way_.use_tls && next.address == way_.address)
+  if (!next.use_tls && way_.use_tls && next.address == way_.address) {
     next.tls_error = smtp::tls_trouble(link.state, link.error);
+    next.tls_trouble = smtp::plaintext_reason(link.state, link.closed);
+  }
   way_ = std::move(next);
   trip_->pending = true;
   return {Judgement::Action::reconnect, {}};
@@ -303,6 +305,11 @@ Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verd
     const std::string& server_name = host.tlsa_base.empty() ? host.name : host.tlsa_base;
     decision_ = Decision{trip.domain, host.name.empty() ? name_of(way_) : host.name, server_name, verdict, {}};
     for (const auto& row : verdict.reports) decision_->policies.push_back(published(row, host.tlsa, trip.mta_sts));
+    if (!link.tls) {
+      const auto here = smtp::plaintext_reason(link.state, link.closed);
+      decision_->plaintext = here ? here : way_.tls_trouble.value_or(smtp::Plaintext::not_tried);
+      decision_->plaintext_detail = here ? smtp::tls_trouble(link.state, link.error) : way_.tls_error;
+    }
   }
   return {Judgement::Action::proceed, {}, vouched(host, trip, link)};
 }

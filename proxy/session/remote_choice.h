@@ -15,6 +15,7 @@
 #include "proxy/policy/itinerary.h"
 #include "proxy/policy/tls_report.h"
 #include "proxy/smtp/outbound_dialogue.h"
+#include "proxy/smtp/plaintext.h"
 
 namespace postern::session {
 
@@ -27,8 +28,9 @@ struct Way {
   bool use_tls = true;
   bool demand_tls = false;
   bool post_quantum = true;
-  bool resume = true;     // a session kept from before may be resumed
-  std::string tls_error;  // why TLS is not tried (again); empty: it is, or was never wanted
+  bool resume = true;                               // a session kept from before may be resumed
+  std::string tls_error;                            // why TLS is not tried (again); empty: it is, or was never wanted
+  std::optional<smtp::Plaintext> tls_trouble = {};  // the same in a word
 };
 
 // What was decided for a domain, for log, counters and reports.
@@ -37,7 +39,9 @@ struct Decision {
   std::string host;
   std::string server_name;  // what its certificate is to be asked for; empty: not known
   policy::Verdict verdict;
-  std::vector<policy::ReportedPolicy> policies;  // what the domain published, for verdict.reports
+  std::vector<policy::ReportedPolicy> policies;   // what the domain published, for verdict.reports
+  std::optional<smtp::Plaintext> plaintext = {};  // mail goes out without TLS, and why
+  std::string plaintext_detail = {};              // for people
 };
 
 class RemoteChoice {
@@ -52,6 +56,7 @@ class RemoteChoice {
     bool resumed = false;              // the TLS session was, be it lost by now
     config::TlsVersion version = config::TlsVersion::tls1_2;
     std::string_view error = {};           // why it could not be made, or the handshake failed
+    bool closed = false;                   // the handshake failed because the connection ended
     policy::Itinerary::Examine examine{};  // of an established TLS session
   };
   struct Lookup {

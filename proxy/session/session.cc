@@ -77,6 +77,7 @@ void Session::on_handshake(Side side, Result<tls::SessionFacts> facts) {
   (facts ? around_.counters.tls_handshakes : around_.counters.tls_handshake_failures).add();
   if (!facts) {
     record_.reason = facts.error().message;
+    closed_in_handshake_ = facts.error().code == Errc::closed;
     dialogue_->on_tls_failed(side, around_.effects);
     carry_out();
     return pump();
@@ -198,12 +199,25 @@ void Session::perform(const smtp::Effect& effect) {
     case smtp::Effect::Kind::drop_backend: return drop_backend();
     case smtp::Effect::Kind::arm: return arm(effect.timer);
     case smtp::Effect::Kind::judge: return judge(effect.bytes);
-    case smtp::Effect::Kind::refused: return around_.counters.refusals[static_cast<std::size_t>(effect.refusal)].add();
-    case smtp::Effect::Kind::message:
-      return around_.counters.messages[static_cast<std::size_t>(effect.message_result)].add();
+    case smtp::Effect::Kind::refused: return refused(effect.refusal, effect.bytes, effect.reason);
+    case smtp::Effect::Kind::turned_away: return record_.refused.add(effect.bytes, {}, effect.reason, {});
+    case smtp::Effect::Kind::message: return message(effect);
     case smtp::Effect::Kind::because: record_.reason = effect.bytes; return;
     case smtp::Effect::Kind::finish: return finish(effect.ending);
   }
+}
+
+void Session::refused(smtp::Refusal refusal, std::string_view what, std::string_view reason) {
+  const auto& row = smtp::row(refusal);
+  around_.counters.refusals[static_cast<std::size_t>(refusal)].add();
+  record_.refused.add(what, row.label, row.reply, reason);
+}
+
+void Session::message(const smtp::Effect& effect) {
+  around_.counters.messages[static_cast<std::size_t>(effect.message_result)].add();
+  if (effect.message_result != smtp::MessageResult::in_doubt) return;
+  ++record_.in_doubt;
+  log_doubt(record_, listener_name(), effect.reason.empty() ? record_.reason : effect.reason, effect.bytes);
 }
 
 // The backend first: what a client is told should have happened already. A connection that proves broken here is not

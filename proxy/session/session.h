@@ -86,6 +86,8 @@ class Session : public Stream::Owner {
   void arm(smtp::Timer timer);
   void finish(smtp::Ending ending);
   bool over() const { return finishing_ || retired_; }
+  // Counts a refusal, and notes it for the session's line.
+  void refused(smtp::Refusal refusal, std::string_view what, std::string_view reason);
   smtp::Effects& effects() { return around_.effects; }
 
   Surroundings& around_;
@@ -94,6 +96,7 @@ class Session : public Stream::Owner {
   std::unique_ptr<smtp::Dialogue> dialogue_;  // begins once the client is known
   std::unique_ptr<Stream> backend_;
   SessionRecord record_;
+  bool closed_in_handshake_ = false;  // why the last handshake that failed did
 
  private:
   void on_bytes(smtp::Side side, std::string_view bytes) override;
@@ -105,6 +108,7 @@ class Session : public Stream::Owner {
   void feed_held();
   bool tell_pending();
   void perform(const smtp::Effect& effect);
+  void message(const smtp::Effect& effect);
   void update_reading();
   void drop_backend();
   void retire();

@@ -60,13 +60,17 @@ void add_policy(std::vector<Field>& fields, const PolicyFacts& facts) {
   fields.emplace_back("level_reached", facts.reached);
   fields.emplace_back("policy_result", facts.result);
   if (facts.result != "satisfied") fields.emplace_back("policy_reason", facts.reason);
+  if (!facts.plaintext) return;
+  fields.emplace_back("plaintext", smtp::to_string(*facts.plaintext));
+  if (!facts.plaintext_detail.empty()) fields.emplace_back("plaintext_detail", facts.plaintext_detail);
 }
 
 }  // namespace
 
 void log_decision(const SessionRecord& record, const std::string& listener) {
   const PolicyFacts& facts = *record.policy;
-  const auto level = facts.result == "satisfied" ? config::LogLevel::info : config::LogLevel::warning;
+  const bool harmless = facts.result == "satisfied" && facts.plaintext != smtp::Plaintext::injected;
+  const auto level = harmless ? config::LogLevel::info : config::LogLevel::warning;
   if (!log::enabled(level)) return;
   const std::string id = name_of_session(record);
   std::vector<Field> fields;
@@ -78,6 +82,20 @@ void log_decision(const SessionRecord& record, const std::string& listener) {
   add_policy(fields, facts);
   if (!facts.detail.empty()) fields.emplace_back("detail", facts.detail);
   log::write(level, "policy decision", fields);
+}
+
+void log_doubt(const SessionRecord& record, const std::string& listener, std::string_view reason,
+               std::string_view about) {
+  const std::string id = name_of_session(record);
+  const std::string client = net::to_string(record.client);
+  std::vector<Field> fields;
+  fields.emplace_back("session", id);
+  fields.emplace_back("listener", listener);
+  fields.emplace_back("client", client);
+  if (!record.server.empty()) fields.emplace_back("server", record.server);
+  if (!reason.empty()) fields.emplace_back("reason", reason);
+  if (!about.empty()) fields.emplace_back("envelope", about);
+  log::write(config::LogLevel::warning, "a message is possibly delivered twice", fields);
 }
 
 void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
@@ -95,13 +113,21 @@ void log_session(const SessionRecord& record, std::string_view direction, const 
   if (!outcome.helo.empty()) fields.emplace_back("helo", outcome.helo);
   if (!record.server.empty()) fields.emplace_back("server", record.server);
   add_tls(fields, client_names, record.client_tls.get());
-  if (record.backend_tls) add_tls(fields, backend_names, record.backend_tls.get());
+  const bool backend_may_have_tls = record.policy != nullptr && !record.server.empty();
+  if (record.backend_tls || backend_may_have_tls) add_tls(fields, backend_names, record.backend_tls.get());
   if (record.policy) add_policy(fields, *record.policy);
   if (outcome.authenticated) fields.emplace_back("authenticated", true);
   fields.emplace_back("messages", outcome.messages_accepted);
   if (outcome.messages_refused != 0) fields.emplace_back("messages_refused", outcome.messages_refused);
   if (outcome.errors != 0) fields.emplace_back("refusals", outcome.errors);
   if (outcome.blank_lines != 0) fields.emplace_back("blank_reply_lines", outcome.blank_lines);
+  if (record.in_doubt != 0) fields.emplace_back("possibly_delivered_twice", record.in_doubt);
+  const auto refused = record.refused.items();
+  if (!refused.empty()) fields.emplace_back("refused", refused);
+  if (record.refused.left_out() != 0) fields.emplace_back("refused_before", record.refused.left_out());
+  const auto envelope = outcome.envelope.items();
+  if (!envelope.empty()) fields.emplace_back("envelope", envelope);
+  if (outcome.envelope.left_out() != 0) fields.emplace_back("envelope_before", outcome.envelope.left_out());
   fields.emplace_back("bytes_in", totals.bytes_in);
   fields.emplace_back("bytes_out", totals.bytes_out);
   fields.emplace_back("duration", static_cast<double>(totals.duration) / 1000.0);

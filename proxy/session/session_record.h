@@ -8,8 +8,10 @@
 #include <string_view>
 
 #include "proxy/net/address.h"
+#include "proxy/session/refusal_notes.h"
 #include "proxy/smtp/dialogue.h"
 #include "proxy/smtp/endings.h"
+#include "proxy/smtp/plaintext.h"
 #include "tls/session_facts.h"
 
 namespace postern::session {
@@ -23,7 +25,9 @@ struct PolicyFacts {
   std::string reached;   // level
   std::string result;    // satisfied, observed (delivered although not satisfied), refused
   std::string reason;
-  std::string detail;  // for people
+  std::string detail;                             // for people
+  std::optional<smtp::Plaintext> plaintext = {};  // why the connection is without TLS
+  std::string plaintext_detail = {};              // for people
 };
 
 struct SessionRecord {
@@ -36,6 +40,8 @@ struct SessionRecord {
   std::unique_ptr<PolicyFacts> policy;  // outbound
   std::optional<smtp::Ending> ending;
   std::string reason;  // the sentence behind the ending, where there is one
+  RefusalNotes refused;
+  std::uint32_t in_doubt = 0;  // messages that the server may have, though the client was not told so
 };
 
 struct SessionTotals {
@@ -46,6 +52,9 @@ struct SessionTotals {
 
 // Writes a line about the record's present policy facts to the log.
 void log_decision(const SessionRecord& record, const std::string& listener);
+// Writes a line about a message that the server may have, though nobody could read its reply. `about`: its envelope.
+void log_doubt(const SessionRecord& record, const std::string& listener, std::string_view reason,
+               std::string_view about);
 // Writes the session's line to the log.
 void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
                  const smtp::DialogueOutcome& outcome, const SessionTotals& totals);

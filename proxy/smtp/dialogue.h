@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "proxy/smtp/effects.h"
+#include "proxy/smtp/envelope_notes.h"
 #include "tls/session_facts.h"
 
 namespace postern::smtp {
@@ -19,6 +20,7 @@ struct DialogueOutcome {
   std::uint32_t messages_refused = 0;
   std::uint32_t errors = 0;       // refusals of ours
   std::uint32_t blank_lines = 0;  // of servers, in place of replies: passed over
+  EnvelopeNotes envelope;
 };
 
 class Dialogue {

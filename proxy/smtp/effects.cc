@@ -24,8 +24,7 @@ void Effects::send(Side side, std::string_view bytes) {
 
 void Effects::send_copy(Side side, std::string_view bytes) {
   if (bytes.empty()) return;
-  kept_.push_back(std::make_unique<std::string>(bytes));
-  list_.push_back({.kind = Effect::Kind::send, .side = side, .bytes = *kept_.back()});
+  list_.push_back({.kind = Effect::Kind::send, .side = side, .bytes = keep(bytes)});
 }
 
 void Effects::start_tls(Side side) {
@@ -45,25 +44,34 @@ void Effects::arm(Timer timer) {
 }
 
 void Effects::judge(std::string_view domain) {
-  kept_.push_back(std::make_unique<std::string>(domain));
-  list_.push_back({.kind = Effect::Kind::judge, .bytes = *kept_.back()});
+  list_.push_back({.kind = Effect::Kind::judge, .bytes = keep(domain)});
 }
 
-void Effects::refused(Refusal refusal) {
-  list_.push_back({.kind = Effect::Kind::refused, .refusal = refusal});
+void Effects::refused(Refusal refusal, std::string_view what, std::string_view reason) {
+  list_.push_back({.kind = Effect::Kind::refused, .refusal = refusal, .bytes = what, .reason = keep(reason)});
 }
 
-void Effects::message(MessageResult result) {
-  list_.push_back({.kind = Effect::Kind::message, .message_result = result});
+void Effects::turned_away(std::string_view what, std::string_view reply) {
+  list_.push_back({.kind = Effect::Kind::turned_away, .bytes = what, .reason = keep(reply)});
+}
+
+void Effects::message(MessageResult result, std::string_view reason, std::string_view about) {
+  list_.push_back(
+      {.kind = Effect::Kind::message, .message_result = result, .bytes = keep(about), .reason = keep(reason)});
 }
 
 void Effects::because(std::string_view reason) {
-  kept_.push_back(std::make_unique<std::string>(reason));
-  list_.push_back({.kind = Effect::Kind::because, .bytes = *kept_.back()});
+  list_.push_back({.kind = Effect::Kind::because, .bytes = keep(reason)});
 }
 
 void Effects::finish(Ending ending) {
   list_.push_back({.kind = Effect::Kind::finish, .ending = ending});
+}
+
+std::string_view Effects::keep(std::string_view text) {
+  if (text.empty()) return {};
+  kept_.push_back(std::make_unique<std::string>(text));
+  return *kept_.back();
 }
 
 void Effects::clear() {

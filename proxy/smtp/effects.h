@@ -26,7 +26,14 @@ enum class Timer : std::uint8_t {
 
 enum class Refusal : std::uint8_t;  // refusals.h
 enum class Ending : std::uint8_t;   // endings.h
-enum class MessageResult : std::uint8_t { accepted, refused_temporarily, refused_permanently, lost };
+enum class MessageResult : std::uint8_t {
+  accepted,
+  refused_temporarily,
+  refused_permanently,
+  lost,      // never whole at the server
+  in_doubt,  // sent whole, and no reply to it that could be read: the server may have it, and the client sends it again
+};
+inline constexpr std::size_t message_result_count = static_cast<std::size_t>(MessageResult::in_doubt) + 1;
 
 struct Effect {
   enum class Kind : std::uint8_t {
@@ -36,8 +43,9 @@ struct Effect {
     drop_backend,     // close the connection to the server at once, unsent bytes thrown away
     arm,              // `timer`
     judge,            // may mail for the domain in `bytes` leave on the present connection? Answered by on_judged
-    refused,          // count `refusal` (its reply, if any, is a send of its own)
-    message,          // count a message and `message_result`
+    refused,          // count `refusal` (its reply, if any, is a send of its own); `bytes`: what was refused, a verb
+    turned_away,      // note that `bytes` was refused with the reply in `reason`, which is no row of refusals
+    message,          // count a message and `message_result`; `bytes`: what is known of it
     because,          // `bytes` say why what follows happens: a sentence for the record, in place of an earlier one
     finish,           // send what is queued to the client, then close everything; `ending` for the record
   };
@@ -47,7 +55,8 @@ struct Effect {
   MessageResult message_result = MessageResult::accepted;
   Refusal refusal{};
   Ending ending{};
-  std::string_view bytes = {};  // into the dialogue's input, static storage, or text kept by Effects::keep
+  std::string_view bytes = {};   // into the dialogue's input, static storage, or text that Effects keeps
+  std::string_view reason = {};  // of refused, turned_away, message: a sentence for the log, or empty
 };
 
 class Effects {
@@ -63,8 +72,11 @@ class Effects {
   void drop_backend();
   void arm(Timer timer);
   void judge(std::string_view domain);  // copied
-  void refused(Refusal refusal);
-  void message(MessageResult result);
+  // `what` is static storage, a verb; `reason`, copied, says more than the refusal's own reply does.
+  void refused(Refusal refusal, std::string_view what = {}, std::string_view reason = {});
+  void turned_away(std::string_view what, std::string_view reply);  // `reply` copied
+  // `reason` and `about`, which says what message it is, are copied; they are logged where it is in doubt.
+  void message(MessageResult result, std::string_view reason = {}, std::string_view about = {});
   void because(std::string_view reason);  // copied
   void finish(Ending ending);
 
@@ -73,6 +85,8 @@ class Effects {
   void clear();  // keeps the list's memory
 
  private:
+  std::string_view keep(std::string_view text);
+
   std::vector<Effect> list_;
   std::vector<std::unique_ptr<std::string>> kept_;
 };

@@ -44,6 +44,29 @@ TEST_CASE("log line: UTF-8 passes, other octets and C1 controls are escaped") {
   CHECK(text({{"helo", "\xf4\x90\x80\x80"}}) == R"(session ended helo="\xf4\x90\x80\x80")");  // beyond U+10FFFF
 }
 
+TEST_CASE("log line: what would turn a line around or break it is escaped as other controls are") {
+  CHECK(text({{"helo",
+               "a\xe2\x80\xae"
+               "b"}}) == R"(session ended helo="a\xe2\x80\xaeb")");  // U+202E
+  CHECK(json({{"helo",
+               "a\xe2\x80\xae"
+               "b"}}) == R"("message":"session ended","helo":"a\u202eb")");
+  CHECK(json({{"helo", "\xe2\x80\xa8\xe2\x80\xa9"}}, "x") == R"("message":"x","helo":"\u2028\u2029")");  // separators
+  CHECK(json({{"helo", "\xc2\x85\xc2\x9b"}}, "x") == R"("message":"x","helo":"\u0085\u009b")");          // C1
+  CHECK(json({{"helo", "\xd8\x9c\xe2\x80\x8e\xe2\x80\x8f"}}, "x") == R"("message":"x","helo":"\u061c\u200e\u200f")");
+  CHECK(json({{"helo", "\xe2\x81\xa6\xe2\x81\xa9"}}, "x") == R"("message":"x","helo":"\u2066\u2069")");
+  CHECK(json({{"helo", "\xc2\xa0\xe2\x80\x94\xe2\x81\xaa"}}, "x") ==
+        "\"message\":\"x\",\"helo\":\"\xc2\xa0\xe2\x80\x94\xe2\x81\xaa\"");  // neighbours pass
+}
+
+TEST_CASE("log line: several texts are one value in text, an array in JSON") {
+  const std::vector<std::string> texts = {"from=<a@x>", "say \"x\"\n"};
+  CHECK(text({{"envelope", texts}}, "x") == R"(x envelope="from=<a@x>; say \"x\"\x0a")");
+  CHECK(json({{"envelope", texts}}, "x") == R"("message":"x","envelope":["from=<a@x>","say \"x\"\u000a"])");
+  const std::vector<std::string> one = {"word"};
+  CHECK(text({{"refused", one}}, "x") == R"(x refused="word")");
+}
+
 TEST_CASE("log line: numbers keep their type in JSON") {
   CHECK(json({{"a", -1}, {"b", ~std::uint64_t{0}}, {"c", 0.25}, {"d", true}}) ==
         R"("message":"session ended","a":-1,"b":18446744073709551615,"c":0.25,"d":true)");

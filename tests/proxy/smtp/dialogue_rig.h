@@ -31,6 +31,7 @@ inline std::string_view name_of(MessageResult result) {
     case MessageResult::refused_temporarily: return "refused_temporarily";
     case MessageResult::refused_permanently: return "refused_permanently";
     case MessageResult::lost: return "lost";
+    case MessageResult::in_doubt: return "in_doubt";
   }
   return "";
 }
@@ -119,8 +120,9 @@ class Rig {
   std::string to_server;            // … to the server that is connected now
   std::vector<std::string> events;  // "dial", "drop", "tls client", "refused LABEL", "message RESULT", "end ENDING"
   std::string ending;
-  std::string reason;  // given last
-  std::string unread;  // of the client, not yet taken by the dialogue
+  std::string reason;       // given last
+  std::string turned_away;  // "verb: reply"
+  std::string unread;       // of the client, not yet taken by the dialogue
   Timer timer = Timer::none;
   int armed = 0;  // how often
   std::size_t sends = 0;
@@ -190,6 +192,9 @@ class Rig {
         return;
       case Effect::Kind::judge: return events.push_back("judge " + std::string(effect.bytes));
       case Effect::Kind::refused: return events.push_back("refused " + std::string(row(effect.refusal).label));
+      case Effect::Kind::turned_away:
+        turned_away += std::string(effect.bytes) + ": " + std::string(effect.reason);
+        return;
       case Effect::Kind::message: return events.push_back("message " + std::string(name_of(effect.message_result)));
       case Effect::Kind::because: reason = effect.bytes; return;
       case Effect::Kind::finish: ending = to_string(effect.ending); return events.push_back("end " + ending);

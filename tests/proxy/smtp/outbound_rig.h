@@ -38,6 +38,7 @@ inline std::string_view name_of(MessageResult result) {
     case MessageResult::refused_temporarily: return "refused_temporarily";
     case MessageResult::refused_permanently: return "refused_permanently";
     case MessageResult::lost: return "lost";
+    case MessageResult::in_doubt: return "in_doubt";
   }
   return "";
 }
@@ -138,8 +139,9 @@ class Rig {
   std::vector<std::string>
       events;  // "dial", "drop", "tls client", "judge DOMAIN", "refused LABEL", "message RESULT", …
   std::string ending;
-  std::string reason;  // given last
-  std::string unread;  // of the client, not yet taken by the dialogue
+  std::string reason;       // given last
+  std::string turned_away;  // "verb: reply"
+  std::string unread;       // of the client, not yet taken by the dialogue
   Timer timer = Timer::none;
   Link link = Link::down;
   bool judging = false;
@@ -214,6 +216,9 @@ class Rig {
         domain_judged = effect.bytes;
         return happens("judge " + std::string(effect.bytes));
       case Effect::Kind::refused: return happens("refused " + std::string(row(effect.refusal).label));
+      case Effect::Kind::turned_away:
+        turned_away += std::string(effect.bytes) + ": " + std::string(effect.reason);
+        return;
       case Effect::Kind::message: return happens("message " + std::string(name_of(effect.message_result)));
       case Effect::Kind::because: reason = effect.bytes; return;
       case Effect::Kind::finish: ending = to_string(effect.ending); return happens("end " + ending);
