@@ -5,7 +5,6 @@
 #include "proxy/observe/log.h"
 #include "proxy/preflight.h"
 #include "proxy/probe_report.h"
-#include "proxy/process/host_name.h"
 #include "proxy/session/probe.h"
 
 namespace postern {
@@ -36,8 +35,8 @@ std::optional<std::size_t> find_listener(const config::Settings& settings, const
 // Everything a worker has, for one probe.
 class ProbeRun {
  public:
-  explicit ProbeRun(const Runtime& runtime)
-      : runtime_(runtime),
+  explicit ProbeRun(std::shared_ptr<const Runtime> runtime)
+      : runtime_(std::move(runtime)),
         surroundings_{loop_,
                       scratch_,
                       effects_,
@@ -53,7 +52,7 @@ class ProbeRun {
     if (!service) return tl::unexpected(service.error());
     session::ProbeReport found;
     {
-      const session::Probe probe(surroundings_, runtime_, **service, listener, target,
+      const session::Probe probe(surroundings_, *runtime_, **service, listener, target,
                                  [&](const session::ProbeReport& report) {
                                    found = report;
                                    loop_.stop();
@@ -66,7 +65,7 @@ class ProbeRun {
   }
 
  private:
-  const Runtime& runtime_;
+  std::shared_ptr<const Runtime> runtime_;
   net::Loop loop_;
   session::Scratch scratch_;
   smtp::Effects effects_;
@@ -92,13 +91,8 @@ int command_probe(const ProbeOptions& options) {
     std::fprintf(stderr, "postern: probe: %s has no such outbound listener\n", options.config.c_str());
     return usage_error;
   }
-  Runtime runtime;
-  runtime.settings = std::move(prepared.loaded.settings);
-  runtime.contexts = std::move(prepared.contexts);
-  runtime.trust_anchor = std::move(prepared.trust_anchor);
-  runtime.hostname = runtime.settings.hostname.empty() ? process::host_name() : runtime.settings.hostname;
   // Whoever asks is not who runs the service: files of theirs would be in its way.
-  runtime.mta_sts = open_mta_sts_stores(runtime.settings, policy::MtaStsStore::Access::read_only);
+  const auto runtime = make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_only);
   const auto report = ProbeRun(runtime).run(*listener, *target);
   if (!report) {
     std::fprintf(stderr, "postern: probe: %s\n", report.error().message.c_str());

@@ -93,9 +93,8 @@ std::optional<Error> Gateway::start() {
   process::close_on_exec_from(3);
   process::raise_file_limit();  // two descriptors a session, and the soft limit is often 1024
   std::vector<std::vector<Worker::Socket>> sockets(count);
-  for (std::size_t i = 0; i < settings.inbound.size(); ++i) {
-    const auto& listener = settings.inbound[i];
-    const auto addresses = bind(listener.listen, {false, i, {}}, {}, sockets);
+  for (const auto& listener : settings.inbound) {
+    const auto addresses = bind("inbound." + listener.name, listener.listen, {}, sockets);
     if (!addresses) return addresses.error();
     log::info("listening", {{"listener", listener.name},
                             {"addresses", *addresses},
@@ -103,9 +102,9 @@ std::optional<Error> Gateway::start() {
                             {"backend", describe_backend(listener.backend)},
                             {"workers", count}});
   }
-  for (std::size_t i = 0; i < settings.outbound.size(); ++i) {
-    const auto& listener = settings.outbound[i];
-    const auto addresses = bind(listener.listen, {true, i, {}}, {.transparent = is_transparent(listener)}, sockets);
+  for (const auto& listener : settings.outbound) {
+    const auto addresses =
+        bind("outbound." + listener.name, listener.listen, {.transparent = is_transparent(listener)}, sockets);
     if (!addresses) return addresses.error();
     log::info("listening", {{"listener", listener.name},
                             {"addresses", *addresses},
@@ -133,7 +132,7 @@ std::optional<Error> Gateway::start() {
 }
 
 // Binds a listener's addresses, one socket for each worker; returns them as text, with the ports that were chosen.
-Result<std::string> Gateway::bind(const std::vector<config::Endpoint>& listen, const Worker::Socket& owner,
+Result<std::string> Gateway::bind(const std::string& listener, const std::vector<config::Endpoint>& listen,
                                   const net::BindOptions& options, std::vector<std::vector<Worker::Socket>>& sockets) {
   std::string addresses;
   for (const auto& endpoint : listen) {
@@ -141,7 +140,7 @@ Result<std::string> Gateway::bind(const std::vector<config::Endpoint>& listen, c
     if (!bound) return tl::unexpected(bound.error());
     addresses += (addresses.empty() ? "" : ", ") + net::to_string(bound->address);
     for (std::size_t w = 0; w < sockets.size(); ++w) {
-      sockets[w].push_back({owner.outbound, owner.listener, std::move(bound->sockets[w])});
+      sockets[w].push_back({{endpoint, listener}, std::move(bound->sockets[w])});
     }
   }
   return addresses;

@@ -23,7 +23,7 @@ class Gateway {
   void run();
 
  private:
-  static Result<std::string> bind(const std::vector<config::Endpoint>& listen, const Worker::Socket& owner,
+  static Result<std::string> bind(const std::string& listener, const std::vector<config::Endpoint>& listen,
                                   const net::BindOptions& options, std::vector<std::vector<Worker::Socket>>& sockets);
   void on_signal(int number);
   void on_worker_end();

@@ -4,16 +4,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <utility>
 
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
-#include "proxy/observe/log.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/secret_file.h"
 #include "tls/file.h"
-#include "tls/tlsa.h"
 
 namespace postern {
 
@@ -84,25 +81,13 @@ void check_secrets(config::Loaded& loaded) {
   }
 }
 
-// A path is no file name, so its digest is: 64 bits of it, as whoever wrote the path is the operator.
-std::string mta_sts_directory(const std::string& state_directory, const std::string& ca_file) {
-  if (state_directory.empty() || ca_file == "system") return state_directory;
-  std::string directory = state_directory + "/ca-";
-  for (const char octet : tls::sha256(ca_file).substr(0, 8)) {
-    char digits[3];
-    std::snprintf(digits, sizeof digits, "%02x", static_cast<unsigned>(static_cast<unsigned char>(octet)));
-    directory += digits;
-  }
-  return directory;
-}
-
 }  // namespace
 
-Prepared prepare(const std::string& file) {
-  return prepare(config::load_file(file, config::process_environment()));
+Prepared prepare(const std::string& file, const tls::Contexts* previous) {
+  return prepare(config::load_file(file, config::process_environment()), previous);
 }
 
-Prepared prepare(config::Loaded from) {
+Prepared prepare(config::Loaded from, const tls::Contexts* previous) {
   Prepared prepared{std::move(from), nullptr, {}};
   config::Loaded& loaded = prepared.loaded;
   if (!loaded.ok()) return prepared;  // the settings are not to be used
@@ -114,28 +99,9 @@ Prepared prepare(config::Loaded from) {
   if (!loaded.settings.outbound.empty()) check_dns(loaded, prepared.trust_anchor);
   check_state_directory(loaded);
   check_secrets(loaded);
-  prepared.contexts = tls::Contexts::build(loaded);
+  prepared.contexts = tls::Contexts::build(loaded, previous);
   if (!loaded.ok()) prepared.contexts = nullptr;
   return prepared;
-}
-
-std::vector<std::shared_ptr<policy::MtaStsStore>> open_mta_sts_stores(const config::Settings& settings,
-                                                                      policy::MtaStsStore::Access access) {
-  const auto now = std::chrono::floor<std::chrono::seconds>(policy::Clock::now());
-  const auto complain = [](const Error& error) {
-    log::warning("MTA-STS policies in state_directory", {{"reason", error.message}});
-  };
-  std::map<std::string, std::shared_ptr<policy::MtaStsStore>> by_ca_file;
-  std::vector<std::shared_ptr<policy::MtaStsStore>> stores;
-  for (const auto& listener : settings.outbound) {
-    auto& store = by_ca_file[listener.ca_file];
-    if (!store) {
-      store = std::make_shared<policy::MtaStsStore>(mta_sts_directory(settings.state_directory, listener.ca_file), now,
-                                                    access, complain);
-    }
-    stores.push_back(store);
-  }
-  return stores;
 }
 
 bool wants_dane(const config::Settings& settings) {

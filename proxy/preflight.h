@@ -3,11 +3,9 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "config/load.h"
 #include "proxy/dns/trust_anchor.h"
-#include "proxy/policy/mta_sts_store.h"
 #include "tls/contexts.h"
 
 namespace postern {
@@ -18,17 +16,11 @@ struct Prepared {
   dns::TrustAnchor trust_anchor;                  // empty: the default file is not there, so nothing is ever secure
 };
 // Reads and validates `file`, loads certificates, keys and the trust anchor, looks for the user. The user that is
-// dropped to need not be able to read any of these.
-Prepared prepare(const std::string& file);
-// The same for settings that come from no file.
-Prepared prepare(config::Loaded loaded);
-
-// Runtime::mta_sts: what the state directory says of MTA-STS policies. Listeners share a store by what they say in
-// `ca_file`, not by what is in it, so that another CA in the file makes nobody forget. That of `system` is the
-// directory itself; others have a folder below it, made with the first policy and so by the user that Postern runs as.
-// What cannot be read or written is logged.
-std::vector<std::shared_ptr<policy::MtaStsStore>> open_mta_sts_stores(const config::Settings& settings,
-                                                                      policy::MtaStsStore::Access access);
+// dropped to need not be able to read any of these. `previous`: the contexts of the snapshot that is to be followed, or
+// null; what outlives a snapshot is taken over from them.
+Prepared prepare(const std::string& file, const tls::Contexts* previous = nullptr);
+// The same for settings that have been loaded.
+Prepared prepare(config::Loaded loaded, const tls::Contexts* previous = nullptr);
 
 // Whether some outbound listener would use DANE.
 bool wants_dane(const config::Settings& settings);

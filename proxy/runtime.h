@@ -24,4 +24,20 @@ struct Runtime {
   std::shared_ptr<net::OwnConnections> own_connections;  // null where no listener intercepts; thread-safe
 };
 
+// Runtime::mta_sts: what the state directory says of MTA-STS policies. Listeners share a store by what they say in
+// `ca_file`, not by what is in it, so that another CA in the file makes nobody forget. That of `system` is the
+// directory itself; others have a folder below it, made with the first policy and so by the user that Postern runs as.
+// What cannot be read or written is logged. Those that `previous` (or null) had live on.
+std::vector<std::shared_ptr<policy::MtaStsStore>> open_mta_sts_stores(const config::Settings& settings,
+                                                                      policy::MtaStsStore::Access access,
+                                                                      const Runtime* previous = nullptr);
+
+struct Prepared;  // preflight.h
+
+// The one place where a configuration that was found good becomes something that runs. What outlives a snapshot is
+// taken over from `previous` (or null): stores of MTA-STS policies, the connections of our own. Reads MTA-STS policies
+// from the state directory; what cannot be read is logged. prepared.contexts is not null.
+std::shared_ptr<Runtime> make_runtime(Prepared prepared, policy::MtaStsStore::Access access,
+                                      const Runtime* previous = nullptr);
+
 }  // namespace postern

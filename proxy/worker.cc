@@ -1,6 +1,8 @@
 #include "proxy/worker.h"
 
+#include <algorithm>
 #include <random>
+#include <utility>
 
 #include "config/assert.h"
 #include "proxy/observe/log.h"
@@ -10,7 +12,26 @@ namespace postern {
 
 namespace {
 constexpr std::uint64_t sweep_interval = 250;  // milliseconds: the precision of every timeout
+
+template <class Listener>
+std::optional<std::size_t> index_of(const std::vector<Listener>& listeners, std::string_view direction,
+                                    const Worker::Place& place) {
+  const auto found = std::ranges::find_if(listeners, [&](const Listener& each) {
+    const bool has_it = std::ranges::find(each.listen, place.address) != each.listen.end();
+    return has_it && (place.address.port != 0 || place.listener == std::string(direction) + "." + each.name);
+  });
+  if (found == listeners.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - listeners.begin());
 }
+
+std::optional<std::size_t> inbound_at(const config::Settings& settings, const Worker::Place& place) {
+  return index_of(settings.inbound, "inbound", place);
+}
+std::optional<std::size_t> outbound_at(const config::Settings& settings, const Worker::Place& place) {
+  return index_of(settings.outbound, "outbound", place);
+}
+
+}  // namespace
 
 Worker::Worker(unsigned number, std::shared_ptr<const Runtime> runtime)
     : number_(number),
@@ -22,9 +43,7 @@ Worker::Worker(unsigned number, std::shared_ptr<const Runtime> runtime)
                     counters_,
                     [this](session::Session& session) { retire(session); },
                     [this](std::unique_ptr<session::Stream> stream) { buried_.push_back(std::move(stream)); }} {
-  for (std::size_t i = 0; i < runtime_->settings.inbound.size(); ++i) {
-    served_.push_back({i, session::BackendPool(runtime_->settings.inbound[i].backend.addresses)});
-  }
+  renew_pools();
   // Session numbers are told to people and logs, not secrets; a random start keeps those of restarts apart.
   next_session_ = (static_cast<std::uint64_t>(std::random_device{}()) << 16U) & 0xffff'ffff'0000U;
   loop_.at_end_of_turn([this] { end_of_turn(); });
@@ -41,7 +60,7 @@ Worker::~Worker() {
 
 std::optional<Error> Worker::prepare() {
   if (runtime_->settings.outbound.empty()) return std::nullopt;
-  auto service = session::OutboundService::make(surroundings_, *runtime_);
+  auto service = session::OutboundService::make(surroundings_, runtime_);
   if (!service) return service.error();
   outbound_ = std::move(*service);
   return std::nullopt;
@@ -54,6 +73,12 @@ void Worker::start(std::vector<Socket> sockets, std::function<void()> on_end) {
 
 void Worker::join() {
   if (thread_.joinable()) thread_.join();
+}
+
+void Worker::adopt(std::shared_ptr<const Runtime> runtime, std::vector<Socket> added) {
+  // A task of the loop is copyable, sockets are not.
+  auto sockets = std::make_shared<std::vector<Socket>>(std::move(added));
+  loop_.post([this, taken = std::move(runtime), sockets] { take_over(taken, std::move(*sockets)); });
 }
 
 void Worker::drain() {
@@ -81,23 +106,49 @@ void Worker::run(std::vector<Socket> sockets) {
 }
 
 void Worker::listen(Socket socket) {
-  const std::size_t listener = socket.listener;
-  const bool outbound = socket.outbound;
-  auto started =
-      net::Listener::start(loop_.raw(), std::move(socket.fd), [this, outbound, listener](net::StreamPtr connection) {
-        if (outbound) {
-          serve(std::make_unique<session::OutboundSession>(surroundings_, runtime_, *outbound_, listener,
-                                                           next_session_++, std::move(connection)));
-        } else {
-          serve(std::make_unique<session::InboundSession>(surroundings_, runtime_, served_[listener], next_session_++,
-                                                          std::move(connection)));
-        }
-      });
+  const auto on_connection = [this, place = socket.place](net::StreamPtr connection) {
+    accept(place, std::move(connection));
+  };
+  auto started = net::Listener::start(loop_.raw(), std::move(socket.fd), on_connection);
   if (started) {
-    listeners_.push_back(std::move(*started));
+    listeners_.push_back({std::move(socket.place), std::move(*started)});
   } else {
     log::error("cannot listen", {{"worker", number_}, {"reason", started.error().message}});
   }
+}
+
+// Looked up anew for each connection: a snapshot that took over may have given the address to another listener.
+void Worker::accept(const Place& place, net::StreamPtr connection) {
+  const config::Settings& settings = runtime_->settings;
+  if (const auto inbound = inbound_at(settings, place)) {
+    serve(std::make_unique<session::InboundSession>(surroundings_, runtime_, *inbound,
+                                                    pools_.at(settings.inbound[*inbound].name), next_session_++,
+                                                    std::move(connection)));
+  } else if (const auto outbound = outbound_at(settings, place)) {
+    serve(std::make_unique<session::OutboundSession>(surroundings_, runtime_, *outbound_, *outbound, next_session_++,
+                                                     std::move(connection)));
+  }
+}
+
+void Worker::renew_pools() {
+  auto before = std::exchange(pools_, {});
+  for (const auto& listener : runtime_->settings.inbound) {
+    const auto known = before.find(listener.name);
+    pools_[listener.name] = std::make_shared<session::BackendPool>(
+        listener.backend.addresses, known == before.end() ? nullptr : known->second.get());
+  }
+}
+
+void Worker::take_over(std::shared_ptr<const Runtime> runtime, std::vector<Socket> added) {
+  if (draining_) return;
+  runtime_ = std::move(runtime);
+  renew_pools();
+  if (outbound_) outbound_->adopt(runtime_);
+  const config::Settings& settings = runtime_->settings;
+  std::erase_if(listeners_, [&settings](const Listening& each) {
+    return !inbound_at(settings, each.place) && !outbound_at(settings, each.place);
+  });
+  for (Socket& socket : added) listen(std::move(socket));
 }
 
 void Worker::serve(std::unique_ptr<session::Session> session) {

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -19,10 +20,14 @@ namespace postern {
 
 class Worker {
  public:
-  // A bound socket and the listener that it belongs to: its index in Settings::inbound, or in Settings::outbound.
+  // Where a bound socket belongs: in any snapshot to the listener that has its address, as it stands in the
+  // configuration. Port 0 may stand there more than once: then the listener's path decides, too ("inbound.mx").
+  struct Place {
+    config::Endpoint address;
+    std::string listener;
+  };
   struct Socket {
-    bool outbound = false;
-    std::size_t listener = 0;
+    Place place;
     net::UniqueFd fd;
   };
 
@@ -34,6 +39,10 @@ class Worker {
   // After prepare(): takes the sockets and starts the thread. `on_end` is called in that thread when the worker has
   // drained.
   void start(std::vector<Socket> sockets, std::function<void()> on_end);
+  // Thread-safe: another snapshot takes over, for sessions that begin from now on; running ones keep theirs. Sockets
+  // whose address it still has stay open and serve the listener that has it now; the others are closed, and `added`
+  // begin. What needs a restart (config::changes_that_need_restart) must not differ.
+  void adopt(std::shared_ptr<const Runtime> runtime, std::vector<Socket> added);
   // Thread-safe: no new sessions, running ones end after their transaction; then on_end.
   void drain();
   // Thread-safe: ends everything at once.
@@ -44,7 +53,10 @@ class Worker {
 
  private:
   void run(std::vector<Socket> sockets);
+  void take_over(std::shared_ptr<const Runtime> runtime, std::vector<Socket> added);
   void listen(Socket socket);
+  void accept(const Place& place, net::StreamPtr connection);
+  void renew_pools();
   void serve(std::unique_ptr<session::Session> session);
   void retire(session::Session& session);
   void sweep();
@@ -62,9 +74,14 @@ class Worker {
   smtp::Effects effects_;
   net::ChildReaper reaper_;
   session::Surroundings surroundings_;
-  std::vector<session::ServedListener> served_;
+  // What is known of the servers behind the inbound listeners, by the listener's name: it outlives a snapshot.
+  std::map<std::string, std::shared_ptr<session::BackendPool>, std::less<>> pools_;
   std::unique_ptr<session::OutboundService> outbound_;  // until the thread ends, where there are such listeners
-  std::vector<std::unique_ptr<net::Listener>> listeners_;
+  struct Listening {
+    Place place;
+    std::unique_ptr<net::Listener> listener;
+  };
+  std::vector<Listening> listeners_;
   std::vector<std::unique_ptr<session::Session>> sessions_;
   std::vector<std::unique_ptr<session::Session>> retired_;  // freed at the end of the turn, as are:
   std::vector<std::unique_ptr<session::Stream>> buried_;

@@ -6,9 +6,16 @@
 
 namespace postern::session {
 
-BackendPool::BackendPool(const std::vector<config::Endpoint>& endpoints) {
+BackendPool::BackendPool(const std::vector<config::Endpoint>& endpoints, const BackendPool* previous) {
   POSTERN_ASSERT(endpoints.size() <= max_backends, "more backends than a session can keep track of");
-  for (const auto& endpoint : endpoints) states_.push_back({endpoint, 0, first_rest, 0});
+  for (const auto& endpoint : endpoints) {
+    State& state = states_.emplace_back(State{endpoint, 0, first_rest, 0});
+    if (previous == nullptr) continue;
+    const auto known = std::ranges::find(previous->states_, endpoint, &State::endpoint);
+    if (known == previous->states_.end()) continue;
+    state.rest = known->rest;
+    state.rests_until = known->rests_until;
+  }
 }
 
 std::optional<std::size_t> BackendPool::pick(std::uint64_t tried, std::uint64_t now) const {

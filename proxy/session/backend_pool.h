@@ -12,7 +12,8 @@ namespace postern::session {
 
 class BackendPool {
  public:
-  explicit BackendPool(const std::vector<config::Endpoint>& endpoints);
+  // `previous`: the listener's pool in the snapshot before, or null; what is known of a server's health goes on.
+  explicit BackendPool(const std::vector<config::Endpoint>& endpoints, const BackendPool* previous = nullptr);
 
   // The best server not in `tried` (a bit for each index): healthy ones before failed ones, then the fewest
   // connections. Nothing once all were tried. `now` in milliseconds of a monotonic clock.

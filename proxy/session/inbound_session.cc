@@ -15,9 +15,9 @@ using smtp::Ending;
 using smtp::Side;
 using smtp::Timer;
 
-InboundSession::InboundSession(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime,
-                               ServedListener& listener, std::uint64_t id, net::StreamPtr client)
-    : Session(surroundings, std::move(runtime), id, std::move(client)), listener_(listener) {}
+InboundSession::InboundSession(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, std::size_t listener,
+                               std::shared_ptr<BackendPool> pool, std::uint64_t id, net::StreamPtr client)
+    : Session(surroundings, std::move(runtime), id, std::move(client)), listener_(listener), pool_(std::move(pool)) {}
 
 // --- the beginning
 
@@ -63,7 +63,7 @@ void InboundSession::begin_dialogue() {
   facts.hostname = runtime_->hostname;
   facts.client_address = record_.client.address;
   facts.client_port = record_.client.port;
-  facts.tls_available = runtime_->contexts->server(listener_.index) != nullptr;
+  facts.tls_available = runtime_->contexts->server(listener_) != nullptr;
   begin(std::make_unique<smtp::InboundDialogue>(facts));
 }
 
@@ -71,13 +71,13 @@ void InboundSession::begin_dialogue() {
 
 Result<std::unique_ptr<tls::Engine>> InboundSession::make_engine(Side side) {
   if (side == Side::client) {
-    const auto* context = runtime_->contexts->server(listener_.index);
+    const auto* context = runtime_->contexts->server(listener_);
     POSTERN_ASSERT(context != nullptr, "TLS was asked for on a listener that has none");
     return context->make_engine();
   }
-  const auto* context = runtime_->contexts->backend(listener_.index);
+  const auto* context = runtime_->contexts->backend(listener_);
   POSTERN_ASSERT(context != nullptr, "TLS was asked for toward a backend that has none");
-  const auto endpoint = pooled_ ? listener_.pool.endpoint(*pooled_) : config::Endpoint{};
+  const auto endpoint = pooled_ ? pool_->endpoint(*pooled_) : config::Endpoint{};
   return context->make_engine(endpoint.kind == config::Endpoint::Kind::name ? endpoint.name : "");
 }
 
@@ -100,7 +100,7 @@ void InboundSession::dial() {
   if (!backend.exec.empty()) return dial_program();
   std::optional<net::SocketAddress> source;
   if (backend.client_address == config::ClientAddress::transparent) source = record_.client;
-  dialer_ = std::make_unique<BackendDialer>(around_.loop.raw(), listener_.pool, source,
+  dialer_ = std::make_unique<BackendDialer>(around_.loop.raw(), *pool_, source,
                                             [this](Result<BackendDialer::Connected> result) {
                                               dialer_.reset();
                                               if (result) {
@@ -168,7 +168,7 @@ void InboundSession::release_backend() {
   // After a QUIT the program may have something left to do (Exim starts deliveries); otherwise it has lost its client.
   const std::uint64_t patience = record_.ending == Ending::quit ? net::ChildReaper::kill_after : 0;
   if (child_) around_.reaper.take(std::move(child_), around_.loop.now(), patience);
-  if (pooled_) listener_.pool.released(*pooled_);
+  if (pooled_) pool_->released(*pooled_);
   pooled_.reset();
 }
 

@@ -9,19 +9,14 @@
 
 namespace postern::session {
 
-// A listener as one worker serves it.
-struct ServedListener {
-  std::size_t index = 0;  // in Settings::inbound
-  BackendPool pool;
-};
-
 class InboundSession final : public Session {
  public:
-  InboundSession(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, ServedListener& listener,
-                 std::uint64_t id, net::StreamPtr client);
+  // `listener` is the index in the runtime's Settings::inbound, `pool` what the worker knows of the servers behind it.
+  InboundSession(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, std::size_t listener,
+                 std::shared_ptr<BackendPool> pool, std::uint64_t id, net::StreamPtr client);
 
  private:
-  const config::InboundListener& settings() const { return runtime_->settings.inbound[listener_.index]; }
+  const config::InboundListener& settings() const { return runtime_->settings.inbound[listener_]; }
 
   void on_client() override;
   void on_early_bytes(std::string_view bytes) override;
@@ -42,7 +37,8 @@ class InboundSession final : public Session {
   void adopt(BackendDialer::Connected connected);
   std::string proxy_header() const;
 
-  ServedListener& listener_;
+  std::size_t listener_;
+  std::shared_ptr<BackendPool> pool_;
   std::unique_ptr<BackendDialer> dialer_;
   std::unique_ptr<net::ChildProcess> child_;
   std::optional<std::size_t> pooled_;

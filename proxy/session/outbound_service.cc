@@ -25,28 +25,45 @@ bool uses_mta_sts(const config::OutboundListener& listener) {
 
 }  // namespace
 
-Result<std::unique_ptr<OutboundService>> OutboundService::make(Surroundings& surroundings, const Runtime& runtime) {
-  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime.settings.dns, runtime.trust_anchor);
-  if (!resolver) return tl::unexpected(resolver.error());
-  std::unique_ptr<OutboundService> service(new OutboundService);
-  service->resolver_ = std::move(*resolver);
-  for (std::size_t i = 0; i < runtime.settings.outbound.size(); ++i) {
-    const auto& remote = runtime.contexts->remote(i);
+PolicySources::PolicySources(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime,
+                             dns::Resolver& resolver)
+    : runtime_(std::move(runtime)) {
+  for (std::size_t i = 0; i < runtime_->settings.outbound.size(); ++i) {
+    const auto& remote = runtime_->contexts->remote(i);
     net::ConnectOptions connect;
-    connect.mark = runtime.settings.outbound[i].socket_mark;
+    connect.mark = runtime_->settings.outbound[i].socket_mark;
     MtaStsFetcher::Access access{{surroundings.loop, surroundings.scratch, surroundings.bury},
-                                 *service->resolver_,
-                                 *runtime.mta_sts[i],
+                                 resolver,
+                                 *runtime_->mta_sts[i],
                                  remote.policy_host(),
                                  remote.trust(),
                                  connect};
     access.complain = [](const std::string& domain, const Error& error) {
       log::warning("MTA-STS policy", {{"domain", domain}, {"reason", error.message}});
     };
-    service->fetchers_.push_back(
-        {std::make_unique<MtaStsFetcher>(std::move(access)), uses_mta_sts(runtime.settings.outbound[i])});
+    fetchers_.push_back(
+        {std::make_unique<MtaStsFetcher>(std::move(access)), uses_mta_sts(runtime_->settings.outbound[i])});
   }
+}
+
+void PolicySources::refresh() {
+  for (auto& [fetcher, refreshes] : fetchers_) {
+    if (refreshes) fetcher->refresh();
+  }
+}
+
+Result<std::unique_ptr<OutboundService>> OutboundService::make(Surroundings& surroundings,
+                                                               std::shared_ptr<const Runtime> runtime) {
+  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime->settings.dns, runtime->trust_anchor);
+  if (!resolver) return tl::unexpected(resolver.error());
+  std::unique_ptr<OutboundService> service(new OutboundService(surroundings));
+  service->resolver_ = std::move(*resolver);
+  service->adopt(std::move(runtime));
   return service;
+}
+
+void OutboundService::adopt(std::shared_ptr<const Runtime> runtime) {
+  sources_ = std::make_shared<PolicySources>(around_, std::move(runtime), *resolver_);
 }
 
 void OutboundService::report(const Decision& decision, const Way& way, const std::string& sending_ip) {
@@ -65,9 +82,7 @@ void OutboundService::report(const Decision& decision, const Way& way, const std
 void OutboundService::sweep(std::uint64_t now) {
   if (now < next_sweep_) return;
   next_sweep_ = now + chore_interval;
-  for (auto& [fetcher, refreshes] : fetchers_) {
-    if (refreshes) fetcher->refresh();
-  }
+  if (sources_) sources_->refresh();
   sweep_reports();
 }
 

@@ -1,5 +1,5 @@
-// What the outbound sessions of one worker share: its resolver, its way to MTA-STS policies, the names of addresses,
-// the counts for TLSRPT. Made before the worker's thread starts, then that thread's own.
+// What the outbound sessions of one worker share. A snapshot has its way to MTA-STS policies; the resolver, the names
+// of addresses and the counts for TLSRPT outlive it. Made before the worker's thread starts, then that thread's own.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,39 @@
 
 namespace postern::session {
 
+// The ways to MTA-STS policies that go with one snapshot: listeners differ in whom they trust.
+class PolicySources {
+ public:
+  // `surroundings` and `resolver` outlive it.
+  PolicySources(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, dns::Resolver& resolver);
+
+  // `listener` is the index in the snapshot's Settings::outbound.
+  policy::MtaStsSource& mta_sts(std::size_t listener) { return *fetchers_[listener].fetcher; }
+  // Fetches anew what will be too old soon.
+  void refresh();
+
+ private:
+  struct Fetcher {
+    std::unique_ptr<MtaStsFetcher> fetcher;
+    bool refreshes = false;  // the listener's policies use MTA-STS
+  };
+
+  std::shared_ptr<const Runtime> runtime_;  // whose contexts and stores the fetchers use
+  std::vector<Fetcher> fetchers_;
+};
+
 class OutboundService {
  public:
-  // All outlive the service.
-  static Result<std::unique_ptr<OutboundService>> make(Surroundings& surroundings, const Runtime& runtime);
+  // `surroundings` outlive the service.
+  static Result<std::unique_ptr<OutboundService>> make(Surroundings& surroundings,
+                                                       std::shared_ptr<const Runtime> runtime);
+
+  // Another snapshot takes over: for sessions that begin from now on. `dns` needs a restart.
+  void adopt(std::shared_ptr<const Runtime> runtime);
+  // Those of the present snapshot; a session keeps the ones that it began with.
+  const std::shared_ptr<PolicySources>& sources() const { return sources_; }
 
   dns::Resolver& resolver() { return *resolver_; }
-  policy::MtaStsSource& mta_sts(std::size_t listener) { return *fetchers_[listener].fetcher; }
   RememberedNames& names() { return names_; }
 
   // Counts the decision for the domain's TLS reports.
@@ -32,19 +58,15 @@ class OutboundService {
   // is loop time in milliseconds.
   void sweep(std::uint64_t now);
   // The process is stopping: what is under way for its own sake is given up.
-  void stop() { fetchers_.clear(); }
+  void stop() { sources_.reset(); }
 
  private:
-  struct Fetcher {
-    std::unique_ptr<MtaStsFetcher> fetcher;
-    bool refreshes = false;  // the listener's policies use MTA-STS
-  };
-
-  OutboundService() = default;
+  explicit OutboundService(Surroundings& surroundings) : around_(surroundings) {}
   void sweep_reports();
 
+  Surroundings& around_;
   std::unique_ptr<dns::Resolver> resolver_;
-  std::vector<Fetcher> fetchers_;  // for each listener: they differ in whom they trust
+  std::shared_ptr<PolicySources> sources_;
   RememberedNames names_;
   policy::TlsReport tls_report_;
   policy::Day day_{};  // of the last sweep

@@ -50,7 +50,10 @@ std::string sasl_name(config::AuthMechanism mechanism) {
 OutboundSession::OutboundSession(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime,
                                  OutboundService& service, std::size_t listener, std::uint64_t id,
                                  net::StreamPtr client)
-    : Session(surroundings, std::move(runtime), id, std::move(client)), service_(service), listener_(listener) {}
+    : Session(surroundings, std::move(runtime), id, std::move(client)),
+      service_(service),
+      sources_(service.sources()),
+      listener_(listener) {}
 
 // --- the beginning
 
@@ -121,7 +124,7 @@ void OutboundSession::look_up(const std::string& domain, Then then) {
   wanted->options.random = static_cast<std::uint32_t>(random());
   then_ = then;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolver(), wanted->mta_sts ? &service_.mta_sts(listener_) : nullptr, wanted->name, wanted->options,
+      service_.resolver(), wanted->mta_sts ? &sources_->mta_sts(listener_) : nullptr, wanted->name, wanted->options,
       [this, dane = wanted->options.dane, mta_sts = wanted->mta_sts](const policy::DomainFacts& facts) {
         if (over()) return;
         lookup_.reset();

@@ -15,7 +15,7 @@ namespace postern::session {
 
 class OutboundSession final : public Session {
  public:
-  // `listener` is the index in Settings::outbound.
+  // `listener` is the index in the runtime's Settings::outbound. The service has adopted the same runtime.
   OutboundSession(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, OutboundService& service,
                   std::size_t listener, std::uint64_t id, net::StreamPtr client);
 
@@ -66,6 +66,7 @@ class OutboundSession final : public Session {
   };
 
   OutboundService& service_;
+  std::shared_ptr<PolicySources> sources_;  // of the runtime that we hold
   std::size_t listener_;
   smtp::OutboundDialogue* outbound_ = nullptr;  // dialogue_, once it has begun
   std::optional<RemoteChoice> choice_;

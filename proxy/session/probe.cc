@@ -99,7 +99,7 @@ void Probe::look_up() {
   options.port = port();
   const bool mta_sts = report_.local.mta_sts && report_.local.level != policy::Level::none;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolver(), mta_sts ? &service_.mta_sts(listener_) : nullptr,
+      service_.resolver(), mta_sts ? &service_.sources()->mta_sts(listener_) : nullptr,
       to_relay() ? settings().relay.address->name : target_.name, options,
       [this](const policy::DomainFacts& facts) { around_.loop.post([this, facts] { on_facts(facts); }); });
   if (lookup_->complete()) around_.loop.post([this] { on_facts(lookup_->take()); });

@@ -18,10 +18,8 @@ struct World {
     loaded.settings.dns.trust_anchor.clear();
     Prepared prepared = prepare(std::move(loaded));
     REQUIRE(prepared.contexts);
-    runtime.settings = std::move(prepared.loaded.settings);
-    runtime.contexts = std::move(prepared.contexts);
-    runtime.mta_sts = open_mta_sts_stores(runtime.settings, policy::MtaStsStore::Access::read_write);
-    for (const auto& store : runtime.mta_sts)
+    runtime = make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_write);
+    for (const auto& store : runtime->mta_sts)
       store->store("example.org", {"1", {policy::MtaStsMode::enforce, 240h, {"mx.example.org"}}, now() - 25h});
     auto made = session::OutboundService::make(around, runtime);
     REQUIRE(made);
@@ -35,9 +33,9 @@ struct World {
 
   static policy::Time now() { return std::chrono::floor<std::chrono::seconds>(policy::Clock::now()); }
   // Whether the listener's store has given the policy to somebody to refresh.
-  bool refreshed(std::size_t listener) { return runtime.mta_sts[listener]->take_due(now(), 10).empty(); }
+  bool refreshed(std::size_t listener) { return runtime->mta_sts[listener]->take_due(now(), 10).empty(); }
 
-  Runtime runtime;
+  std::shared_ptr<const Runtime> runtime;
   net::Loop loop;
   session::Scratch scratch;
   smtp::Effects effects;

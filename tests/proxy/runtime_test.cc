@@ -1,11 +1,11 @@
-#include "proxy/preflight.h"
+#include "proxy/runtime.h"
 
 #include <filesystem>
 
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
 
-namespace preflight_test {
+namespace runtime_test {
 
 using namespace postern;
 using namespace std::chrono_literals;
@@ -37,7 +37,7 @@ std::string mx_in(const MtaStsStore& store) {
   return found ? found->policy.mx.at(0) : "no policy";
 }
 
-TEST_CASE("preflight: what one listener's CAs vouched for counts for those who trust the same CAs, and nobody else") {
+TEST_CASE("runtime: what one listener's CAs vouched for counts for those who trust the same CAs, and nobody else") {
   const Stores stores = open_stores(settings_for("", {"system", "/a.pem", "system", "/b.pem", "/a.pem"}));
   REQUIRE(stores.size() == 5);
   stores[1]->store("example.org", policy_of("mx.a.example"));
@@ -52,7 +52,7 @@ TEST_CASE("preflight: what one listener's CAs vouched for counts for those who t
   CHECK_FALSE(stores[3]->should_fetch("example.org", "1", now()));
 }
 
-TEST_CASE("preflight: MTA-STS policies are kept apart on disk too, those of the system's CAs where they always were") {
+TEST_CASE("runtime: MTA-STS policies are kept apart on disk too, those of the system's CAs where they always were") {
   const TempDirectory directory;
   const std::string state = directory.path("state");
   std::filesystem::create_directory(state);
@@ -74,7 +74,19 @@ TEST_CASE("preflight: MTA-STS policies are kept apart on disk too, those of the 
   CHECK(mx_in(*stores[2]) == "mx1.example");
 }
 
-TEST_CASE("preflight: who only reads the state directory makes nothing in it") {
+TEST_CASE("runtime: the snapshot that follows knows what was learned, by the CAs that vouched for it") {
+  Runtime before;
+  before.settings = settings_for("", {"/a.pem", "system"});
+  before.mta_sts = open_stores(before.settings);
+  before.mta_sts[0]->store("example.org", policy_of("mx.a.example"));
+  const Stores after =
+      open_mta_sts_stores(settings_for("", {"system", "/b.pem", "/a.pem"}), MtaStsStore::Access::read_write, &before);
+  CHECK(after[0] == before.mta_sts[1]);
+  CHECK(mx_in(*after[1]) == "no policy");
+  CHECK(mx_in(*after[2]) == "mx.a.example");
+}
+
+TEST_CASE("runtime: who only reads the state directory makes nothing in it") {
   const TempDirectory directory;
   const std::string state = directory.path("state");
   std::filesystem::create_directory(state);
@@ -83,4 +95,4 @@ TEST_CASE("preflight: who only reads the state directory makes nothing in it") {
   CHECK(std::filesystem::is_empty(state));
 }
 
-}  // namespace preflight_test
+}  // namespace runtime_test
