@@ -97,15 +97,15 @@ Row<Listener> limits_row() {
   return section("limits", &Listener::limits, limit_rows(), "what one session may use");
 }
 
-Row<Listener> timeouts_row(Row<Timeouts> connect) {
+Row<Listener> timeouts_row(std::string_view command, const Rows<Timeouts>& own) {
   using T = Timeouts;
   Rows<T> rows = {
       row("greeting", &T::greeting, between(100ms, 1h), new_sessions, "time the server has for its greeting"),
-      row("command", &T::command, between(100ms, 1h), new_sessions, "time between two commands, and for each reply"),
+      row("command", &T::command, between(100ms, 1h), new_sessions, command),
       row("data_block", &T::data_block, between(100ms, 1h), new_sessions, "time between two pieces of a message"),
       row("data_end", &T::data_end, between(100ms, 2h), new_sessions, "time the server has to accept a whole message"),
-      std::move(connect),
   };
+  rows.insert(rows.end(), own.begin(), own.end());
   return section("timeouts", &Listener::timeouts, rows, "after which a session is given up");
 }
 

@@ -22,8 +22,8 @@ Row<Listener> certificate_names_row();
 Row<Listener> ehlo_row();
 Row<Listener> bare_newline_row();
 Row<Listener> limits_row();
-// `connect`: the time to connect to a server, which each direction has under a name of its own.
-Row<Listener> timeouts_row(Row<Timeouts> connect);
+// `command`: what else that one is the time for. `own`: those that each direction has under a name of its own.
+Row<Listener> timeouts_row(std::string_view command, const Rows<Timeouts>& own);
 
 // A row that all listeners have, in the table of one direction.
 template <class Of>

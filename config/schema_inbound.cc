@@ -65,8 +65,9 @@ Rows<InboundListener> inbound_rows() {
       shared<I>(ehlo_row()),
       shared<I>(bare_newline_row()),
       shared<I>(limits_row()),
-      shared<I>(timeouts_row(row("backend_connect", &Timeouts::connect, between(100ms, 5min), new_sessions,
-                                 "time to connect to the server behind"))),
+      shared<I>(timeouts_row("time between two commands, and for each reply",
+                             {row("backend_connect", &Timeouts::connect, between(100ms, 5min), new_sessions,
+                                  "time to connect to the server behind")})),
   };
   append_flat(rows, static_cast<TlsSettings I::*>(&I::tls), tls_rows());
   return rows;

@@ -97,6 +97,15 @@ Rows<OutboundPolicy> policy_rows() {
   };
 }
 
+Rows<Timeouts> outbound_timeout_rows() {
+  return {
+      row("reply", &Timeouts::reply, between(100ms, 1h), new_sessions,
+          "time a remote server has for each line of its replies, from EHLO on"),
+      row("connect", &Timeouts::connect, between(100ms, 5min), new_sessions,
+          "time to connect to a remote server, for each of its addresses"),
+  };
+}
+
 // How mail leaves: where to, and from which address.
 Rows<OutboundListener> route_rows() {
   using O = OutboundListener;
@@ -155,8 +164,7 @@ Rows<OutboundListener> outbound_rows() {
                    shared<O>(ehlo_row()),
                    shared<O>(bare_newline_row()),
                    shared<O>(limits_row()),
-                   shared<O>(timeouts_row(row("connect", &Timeouts::connect, between(100ms, 5min), new_sessions,
-                                              "time to connect to a remote server, for each of its addresses"))),
+                   shared<O>(timeouts_row("time between two commands of the client", outbound_timeout_rows())),
                });
   append_flat(rows, static_cast<TlsSettings O::*>(&O::tls), tls_rows(), "toward the client: ");
   return rows;

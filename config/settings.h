@@ -97,6 +97,7 @@ struct Limits {
 
 struct Timeouts {
   Duration greeting = 60s;
+  Duration reply = 5min;  // outbound, to each command (RFC 5321 4.5.3.2.2, 4.5.3.2.3)
   Duration command = 5min;
   Duration data_block = 3min;
   Duration data_end = 10min;
@@ -159,6 +160,7 @@ struct OutboundListener : Listener {
   OutboundListener() {
     mode = TlsMode::none;
     timeouts.connect = 30s;
+    timeouts.greeting = 5min;  // RFC 5321 4.5.3.2.1
   }
 
   OutboundRoute route = OutboundRoute::original_destination;

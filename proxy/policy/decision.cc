@@ -346,6 +346,7 @@ std::string_view to_string(Reason reason) {
     case Reason::dns_bogus: return "dns_bogus";
     case Reason::no_address: return "no_address";
     case Reason::unreachable: return "unreachable";
+    case Reason::lost: return "lost";
     case Reason::host_not_listed: return "host_not_listed";
     case Reason::dane_required: return "dane_required";
     case Reason::tls_not_offered: return "tls_not_offered";
@@ -369,6 +370,7 @@ std::string_view to_string(Reply reply) {
     case Reply::tls_failed: return "451 4.7.5";
     case Reply::dns_failed: return "451 4.4.3";
     case Reply::unreachable: return "451 4.4.1";
+    case Reply::lost: return "451 4.4.2";
     case Reply::null_mx: return "556 5.1.10";
     case Reply::no_such_domain: return "550 5.1.2";
     case Reply::credentials: return "451 4.7.8";

@@ -43,7 +43,8 @@ enum class Reason : std::uint8_t {
   dns_failed,       // addresses or TLSA could not be looked up
   dns_bogus,        // or their signatures are wrong
   no_address,       // the host has none
-  unreachable,      // no connection, silence, or a greeting that refuses
+  unreachable,      // no connection, or a greeting that refuses
+  lost,             // it was reached, and closed, was silent or spoke no SMTP before it could be given anything
   host_not_listed,  // MTA-STS does not name this MX host
   dane_required,    // dane-only, and there is nothing usable
   tls_not_offered,  // no STARTTLS in the EHLO reply, or it was refused
@@ -66,6 +67,7 @@ enum class Reply : std::uint8_t {
   tls_failed,       // 451 4.7.5
   dns_failed,       // 451 4.4.3
   unreachable,      // 451 4.4.1
+  lost,             // 451 4.4.2
   null_mx,          // 556 5.1.10
   no_such_domain,   // 550 5.1.2
   credentials,      // 451 4.7.8

@@ -94,8 +94,27 @@ void Itinerary::next_address() {
   if (addresses_tried_ >= addresses_in_all) return current_.reset();
   if (next_address_ >= std::min(addresses.size(), addresses_per_host)) return begin_host(current_->host + 1);
   ++addresses_tried_;
+  const config::IpAddress& address = addresses[next_address_++];
+  if (address == passed_over_) return next_address();
   const Demand& demand = demands_[current_->host];
-  current_ = Attempt{current_->host, addresses[next_address_++], demand.try_tls, !demand.allows_plaintext()};
+  current_ = Attempt{current_->host, address, demand.try_tls, !demand.allows_plaintext()};
+}
+
+std::size_t Itinerary::addresses_left() const {
+  if (!current_) return 0;
+  std::size_t left = 0;
+  for (std::size_t host = current_->host; host < route_.hosts.size(); ++host) {
+    if (!usable(host)) continue;
+    const std::size_t there = std::min(route_.hosts[host].addresses.size(), addresses_per_host);
+    left += host == current_->host ? there - next_address_ : there;
+  }
+  return std::min(left, addresses_in_all - addresses_tried_);
+}
+
+void Itinerary::begin_at(const config::IpAddress& address) {
+  Itinerary ahead = *this;
+  while (ahead.current_ && ahead.current_->address != address) ahead.next_address();
+  if (ahead.current_) *this = std::move(ahead);
 }
 
 Verdict Itinerary::nobody_reached() {
@@ -124,6 +143,28 @@ void Itinerary::unreachable(std::string reply, std::string detail) {
   failure_ = {std::move(reply), name_of_current(), std::move(verdict)};
 }
 
+void Itinerary::lost(std::size_t host, const std::string& name, std::string_view why) {
+  if (failure_is_policy_) return;
+  Verdict verdict = nobody_reached();
+  verdict.demanded = demands_[host].level;
+  verdict.reason = Reason::lost;
+  verdict.reply = Reply::lost;
+  verdict.detail = why.empty() ? "the connection was lost" : why;
+  failure_ = {reply_line(Reply::lost, Source::local, name, verdict.detail), name, verdict};
+}
+
+void Itinerary::on_lost(const config::IpAddress& address, std::string_view why) {
+  std::size_t host = 0;
+  while (host + 1 < route_.hosts.size() && std::ranges::count(route_.hosts[host].addresses, address) == 0) ++host;
+  const std::string& name = route_.hosts[host].name;
+  lost(host, name.empty() ? config::to_string(address) : name, why);
+}
+
+void Itinerary::pass_over(const config::IpAddress& address) {
+  passed_over_ = address;
+  if (current_ && current_->address == address) next_address();
+}
+
 bool Itinerary::on_outcome(const AttemptOutcome& outcome) {
   const Demand& demand = demands_[current_->host];
   const std::string name = name_of_current();
@@ -134,6 +175,10 @@ bool Itinerary::on_outcome(const AttemptOutcome& outcome) {
       next_address();
       return false;
     }
+    case AttemptOutcome::Kind::lost:
+      lost(current_->host, name, outcome.reply);
+      next_address();
+      return false;
     case AttemptOutcome::Kind::refused: {
       // The client of an intercepted connection gets what it would have got. Else a refusal of ourselves, said in
       // plaintext by anybody, says nothing about the recipient: the message waits.

@@ -26,13 +26,14 @@ struct Attempt {
 // What became of an attempt, before any policy was asked.
 struct AttemptOutcome {
   enum class Kind : std::uint8_t {
-    unreachable,  // no connection, or the host was silent or lost before it could be used
+    unreachable,  // no connection
+    lost,         // the host closed, was silent or spoke no SMTP before it took a recipient: `reply` says which
     refused,      // it answered connection or EHLO with 4yz or 5yz: `reply` holds its words
     tls_failed,   // handshake failed or was injected: nothing more can be said there
     open,         // it can be used; `tls` says how
   };
   Kind kind = Kind::unreachable;
-  std::string reply;  // without CRLF: the host's words, or (unreachable) why, for people
+  std::string reply;  // without CRLF: the host's words, or (unreachable, lost) why, for people
   TlsOutcome tls;
 };
 
@@ -50,7 +51,16 @@ class Itinerary {
   const Demand& demand() const { return demands_[current_->host]; }
 
   // Takes the outcome of the current attempt. True: it will do, verdict() says why. False: current() is the next one.
+  // An attempt that was to do may still prove lost.
   bool on_outcome(const AttemptOutcome& outcome);
+  // So is the connection that would_accept() took, which was none of ours.
+  void on_lost(const config::IpAddress& address, std::string_view why);
+  // Does not try that address any more.
+  void pass_over(const config::IpAddress& address);
+  // Begins at `address`, where that is on the way: the last connection went there.
+  void begin_at(const config::IpAddress& address);
+  // How many addresses there may be to try behind the current one.
+  std::size_t addresses_left() const;
   using Examine = std::function<TlsOutcome(const MailHost&, const Demand&)>;
   // What a connection that was made for something else is to this domain: where one of its hosts has the address and
   // the TLS there, as `examine` finds it for that host, will do, which host and why. Changes nothing.
@@ -85,6 +95,7 @@ class Itinerary {
   std::string name_of_current() const;
   void judged_unfit();
   void unreachable(std::string reply, std::string detail);
+  void lost(std::size_t host, const std::string& name, std::string_view why);
 
   Route route_;
   std::string domain_;
@@ -92,6 +103,7 @@ class Itinerary {
   std::optional<Attempt> current_;
   std::size_t next_address_ = 0;
   std::size_t addresses_tried_ = 0;
+  std::optional<config::IpAddress> passed_over_;
   bool pinned_ = false;
   Verdict verdict_;
   Failure failure_;

@@ -31,13 +31,14 @@ class Errand : public Stream::Owner {
  protected:
   enum class Step : std::uint8_t { connect, tls, talk, time };
 
-  // `patience`: for the whole of it.
+  // `patience`: for the whole of it, unless be_patient() begins anew.
   Errand(const Means& means, std::chrono::milliseconds patience);
 
   // Answered by on_connected or on_failed, later.
   void connect(const net::SocketAddress& address, const net::ConnectOptions& options);
   // Answered by on_secured or on_failed.
   void start_tls(const tls::ClientContext& context, const tls::ClientContext::Target& target);
+  void be_patient(std::chrono::milliseconds patience) { timer_.start(patience); }
   void send(std::string_view bytes) { stream_->send(bytes); }
   void flush() { (void)stream_->flush(); }
   // Says goodbye and hears nothing more; `task` runs later, from the loop, and may destroy the errand.

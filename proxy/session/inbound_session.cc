@@ -178,6 +178,7 @@ std::chrono::milliseconds InboundSession::wait_for(Timer timer) const {
     case Timer::handshake: return settings().tls.handshake_timeout;
     case Timer::greeting: return limits.greeting;
     case Timer::backend_connect: return limits.connect;
+    case Timer::reply:
     case Timer::command: return limits.command;
     case Timer::data_block: return limits.data_block;
     case Timer::data_end: return limits.data_end;

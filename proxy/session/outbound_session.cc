@@ -24,8 +24,10 @@ using smtp::Timer;
 
 namespace {
 
-// For one recipient's reply a client waits five minutes (RFC 5321 4.5.3.2.3). Connections are begun up to here.
+// For one recipient's reply a client waits five minutes (RFC 5321 4.5.3.2.3). Connections are begun up to here, and as
+// long as there are others to be made, each has its share of that and no more.
 constexpr std::uint64_t patience_of_clients = 200'000;  // milliseconds
+constexpr std::chrono::milliseconds smallest_share = std::chrono::seconds(5);
 
 config::TlsVersion version_of(const tls::SessionFacts& facts) {
   using enum config::TlsVersion;
@@ -117,7 +119,7 @@ bool OutboundSession::RelayFacts::answer(const RemoteChoice::Lookup& wanted) con
 }
 
 void OutboundSession::look_up(const std::string& domain, Then then) {
-  auto wanted = choice_->lookup_for(domain);
+  auto wanted = choice_->lookup_for(domain, outbound_->question());
   if (!wanted) return (this->*then)(nullptr);
   if (relay_facts_ && relay_facts_->answer(*wanted)) return (this->*then)(&relay_facts_->found);
   static thread_local std::minstd_rand random(std::random_device{}());
@@ -143,7 +145,8 @@ void OutboundSession::look_up(const std::string& domain, Then then) {
 // --- the remote server
 
 void OutboundSession::dial() {
-  if (choice_->begun()) return connect();
+  note_question();
+  if (choice_->under_way()) return connect();
   look_up({}, &OutboundSession::first_facts);
 }
 
@@ -232,6 +235,10 @@ bool OutboundSession::read_secret() {
 }
 
 bool OutboundSession::dial_timed_out() {
+  if (backend_) {  // implicit TLS: it was reached
+    tls_failed(Side::backend, "the TLS handshake took too long");
+    return true;
+  }
   lookup_.reset();
   connector_.reset();
   record_.reason = "no connection in time";
@@ -295,8 +302,23 @@ bool OutboundSession::may_have_credentials() const {
 
 void OutboundSession::judge(std::string_view domain) {
   judged_domain_ = dns::to_ascii(domain);
-  if (!choice_->under_way() || !judged_since_) judged_since_ = around_.loop.now();
+  note_question();
   look_up(judged_domain_, &OutboundSession::judge_by);
+}
+
+// Time is one budget for the whole of an answer, however many judgements it takes.
+void OutboundSession::note_question() {
+  if (question_ == outbound_->question()) return;
+  question_ = outbound_->question();
+  asked_since_ = around_.loop.now();
+}
+
+std::chrono::milliseconds OutboundSession::share_of(std::chrono::milliseconds limit) const {
+  const std::size_t others = outbound_->asking() ? choice_->addresses_left() : 0;
+  if (others == 0) return limit;
+  const std::uint64_t spent = std::min(around_.loop.now() - asked_since_, patience_of_clients);
+  const std::chrono::milliseconds share((patience_of_clients - spent) / (others + 1));
+  return std::min(limit, std::max(share, smallest_share));
 }
 
 void OutboundSession::judge_by(const policy::DomainFacts* facts) {
@@ -308,6 +330,7 @@ void OutboundSession::judge_by(const policy::DomainFacts* facts) {
 }
 
 bool OutboundSession::tell_more() {
+  if (!outbound_->undecided()) choice_->settle();
   if (!judgement_) return false;
   const auto judgement = *std::exchange(judgement_, std::nullopt);
   outbound_->on_judged(judgement, effects());
@@ -317,7 +340,8 @@ bool OutboundSession::tell_more() {
 RemoteChoice::Link OutboundSession::link() const {
   RemoteChoice::Link link{outbound_->remote()};
   link.may_reconnect = outbound_->may_reconnect();
-  link.late = around_.loop.now() - *judged_since_ > patience_of_clients;
+  link.late = around_.loop.now() - asked_since_ > patience_of_clients;
+  link.question = outbound_->question();
   link.offers_post_quantum = !record_.backend_tls && context().offers_post_quantum();
   link.error = record_.reason;
   link.closed = closed_in_handshake_;
@@ -356,8 +380,9 @@ std::chrono::milliseconds OutboundSession::wait_for(Timer timer) const {
   const auto& limits = settings().timeouts;
   switch (timer) {
     case Timer::handshake: return settings().tls.handshake_timeout;
-    case Timer::greeting: return limits.greeting;
-    case Timer::backend_connect: return limits.connect;
+    case Timer::greeting: return share_of(limits.greeting);
+    case Timer::reply: return share_of(limits.reply);
+    case Timer::backend_connect: return share_of(limits.connect);
     case Timer::command: return limits.command;
     case Timer::data_block: return limits.data_block;
     case Timer::data_end: return limits.data_end;

@@ -34,6 +34,8 @@ class OutboundSession final : public Session {
   Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) override;
   void on_tls_up(smtp::Side side) override;
   void judge(std::string_view domain) override;
+  void note_question();
+  std::chrono::milliseconds share_of(std::chrono::milliseconds limit) const;
   bool tell_more() override;
   std::chrono::milliseconds wait_for(smtp::Timer timer) const override;
   const std::string& listener_name() const override { return settings().name; }
@@ -76,8 +78,9 @@ class OutboundSession final : public Session {
   net::OwnConnections::Entry own_;  // of the present connection, or the one that is being made
   std::optional<smtp::Judgement> judgement_;
   std::string judged_domain_;
-  std::optional<std::uint64_t> judged_since_;  // loop time; nothing: the client has not asked for anything yet
-  std::string secret_;                         // for the relay, between connecting and the dialogue's plan
+  std::optional<std::uint32_t> question_;  // what the client wants an answer to
+  std::uint64_t asked_since_ = 0;          // … and since when: loop time
+  std::string secret_;                     // for the relay, between connecting and the dialogue's plan
   Then then_ = nullptr;
 };
 

@@ -15,14 +15,16 @@ namespace {
 
 constexpr std::size_t addresses_per_host = 4;  // enough to see whether both families agree
 constexpr std::uint16_t smtps = 465;
+// Somebody looks on: sessions may wait for longer.
+constexpr std::chrono::milliseconds longest_wait = std::chrono::minutes(1);
 
 policy::AttemptOutcome::Kind kind_of(const smtp::RemoteState& state) {
   using Kind = policy::AttemptOutcome::Kind;
   using enum smtp::RemoteState::Stage;
   switch (state.stage) {
     case none:
-    case connect_failed:
-    case lost: return Kind::unreachable;
+    case connect_failed: return Kind::unreachable;
+    case lost: return Kind::lost;
     case greeting_failed: return Kind::refused;
     case tls_injected:
     case tls_failed:
@@ -146,7 +148,10 @@ void Probe::connect(const ProbedAddress& to) {
   plan.post_quantum = to.post_quantum;
   plan.connect.mark = settings().socket_mark;
   if (settings().source_address) plan.connect.source = net::SocketAddress{*settings().source_address, 0};
-  plan.patience = settings().timeouts.connect + settings().timeouts.greeting;
+  const auto wait = [](std::chrono::milliseconds limit) { return std::min(limit, longest_wait); };
+  plan.connect_patience = wait(settings().timeouts.connect);
+  plan.greeting_patience = wait(settings().timeouts.greeting);
+  plan.reply_patience = wait(settings().timeouts.reply);
   const auto row = policy_row();
   const auto& remote = runtime_.contexts->remote(listener_);
   connection_ = std::make_unique<ProbeConnection>(
@@ -200,6 +205,7 @@ policy::AttemptOutcome Probe::outcome_for(const policy::Attempt& attempt) const 
   if (probed == report_.addresses.end()) return outcome;
   outcome.kind = kind_of(probed->connection.state);
   outcome.reply = probed->connection.state.reply.empty() ? probed->connection.error : probed->connection.state.reply;
+  if (outcome.kind == policy::AttemptOutcome::Kind::lost) outcome.reply = probed->connection.state.trouble;
   outcome.tls = probed->outcome;
   // In plaintext, after TLS had failed: nothing speaks against that.
   if (!attempt.use_tls && outcome.kind == policy::AttemptOutcome::Kind::tls_failed) {

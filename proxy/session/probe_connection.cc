@@ -6,7 +6,7 @@ namespace postern::session {
 
 ProbeConnection::ProbeConnection(const Means& means, const tls::ClientContext& context, Plan plan,
                                  std::function<void(Found)> on_done)
-    : Errand(means, plan.patience),
+    : Errand(means, plan.connect_patience),
       context_(context),
       plan_(std::move(plan)),
       on_done_(std::move(on_done)),
@@ -15,6 +15,7 @@ ProbeConnection::ProbeConnection(const Means& means, const tls::ClientContext& c
 }
 
 void ProbeConnection::on_connected() {
+  be_patient(plan_.greeting_patience);
   plan_.tls_first ? secure() : begin();
 }
 
@@ -30,6 +31,7 @@ void ProbeConnection::secure() {
 }
 
 void ProbeConnection::on_plaintext(std::string_view bytes) {
+  be_patient(plan_.reply_patience);
   while (!opening_.over()) {
     const auto piece = replies_.next(bytes);
     if (!piece) break;
@@ -37,7 +39,7 @@ void ProbeConnection::on_plaintext(std::string_view bytes) {
       opening_.on_reply(**piece, !bytes.empty(), effects_);
     } else {
       found_.error = piece->error().message;
-      opening_.on_lost();
+      opening_.on_lost(found_.error);
     }
     if (opening_.greeted()) opening_.introduce(plan_.hello, effects_);
     carry_out();
@@ -55,13 +57,14 @@ void ProbeConnection::on_secured(tls::SessionFacts facts) {
 }
 
 void ProbeConnection::on_failed(Step step, std::string why) {
-  if (found_.error.empty()) found_.error = std::move(why);
+  if (step == Step::time) why = "the server was silent for too long";
+  if (found_.error.empty()) found_.error = why;
   if (step == Step::connect || opening_.state() == smtp::RemoteOpening::State::connecting) {
     step == Step::tls ? opening_.on_tls_failed() : opening_.on_connect_failed();
   } else if (step == Step::tls) {
     opening_.on_tls_failed();
   } else {
-    opening_.on_lost();
+    opening_.on_lost(why);
   }
   done();
 }

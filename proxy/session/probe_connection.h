@@ -21,7 +21,8 @@ class ProbeConnection final : public Errand {
     bool use_tls = true;
     bool post_quantum = true;
     net::ConnectOptions connect;
-    std::chrono::milliseconds patience{30'000};
+    // For the connection, the greeting, and each line that follows it.
+    std::chrono::milliseconds connect_patience{30'000}, greeting_patience{30'000}, reply_patience{30'000};
   };
   struct Found {
     smtp::RemoteState state;

@@ -59,6 +59,16 @@ policy::ReportedPolicy published(const policy::ReportRow& row, const std::vector
   return found;
 }
 
+// Attempts for one answer to the client: as many addresses as an itinerary tries, twice.
+constexpr std::size_t attempts_in_all = 20;
+
+// What became of a connection that is lost, for people.
+std::string trouble_of(const RemoteChoice::Link& link) {
+  const std::string& trouble = link.state.trouble;
+  if (trouble.empty() || link.error.empty()) return trouble.empty() ? std::string(link.error) : trouble;
+  return trouble + " (" + std::string(link.error) + ")";
+}
+
 std::string name_of(const Way& way) {
   return way.host.empty() ? config::to_string(way.address.address) : way.host;
 }
@@ -141,8 +151,10 @@ policy::LocalPolicy RemoteChoice::first_policy() const {
 
 // --- DNS
 
-std::optional<RemoteChoice::Lookup> RemoteChoice::lookup_for(const std::string& domain) const {
+std::optional<RemoteChoice::Lookup> RemoteChoice::lookup_for(const std::string& domain,
+                                                             std::optional<std::uint32_t> question) const {
   if (trip_ && trip_->pending && trip_->domain == domain) return std::nullopt;
+  if (asks_again(domain, question)) return std::nullopt;
   const auto local = local_policy(listener_, policy_row_for(listener_, domain));
   const bool tls = local.level != Level::none;
   const bool dane = tls && (local.dane || local.level == Level::dane || local.level == Level::dane_only);
@@ -204,6 +216,7 @@ RemoteChoice::Trip RemoteChoice::plan(const std::string& domain, const policy::D
 
 bool RemoteChoice::begin(const policy::DomainFacts* facts) {
   trip_ = plan({}, facts);
+  if (begun_) trip_->itinerary.begin_at(way_.address.address);
   const policy::Route& route = trip_->itinerary.route();
   const auto refusal = route_refusal(listener_, route);
   if (refusal || !trip_->itinerary.current()) {
@@ -214,6 +227,7 @@ bool RemoteChoice::begin(const policy::DomainFacts* facts) {
   }
   way_ = way_of(*trip_->itinerary.current());
   trip_->pending = begun_ = true;
+  trip_->attempts = 1;
   return true;
 }
 
@@ -223,12 +237,15 @@ Judgement RemoteChoice::decide(const std::string& domain, const policy::DomainFa
   decision_.reset();
   Judgement judgement = weigh(domain, facts, link);
   begun_ = begun_ || judgement.action == Judgement::Action::reconnect;
-  if (judgement.action != Judgement::Action::reconnect) trip_.reset();
+  if (judgement.action == Judgement::Action::refuse) trip_.reset();
+  if (trip_) trip_->question = link.question;
+  if (trip_) trip_->taken = judgement.action == Judgement::Action::proceed;
   return judgement;
 }
 
 Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link) {
   if (trip_ && trip_->pending && trip_->domain == domain) return arrived(link);
+  if (asks_again(domain, link.question)) return lost(link);
   Trip trip = plan(domain, facts);
   const policy::Route& route = trip.itinerary.route();
   const auto refusal = route_refusal(listener_, route);
@@ -241,6 +258,7 @@ Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFac
     if (const auto accepted = accepts(trip, link)) {
       const auto host = trip.itinerary.route().hosts[accepted->host];
       trip_ = std::move(trip);
+      trip_->borrowed = true;
       return proceed(host, accepted->verdict, *trip_, link);
     }
   }
@@ -248,22 +266,51 @@ Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFac
   return set_out(link);
 }
 
+bool RemoteChoice::asks_again(const std::string& domain, std::optional<std::uint32_t> question) const {
+  return trip_ && trip_->taken && trip_->domain == domain && question && trip_->question == question;
+}
+
+// What the trip came to did not last until the client had its answer. The trip goes on, never begins anew: else a
+// server that closes at MAIL would be called again and again.
+Judgement RemoteChoice::lost(const Link& link) {
+  trip_->taken = false;
+  const std::string why = trouble_of(link);
+  if (!trip_->borrowed) {
+    policy::AttemptOutcome outcome;
+    outcome.kind = policy::AttemptOutcome::Kind::lost;
+    outcome.reply = why;
+    (void)trip_->itinerary.on_outcome(outcome);
+  } else {
+    trip_->itinerary.on_lost(way_.address.address, why);
+    // One that has served before may only have been idle for too long.
+    if (!link.state.served) trip_->itinerary.pass_over(way_.address.address);
+  }
+  trip_->borrowed = false;
+  return set_out(link);
+}
+
+Judgement RemoteChoice::once_more(Way way) {
+  way_ = std::move(way);
+  ++trip_->attempts;
+  trip_->pending = true;
+  return {Judgement::Action::reconnect, {}};
+}
+
 // The connection that the trip asked for has come to something.
 Judgement RemoteChoice::arrived(const Link& link) {
-  trip_->pending = false;
-  // A ClientHello with post-quantum groups breaks some servers: once more without, before TLS counts as broken.
-  if (link.state.stage == Stage::tls_failed && way_.post_quantum && link.offers_post_quantum && link.may_reconnect) {
-    way_.post_quantum = false;
-    trip_->pending = true;
-    return {Judgement::Action::reconnect, {}};
-  }
-  // A resumed session shows the certificates of its first handshake: there may be better ones by now.
+  trip_->pending = trip_->borrowed = false;
+  // A ClientHello with post-quantum groups breaks some servers; and a resumed session shows the certificates of its
+  // first handshake: there may be better ones by now. Once more without either, before TLS counts as broken.
   const bool failed = link.state.stage == Stage::tls_failed || link.state.stage == Stage::tls_broken;
   const bool unfit = failed || (link.tls && !accepts(*trip_, link));
-  if (link.resumed && way_.resume && link.may_reconnect && unfit) {
-    way_.resume = false;
-    trip_->pending = true;
-    return {Judgement::Action::reconnect, {}};
+  const bool too_new = link.state.stage == Stage::tls_failed && way_.post_quantum && link.offers_post_quantum;
+  const bool too_old = link.resumed && unfit;
+  const bool for_the_first_time = way_.resume;
+  if ((too_new || too_old) && for_the_first_time && link.may_reconnect && trip_->attempts < attempts_in_all) {
+    Way way = way_;
+    way.resume = false;
+    if (too_new) way.post_quantum = false;
+    return once_more(std::move(way));
   }
   if (link.state.stage == Stage::auth_failed) {
     policy::Verdict verdict;
@@ -289,14 +336,12 @@ Judgement RemoteChoice::set_out(const Link& link) {
     return link.tls && !parameters_fit(*trip_, link) && !observed ? wants_its_own(*trip_) : arrived(link);
   }
   if (!link.may_reconnect) return refuse(std::string(own_connection_wanted));
-  if (link.late) return refuse(*trip_);
+  if (link.late || trip_->attempts >= attempts_in_all) return refuse(*trip_);
   if (!next.use_tls && way_.use_tls && next.address == way_.address) {
     next.tls_error = smtp::tls_trouble(link.state, link.error);
     next.tls_trouble = smtp::plaintext_reason(link.state, link.closed);
   }
-  way_ = std::move(next);
-  trip_->pending = true;
-  return {Judgement::Action::reconnect, {}};
+  return once_more(std::move(next));
 }
 
 Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
@@ -398,9 +443,12 @@ policy::AttemptOutcome RemoteChoice::outcome_of(const Link& link) const {
   switch (link.state.stage) {
     case Stage::none:
     case Stage::connect_failed:
-    case Stage::lost:
       outcome.kind = Kind::unreachable;
       outcome.reply = link.error;
+      break;
+    case Stage::lost:
+      outcome.kind = Kind::lost;
+      outcome.reply = trouble_of(link);
       break;
     case Stage::greeting_failed:
       outcome.kind = Kind::refused;

@@ -58,6 +58,9 @@ class RemoteChoice {
     std::string_view error = {};           // why it could not be made, or the handshake failed
     bool closed = false;                   // the handshake failed because the connection ended
     policy::Itinerary::Examine examine{};  // of an established TLS session
+    // Which command of the client is judged for: with the number of the decision before, the connection that this one
+    // let proceed was lost before the client had an answer.
+    std::optional<std::uint32_t> question = {};
   };
   struct Lookup {
     std::string name;
@@ -74,10 +77,10 @@ class RemoteChoice {
                std::optional<net::SocketAddress> original, std::string server_name, IsOurs is_ours);
 
   // What DNS must say before the first connection, or before decide(); nothing: no answer of it would matter.
-  // `domain` empty: the connection as such.
-  std::optional<Lookup> lookup_for(const std::string& domain) const;
+  // `domain` empty: the connection as such. `question`: as in the Link.
+  std::optional<Lookup> lookup_for(const std::string& domain, std::optional<std::uint32_t> question = {}) const;
 
-  // The first connection, for the client's greeting and EHLO, before any recipient is known. False: there is none, and
+  // A connection for the client's greeting and EHLO, before any recipient is known. False: there is none, and
   // refusal() says why. `facts`: what lookup_for("") asked for.
   bool begin(const policy::DomainFacts* facts);
   const std::string& refusal() const { return refusal_; }
@@ -86,8 +89,14 @@ class RemoteChoice {
 
   // A connection is being made for the domain that decide() was asked about last.
   bool under_way() const { return trip_ && trip_->pending; }
+  // … or may have to be: how many addresses there are behind the present one.
+  std::size_t addresses_left() const { return trip_ ? trip_->itinerary.addresses_left() : 0; }
+  // The client has had its answer: what was decided for it will not be asked about again.
+  void settle() { trip_.reset(); }
 
-  // Answers `judge`. `facts`: what lookup_for(domain) asked for, else null.
+  // Answers `judge`. `facts`: what lookup_for(domain) asked for, else null. One question costs no more connections than
+  // its domain has addresses (four of a host, ten in all), each once more where the TLS handshake is repeated with less
+  // in its ClientHello, and once in plaintext where TLS fails and need not be; never more than twenty.
   smtp::Judgement decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
 
   // The present connection, or the one to be made after a `reconnect`.
@@ -101,7 +110,11 @@ class RemoteChoice {
     std::optional<std::size_t> policy;
     policy::Itinerary itinerary;
     policy::MtaStsFacts mta_sts;
-    bool pending = false;  // its attempt is being made: the next decide() is told what became of it
+    bool pending = false;   // its attempt is being made: the next decide() is told what became of it
+    bool taken = false;     // the connection was let proceed
+    bool borrowed = false;  // … and had been made for something else
+    std::size_t attempts = 0;
+    std::optional<std::uint32_t> question = {};
   };
 
   policy::LocalPolicy first_policy() const;
@@ -119,6 +132,9 @@ class RemoteChoice {
   smtp::Judgement weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
   smtp::Judgement set_out(const Link& link);
   smtp::Judgement arrived(const Link& link);
+  smtp::Judgement lost(const Link& link);
+  bool asks_again(const std::string& domain, std::optional<std::uint32_t> question) const;
+  smtp::Judgement once_more(Way way);
   smtp::Judgement proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
                           const Link& link);
   bool vouched(const policy::MailHost& host, const Trip& trip, const Link& link) const;
@@ -132,7 +148,7 @@ class RemoteChoice {
   std::string remembered_name_;
   IsOurs is_ours_;
   Way way_;
-  std::optional<Trip> trip_;  // while one is under way: an idle session keeps none
+  std::optional<Trip> trip_;  // until its client has an answer: an idle session keeps none
   std::optional<Decision> decision_;
   std::string refusal_;
   bool begun_ = false;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "config/assert.h"
+#include "proxy/net/presence.h"
 
 namespace postern::session {
 
@@ -13,6 +14,10 @@ using smtp::Timer;
 namespace {
 constexpr auto closing_time = std::chrono::seconds(5);
 constexpr std::uint64_t drain_patience = 5'000;  // milliseconds that an idle client has to find out by its next command
+// A client of which octets are held is not read. So often, in milliseconds, it is looked whether it is still there; and
+// so long one that will say nothing more waits for the server to make use of what it has said.
+constexpr std::uint64_t look_interval = 1'000;
+constexpr std::uint64_t leaving_patience = 5'000;
 }  // namespace
 
 Session::Session(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, std::uint64_t id,
@@ -99,7 +104,38 @@ void Session::on_end(Side side, std::string_view error) {
   if (!error.empty() && record_.reason.empty()) record_.reason = error;
   dialogue_->on_closed(side, around_.effects);
   carry_out();
+  if (side == Side::client && !error.empty() && !over()) client_is_broken();
   pump();
+}
+
+// No reply reaches it any more. What it has sent in full is the server's to take or refuse, and is waited for.
+void Session::client_is_broken() {
+  held_ = {};
+  held_taken_ = 0;
+  (void)dialogue_->on_client_bytes({}, around_.effects);
+  carry_out();
+  if (!over() && !dialogue_->awaits_verdict()) finish(dialogue_->idle() ? Ending::client_closed : Ending::client_lost);
+}
+
+// Octets of it are held, so that nobody reads on to its end.
+void Session::look_after_client(std::uint64_t now) {
+  if (client_.reading() || now - looked_at_ < look_interval) return;
+  looked_at_ = now;
+  switch (net::presence_of_peer(client_.socket())) {
+    case net::Presence::there: leaving_since_ = 0; return;
+    case net::Presence::gone:
+      if (!client_.ended()) return client_.break_off("the client is gone");
+      client_is_broken();
+      return pump();
+    case net::Presence::leaving: break;
+  }
+  const bool stuck = !held_.empty() && leaving_taken_ == held_taken_ && !dialogue_->awaits_verdict();
+  if (leaving_since_ == 0 || !stuck) {
+    leaving_since_ = now;
+    leaving_taken_ = held_taken_;
+  } else if (now - leaving_since_ >= leaving_patience) {
+    finish(Ending::client_lost);
+  }
 }
 
 void Session::on_drained(Side side) {
@@ -115,6 +151,7 @@ void Session::sweep(std::uint64_t now) {
   if (draining_since_ != 0 && now - draining_since_ >= drain_patience && !over() && dialogue_->idle()) {
     return on_drain();  // the second time ends an idle session
   }
+  if (!over() && dialogue_) look_after_client(now);
   if (retired_ || deadline_ == 0 || now < deadline_) return;
   deadline_ = 0;
   if (finishing_) return retire();
@@ -244,8 +281,7 @@ void Session::start_tls(Side side) {
     error = (side == Side::client ? client_ : *backend_).start_tls(std::move(*engine));
   }
   if (!error) return;
-  record_.reason = error->message;
-  (side == Side::client ? pending_.client_tls_failed : pending_.backend_tls_failed) = true;
+  tls_failed(side, error->message);
 }
 
 void Session::adopt_backend(net::StreamPtr socket) {
@@ -255,6 +291,11 @@ void Session::adopt_backend(net::StreamPtr socket) {
 void Session::connect_failed(std::string reason) {
   record_.reason = std::move(reason);
   pending_.connect_failed = true;
+}
+
+void Session::tls_failed(Side side, std::string reason) {
+  record_.reason = std::move(reason);
+  (side == Side::client ? pending_.client_tls_failed : pending_.backend_tls_failed) = true;
 }
 
 void Session::drop_backend() {

@@ -79,6 +79,7 @@ class Session : public Stream::Owner {
   void start_tls(smtp::Side side);
   void connected() { pending_.connected = true; }
   void connect_failed(std::string reason);
+  void tls_failed(smtp::Side side, std::string reason);
   // Tells the dialogue what is pending, and sends what it answers. After anything that came from outside.
   void pump();
   void carry_out();
@@ -107,6 +108,8 @@ class Session : public Stream::Owner {
   void offer(std::string_view bytes);
   void feed_held();
   bool tell_pending();
+  void client_is_broken();
+  void look_after_client(std::uint64_t now);
   void perform(const smtp::Effect& effect);
   void message(const smtp::Effect& effect);
   void update_reading();
@@ -118,6 +121,9 @@ class Session : public Stream::Owner {
   std::uint64_t deadline_ = 0;  // loop time; 0: none
   std::uint64_t draining_since_ = 0;
   smtp::Timer timer_ = smtp::Timer::none;
+  std::uint64_t looked_at_ = 0;      // when the client was, while nothing of it is read
+  std::uint64_t leaving_since_ = 0;  // it has said all that it will, and for so long none of that could be used
+  std::size_t leaving_taken_ = 0;    // held_taken_ then
   // Events that happened while effects were carried out, and are told to the dialogue afterwards.
   struct Pending {
     bool connected = false;

@@ -132,7 +132,8 @@ void log_session(const SessionRecord& record, std::string_view direction, const 
   fields.emplace_back("bytes_out", totals.bytes_out);
   fields.emplace_back("duration", static_cast<double>(totals.duration) / 1000.0);
   fields.emplace_back("ended", record.ending ? smtp::to_string(*record.ending) : "client_closed");
-  if (!record.reason.empty()) fields.emplace_back("reason", record.reason);
+  const std::string& reason = record.reason.empty() ? outcome.trouble : record.reason;
+  if (!reason.empty()) fields.emplace_back("reason", reason);
   log::write(config::LogLevel::info, "session ended", fields);
 }
 

@@ -69,6 +69,9 @@ class Stream {
   bool finish();
   // Closes at once; no callback follows. The object must outlive the callback that it may be in.
   void drop();
+  // Somebody found out that the peer is gone: as if reading had told so.
+  void break_off(std::string_view error) { end(error); }
+  bool reading() const { return reading_; }
   bool finished() const { return finishing_; }
   bool ended() const { return ended_; }
 

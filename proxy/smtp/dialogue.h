@@ -20,6 +20,7 @@ struct DialogueOutcome {
   std::uint32_t messages_refused = 0;
   std::uint32_t errors = 0;       // refusals of ours
   std::uint32_t blank_lines = 0;  // of servers, in place of replies: passed over
+  std::string trouble;            // what was wrong with the server when the client was last told so; empty: nothing
   EnvelopeNotes envelope;
 };
 
@@ -52,6 +53,9 @@ class Dialogue {
   // The peer will send nothing more (FIN, close_notify, reset). All its earlier bytes were offered before this; bytes
   // of the client not yet consumed are still offered later, so the dialogue ends only when they are used up.
   virtual void on_closed(Side side, Effects& out) = 0;
+
+  // A server still owes its verdict on a message: it is waited for though the client's connection is broken.
+  virtual bool awaits_verdict() const = 0;
 
   // The process is stopping: the session ends at the next command after the running transaction.
   virtual void on_drain(Effects& out) = 0;

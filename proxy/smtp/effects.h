@@ -15,10 +15,11 @@ enum class Side : std::uint8_t { client, backend };
 // What a session is waiting for; each has a duration in the settings. Arming one replaces the one before it.
 enum class Timer : std::uint8_t {
   none,
-  handshake,  // TLS on the client's side, or a PROXY header
-  greeting,   // the server's 220, and the gateway's own words with it (EHLO, STARTTLS, XCLIENT)
+  handshake,  // TLS on the client's side (outbound: on either), or a PROXY header
+  greeting,   // the server's 220; inbound also the gateway's own words with it (EHLO, STARTTLS, XCLIENT)
+  reply,      // outbound: the server's next line in reply to a command, the gateway's own included
   backend_connect,
-  command,     // the client's next whole command, or the server's reply to one
+  command,     // the client's next whole command; inbound also the server's reply to one
   data_block,  // more content
   data_end,    // the server's reply to the end of data
   closing,     // what is queued drains to the client, then the session ends (10 s)

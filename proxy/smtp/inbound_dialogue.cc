@@ -125,6 +125,7 @@ void InboundDialogue::on_timer(Timer which, Effects& out) {
       break;
     case Timer::greeting:
     case Timer::backend_connect: server_failed(Ending::backend_unreachable, out); break;
+    case Timer::reply:
     case Timer::command:
     case Timer::data_block:
     case Timer::data_end: refuse_now(Refusal::timeout, Ending::timeout, out); break;

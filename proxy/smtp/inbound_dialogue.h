@@ -53,6 +53,7 @@ class InboundDialogue final : public Dialogue {
   void on_drain(Effects& out) override;
   const DialogueOutcome& outcome() const override;
   bool idle() const override;
+  bool awaits_verdict() const override { return expected_.messages() > 0; }
 
  private:
   enum class State : std::uint8_t {

@@ -82,6 +82,8 @@ void OutboundDialogue::command(std::string_view& rest, Effects& out) {
   const auto line = standing_.lines.next(rest, line_limit());
   if (!line) return;
   if (expected_.empty()) progress_ = true;
+  ++question_;
+  dials_ = 0;
   const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
   on_line(*line, in_input, rest, out);
 }

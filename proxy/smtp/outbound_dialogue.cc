@@ -105,7 +105,7 @@ void OutboundDialogue::on_server_bytes(std::string_view plaintext, Effects& out)
     if (*piece) {
       on_piece(**piece, !rest.empty(), out);
     } else {
-      remote_gone(Ending::backend_protocol, out);
+      remote_gone(Ending::backend_protocol, piece->error().message, out);
     }
   }
   settle(out);
@@ -142,38 +142,19 @@ void OutboundDialogue::on_tls_failed(Side side, Effects& out) {
   settle(out);
 }
 
-void OutboundDialogue::on_timer(Timer which, Effects& out) {
-  armed_ = Timer::none;
-  switch (which) {
-    case Timer::none:
-    case Timer::closing: break;
-    case Timer::handshake:
-      finish(Ending::timeout, out);  // no reply can be sent in the middle of it
-      break;
-    case Timer::backend_connect:
-      if (server_ == Server::opening) opening_->on_connect_failed();
-      opening_moved(out);
-      break;
-    case Timer::greeting: remote_gone(Ending::backend_unreachable, out); break;
-    case Timer::command:
-    case Timer::data_block:
-    case Timer::data_end: refuse_now(Refusal::timeout, Ending::timeout, out); break;
-  }
-  settle(out);
-}
-
 void OutboundDialogue::on_closed(Side side, Effects& out) {
   if (side == Side::client) {
     client_closed_ = true;
   } else {
-    remote_gone(idle() ? Ending::backend_closed : Ending::backend_lost, out);
+    remote_gone(idle() ? Ending::backend_closed : Ending::backend_lost, "the connection was closed", out);
   }
   settle(out);
 }
 
 void OutboundDialogue::on_drain(Effects& out) {
   const bool again = std::exchange(draining_, true);
-  if (again && idle()) refuse_now(Refusal::draining, Ending::draining, out);
+  const bool nothing_begun = asking() && !transaction_.active();
+  if ((again && idle()) || nothing_begun || tries_again()) refuse_now(Refusal::draining, Ending::draining, out);
   settle(out);
 }
 
@@ -213,37 +194,6 @@ void OutboundDialogue::settle(Effects& out) {
   arm(out);
 }
 
-// Time is counted for whoever owes something: the server while replies are outstanding, else the client.
-void OutboundDialogue::arm(Effects& out) {
-  const Timer wanted = timer();
-  if (state_ != State::ended && (progress_ || wanted != armed_)) out.arm(wanted);
-  armed_ = wanted;
-  progress_ = false;
-}
-
-Timer OutboundDialogue::timer() const {
-  switch (state_) {
-    case State::await_greeting:
-    case State::opening:
-      return opening_ && opening_->state() == RemoteOpening::State::connecting ? Timer::backend_connect
-                                                                               : Timer::greeting;
-    case State::handshake: return Timer::handshake;
-    case State::judgement: return Timer::none;  // the session's own lookups have their own limits
-    case State::content:
-    case State::chunk:
-    case State::discard_content:
-    case State::discard_chunk: return Timer::data_block;
-    case State::command:
-    case State::await_turn:
-    case State::await_reply:
-    case State::sasl:
-    case State::starttls:
-    case State::closing: return expected_.message_is_next() ? Timer::data_end : Timer::command;
-    case State::ended: return Timer::none;
-  }
-  return Timer::none;
-}
-
 // All that the client sent has been used. What the server still owes for it is waited for.
 void OutboundDialogue::client_is_gone(Effects& out) {
   const Ending ending = transaction_.active() ? Ending::client_lost : Ending::client_closed;
@@ -263,6 +213,8 @@ void OutboundDialogue::client_is_gone(Effects& out) {
       return;
     case State::await_turn:
     case State::await_reply:
+      if (!awaits_verdict()) finish(ending, out);
+      return;
     case State::closing:
     case State::ended: return;
   }

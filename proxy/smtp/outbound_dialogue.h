@@ -62,6 +62,7 @@ class OutboundDialogue final : public Dialogue {
   void on_drain(Effects& out) override;
   const DialogueOutcome& outcome() const override;
   bool idle() const override;
+  bool awaits_verdict() const override { return expected_.messages() > 0; }
 
   // Set by the session before each on_connected.
   void plan(RemotePlan plan);
@@ -73,6 +74,14 @@ class OutboundDialogue final : public Dialogue {
   void on_judged(const Judgement& judgement, Effects& out);
 
   const RemoteState& remote() const { return remote_; }
+  // Whatever the judgements, one command of the client is the reason for no more connections than this.
+  static constexpr unsigned connections_per_command = 20;
+  // The number of the client's command (0: its connection) that waits for a server, or was the last to do so. Two
+  // judgements with one number: what came of the first was lost, and the client has had no answer meanwhile.
+  std::uint32_t question() const { return question_; }
+  bool asking() const;
+  // … or a connection is being made before anybody asks.
+  bool undecided() const { return opening_ != nullptr || asking(); }
   // Connecting again would lose nothing: no recipient has been accepted on the present connection in this transaction,
   // and the client has not authenticated there.
   bool may_reconnect() const;
@@ -109,6 +118,7 @@ class OutboundDialogue final : public Dialogue {
     bool poorer = false;    // it lacks an extension that the client was offered
     bool our_auth = false;  // the credentials there are ours, or were to be
     bool dirty = false;     // a MAIL has been accepted there and not been ended: RSET comes before the next
+    bool served = false;    // it has answered a recipient
   };
   // The client's, as far as it has come.
   struct Transaction {
@@ -134,6 +144,8 @@ class OutboundDialogue final : public Dialogue {
   void settle(Effects& out);
   void arm(Effects& out);
   Timer timer() const;
+  Timer opening_timer() const;
+  void server_is_silent(Effects& out);
   void client_is_gone(Effects& out);
   void finish(Ending ending, Effects& out);
 
@@ -204,8 +216,13 @@ class OutboundDialogue final : public Dialogue {
   void reconnect(Effects& out);
   void judged_unfit(const std::string& reply, Effects& out);
   bool fit() const;
-  void remote_gone(Ending ending, Effects& out);
-  bool give_up_replies(Effects& out);
+  bool before_recipient() const;
+  bool tries_again() const;
+  std::string_view due() const;
+  void remote_gone(Ending ending, std::string_view why, Effects& out);
+  void lose(Ending ending, const std::string& trouble, Effects& out);
+  bool give_up_replies(Ending ending, Effects& out);
+  std::string lost_reply(Refusal refusal, Ending ending) const;
   void on_piece(const ReplyPiece& piece, bool more, Effects& out);
   void pass_on(Expected to, const ReplyPiece& piece, Effects& out);
   void early_reply(const ReplyPiece& piece, Effects& out);
@@ -232,6 +249,8 @@ class OutboundDialogue final : public Dialogue {
   std::string judging_;        // what was or will be asked
   std::string mail_reply_;     // the remote's to MAIL, so far
   std::string hello_refusal_;  // with CRLF: what came of the client's EHLO, instead of a server
+  std::uint32_t question_ = 0;
+  unsigned dials_ = 0;  // for it
   State state_ = State::await_greeting;
   Server server_ = Server::none;
   Timer armed_ = Timer::none;

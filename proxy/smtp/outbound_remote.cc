@@ -26,6 +26,7 @@ bool is_refusal(std::string_view reply) {
 // --- the way to the server
 
 void OutboundDialogue::dial(Effects& out) {
+  ++dials_;
   opening_ = std::make_unique<RemoteOpening>(outcome_.helo);
   server_ = Server::opening;
   remote_ = {};
@@ -98,10 +99,12 @@ void OutboundDialogue::on_judged(const Judgement& judgement, Effects& out) {
       }
       break;
     case Judgement::Action::reconnect:
-      if (may_reconnect()) {
-        reconnect(out);
-      } else {
+      if (!may_reconnect() || dials_ >= connections_per_command) {
         judged_unfit({}, out);
+      } else if (draining_ && dials_ > 0) {
+        refuse_now(Refusal::draining, Ending::draining, out);
+      } else {
+        reconnect(out);
       }
       break;
     case Judgement::Action::refuse: judged_unfit(judgement.reply, out); break;
@@ -134,6 +137,7 @@ void OutboundDialogue::judged_unfit(const std::string& reply, Effects& out) {
     text = remote_.reply + "\r\n";
   }
   held_.reset();
+  if (remote_.stage == Stage::lost) outcome_.trouble = remote_.trouble;
   if (judging_.empty()) {
     if (server_ == Server::open) out.send(Side::backend, "QUIT\r\n");
     drop_remote(out);
@@ -146,35 +150,87 @@ void OutboundDialogue::judged_unfit(const std::string& reply, Effects& out) {
 
 // --- its loss
 
-// What it still owes becomes 451, never a success. Without a transaction there is nothing to go on with.
-void OutboundDialogue::remote_gone(Ending ending, Effects& out) {
+// Nothing of a message has been taken by anybody: the same recipient may go elsewhere.
+bool OutboundDialogue::before_recipient() const {
+  if (state_ != State::await_turn || expected_.size() != 1 || expected_.own_is_next()) return false;
+  if (!transaction_.active() || transaction_.accepted || !transaction_.refusal.empty()) return false;
+  return expected_.server() == Expected::mail || expected_.server() == Expected::swallowed;
+}
+
+bool OutboundDialogue::asking() const {
+  return state_ == State::await_greeting || state_ == State::opening || state_ == State::judgement ||
+         before_recipient();
+}
+
+bool OutboundDialogue::tries_again() const {
+  return asking() && dials_ > 1;
+}
+
+// What the server is to say next; empty: nothing.
+std::string_view OutboundDialogue::due() const {
+  if (expected_.empty()) return "";
+  if (expected_.own_is_next()) return "reply";
+  switch (expected_.server()) {
+    case Expected::plain: return "reply to NOOP";
+    case Expected::mail: return "reply to MAIL";
+    case Expected::swallowed:
+    case Expected::reset: return "reply to RSET";
+    case Expected::hello: return "reply to EHLO";
+    case Expected::data: return "reply to DATA";
+    case Expected::end_of_data:
+    case Expected::last_chunk: return "reply to the message";
+    case Expected::chunk: return "reply to BDAT";
+    case Expected::auth: return "reply to AUTH";
+    case Expected::quit: return "reply to QUIT";
+    case Expected::recipient: return "reply to RCPT";
+  }
+  return "reply";
+}
+
+void OutboundDialogue::remote_gone(Ending ending, std::string_view why, Effects& out) {
   if (state_ == State::ended || server_ == Server::none) return;
   if (server_ == Server::opening) {
-    opening_->on_lost();
+    opening_->on_lost(why);
     return opening_moved(out);
   }
+  const std::string_view place = state_ == State::content ? " within the content" : "";
+  lose(ending, due().empty() ? std::string(why).append(place) : no_answer(due(), why), out);
+}
+
+// What it still owes becomes 451, never a success. Without a transaction there is nothing to go on with.
+void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& out) {
   const bool authenticating =
       state_ == State::sasl || (state_ == State::await_reply && expected_.server() == Expected::auth);
   const bool at_rest = idle() && !facts_.greets_itself;
+  if (!before_recipient()) outcome_.trouble = trouble;
+  const bool served = link_.served;
   drop_remote(out);
-  remote_ = {Stage::lost, {}};
+  remote_ = {Stage::lost, {}, trouble, served};
   if (authenticating || at_rest) return refuse_now(Refusal::remote_closed, ending, out);
-  const bool owed = give_up_replies(out);
+  const bool owed = give_up_replies(ending, out);
   if (state_ == State::content) {
     out.message(MessageResult::lost);
     out.refused(Refusal::remote_lost_message);
-    return discard_message({std::string(row(Refusal::remote_lost_message).reply), std::nullopt});
+    return discard_message({lost_reply(Refusal::remote_lost_message, ending), std::nullopt});
   }
   if (standing_.authenticated) return refuse_now(Refusal::remote_closed, ending, out);
   if (state_ == State::await_reply) enter(State::command);
   if (state_ == State::chunk) enter(State::discard_chunk);
   if (transaction_.active() && transaction_.refusal.empty() && (owed || transaction_.accepted)) {
-    transaction_.refusal = row(Refusal::remote_lost).reply;
+    transaction_.refusal = lost_reply(Refusal::remote_lost, ending);
   }
 }
 
+// With the reason, where it is more than that it went.
+std::string OutboundDialogue::lost_reply(Refusal refusal, Ending ending) const {
+  std::string reply(row(refusal).reply);
+  if (ending != Ending::backend_protocol) return reply;
+  constexpr std::size_t longest = 300;  // of what may quote the server: the line stays within 512 octets
+  return reply.insert(reply.size() - 2, ": " + remote_.trouble.substr(0, longest));
+}
+
 // True: the client was owed something.
-bool OutboundDialogue::give_up_replies(Effects& out) {
+bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
   bool owed = false;
   while (!expected_.empty() && state_ != State::ended) {
     if (expected_.own_is_next()) {
@@ -194,7 +250,7 @@ bool OutboundDialogue::give_up_replies(Effects& out) {
     if (message) out.message(MessageResult::lost);
     if (message) transaction_ = {};
     out.refused(refusal);
-    out.send(Side::client, row(refusal).reply);
+    out.send_copy(Side::client, lost_reply(refusal, ending));
     owed = true;
   }
   return owed;
@@ -203,14 +259,21 @@ bool OutboundDialogue::give_up_replies(Effects& out) {
 // --- its replies
 
 void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out) {
+  progress_ = true;
   if (server_ == Server::opening) {
     opening_->on_reply(piece, more, out);
-    if (piece.last) progress_ = true;
     return opening_moved(out);
   }
   if (expected_.empty()) return state_ == State::content ? early_reply(piece, out) : unasked(piece, out);
   const Expected to = expected_.server();
-  if (!believable(to, piece.code)) return remote_gone(Ending::backend_protocol, out);
+  if (!believable(to, piece.code)) {
+    return lose(Ending::backend_protocol, wrong_answer(due(), piece), out);
+  }
+  // It takes its leave instead of a message that another host may take.
+  if (piece.code == 421 && facts_.greets_itself && before_recipient()) {
+    if (piece.last) lose(Ending::backend_closed, wrong_answer(due(), piece), out);
+    return;
+  }
   pass_on(to, piece, out);
   if (piece.last) replied(to, piece.code, out);
 }
@@ -249,7 +312,6 @@ void OutboundDialogue::pass_on(Expected to, const ReplyPiece& piece, Effects& ou
 }
 
 void OutboundDialogue::replied(Expected to, int code, Effects& out) {
-  progress_ = true;
   expected_.pop();
   const bool positive = code / 100 == 2;
   switch (to) {
@@ -264,6 +326,7 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
       if (code == 421) out.send_copy(Side::client, transaction_.refusal);  // no reply to RCPT will come
       break;
     case Expected::recipient:
+      link_.served = true;
       if (!transaction_.refusal.empty()) {
         out.send_copy(Side::client, transaction_.refusal);
       } else if (positive) {
@@ -318,7 +381,7 @@ void OutboundDialogue::message_result(Expected to, int code, Effects& out) {
 // The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
 // end of its content, where it listens.
 void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
-  if (!piece.negative()) return remote_gone(Ending::backend_protocol, out);
+  if (!piece.negative()) return lose(Ending::backend_protocol, unasked_answer(piece), out);
   ReplyPiece whole = piece;
   whole.last = true;
   const auto ending = piece.code == 421 ? std::optional(Ending::backend_closed) : std::nullopt;
@@ -326,7 +389,7 @@ void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
 }
 
 void OutboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
-  remote_gone(piece.code == 421 ? Ending::backend_closed : Ending::backend_protocol, out);
+  lose(piece.code == 421 ? Ending::backend_closed : Ending::backend_protocol, unasked_answer(piece), out);
 }
 
 }  // namespace postern::smtp

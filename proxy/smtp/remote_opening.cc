@@ -22,10 +22,29 @@ std::string one_line(const ReplyPiece& piece) {
   return line;
 }
 
+std::string quoted(const ReplyPiece& piece) {
+  return '"' + one_line(piece) + '"';
+}
+
 }  // namespace
 
+std::string no_answer(std::string_view due, std::string_view why) {
+  return "no " + std::string(due) + ": " + std::string(why);
+}
+
+std::string wrong_answer(std::string_view due, const ReplyPiece& piece) {
+  return "wrong " + std::string(due) + ": " + quoted(piece);
+}
+
+std::string unasked_answer(const ReplyPiece& piece) {
+  return "it spoke unasked: " + quoted(piece);
+}
+
 std::string tls_trouble(const RemoteState& state, std::string_view error) {
-  const auto or_else = [error](std::string_view otherwise) { return std::string(error.empty() ? otherwise : error); };
+  const auto or_else = [&state, error](std::string_view otherwise) {
+    if (error.empty() && !state.trouble.empty()) return state.trouble;
+    return std::string(error.empty() ? otherwise : error);
+  };
   switch (state.stage) {
     case Stage::none:
     case Stage::connect_failed:
@@ -96,7 +115,31 @@ void RemoteOpening::on_tls_failed() {
   finish(Stage::tls_failed);
 }
 
-void RemoteOpening::on_lost() {
+std::string_view RemoteOpening::due() const {
+  switch (state_) {
+    case State::connecting:
+    case State::greeting: return "greeting";
+    case State::greeted:
+    case State::ehlo: return "reply to EHLO";
+    case State::helo: return "reply to HELO";
+    case State::starttls: return "reply to STARTTLS";
+    case State::handshake: return "TLS handshake";
+    case State::auth: return "reply to AUTH";
+    case State::over: break;
+  }
+  return "reply";
+}
+
+// It speaks, and not as SMTP has it.
+void RemoteOpening::misanswered(const ReplyPiece& piece) {
+  if (over()) return;
+  result_.trouble = wrong_answer(due(), piece);
+  finish(Stage::lost);
+}
+
+void RemoteOpening::on_lost(std::string_view why) {
+  if (over()) return;
+  result_.trouble = no_answer(due(), why);
   if (state_ == State::handshake) return finish(Stage::tls_failed);
   const bool tls_begins = state_ == State::starttls || (state_ == State::ehlo && tls_ && !plan_.tls_first);
   finish(tls_begins ? Stage::tls_broken : Stage::lost);
@@ -111,7 +154,7 @@ void RemoteOpening::on_reply(const ReplyPiece& piece, bool more, Effects& out) {
     case State::starttls: return starttls(piece, more, out);
     case State::handshake: return finish(Stage::tls_injected);
     case State::auth: return auth(piece, out);
-    case State::connecting: return finish(Stage::lost);
+    case State::connecting: return misanswered(piece);
     case State::over: return;  // the dialogue does not ask
   }
 }
@@ -121,7 +164,7 @@ void RemoteOpening::greeting(const ReplyPiece& piece, Effects& out) {
   if (piece.negative()) note(piece);
   if (!piece.last) return;
   if (piece.negative()) return finish(Stage::greeting_failed);
-  if (piece.code != 220) return finish(Stage::lost);
+  if (piece.code != 220) return misanswered(piece);
   enter(State::greeted);
   if (!name_.empty()) say_ehlo(out);
 }
@@ -129,12 +172,13 @@ void RemoteOpening::greeting(const ReplyPiece& piece, Effects& out) {
 // Nothing was asked: it takes its leave, or it is no SMTP server.
 void RemoteOpening::greeted(const ReplyPiece& piece) {
   note(piece);
+  result_.trouble = unasked_answer(piece);
   finish(Stage::lost);
 }
 
 void RemoteOpening::ehlo(const ReplyPiece& piece, Effects& out) {
   if (piece.negative()) return ehlo_refused(piece, out);
-  if (piece.code != 250) return finish(Stage::lost);
+  if (piece.code != 250) return misanswered(piece);
   hello_.add_line(piece.text);
   if (!piece.last) return;
   if (!tls_) return before_tls(out);
@@ -157,7 +201,7 @@ void RemoteOpening::helo(const ReplyPiece& piece) {
   if (piece.first) hello_.add_line(piece.text);
   if (!piece.last) return;
   if (piece.negative()) return finish(Stage::greeting_failed);
-  if (piece.code != 250) return finish(Stage::lost);
+  if (piece.code != 250) return misanswered(piece);
   if (!tls_ && (plan_.try_starttls || plan_.demand_tls)) return finish(Stage::tls_not_offered);
   if (authenticates()) return auth_impossible("502 5.5.1 AUTH is not offered");
   finish(Stage::open);
@@ -206,11 +250,15 @@ void RemoteOpening::auth(const ReplyPiece& piece, Effects& out) {
   if (!piece.last) return;
   if (piece.code == 334) return challenge(out);
   if (piece.code == 235) return finish(Stage::open);
-  finish(piece.negative() ? Stage::auth_failed : Stage::lost);
+  if (!piece.negative()) return misanswered(piece);
+  finish(Stage::auth_failed);
 }
 
 void RemoteOpening::challenge(Effects& out) {
-  if (!sasl_) return finish(Stage::lost);  // it goes on after "*"
+  if (!sasl_) {  // it goes on after "*"
+    result_.trouble = "its AUTH goes on although it was called off";
+    return finish(Stage::lost);
+  }
   const std::string response = sasl_->respond();
   say(response, out);
   if (response == "*") sasl_.reset();

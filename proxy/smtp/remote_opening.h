@@ -30,7 +30,7 @@ struct RemoteState {
     none,  // not connected yet
     connect_failed,
     greeting_failed,  // a 4yz or 5yz greeting or EHLO reply: `reply` holds it
-    lost,             // closed, silent too long, or not SMTP
+    lost,             // closed, silent too long, or not SMTP: `trouble` says which
     tls_not_offered,  // open, in plaintext
     tls_refused,      // STARTTLS was answered 4yz or 5yz (`reply`); open, in plaintext
     tls_injected,     // octets behind the 220 to STARTTLS: never to be used
@@ -41,7 +41,9 @@ struct RemoteState {
     open,         // TLS as planned (or plaintext where the plan does not try TLS), ready for MAIL
   };
   Stage stage = Stage::none;
-  std::string reply;  // one line, without CRLF
+  std::string reply;         // one line, without CRLF
+  std::string trouble = {};  // lost, or TLS that came to nothing: what happened, for people; empty: nobody knows
+  bool served = false;       // lost, and mail had been sent there before: it may be good for another connection
 
   // Commands can be sent on the connection.
   bool usable() const {
@@ -49,6 +51,11 @@ struct RemoteState {
            stage == Stage::open;
   }
 };
+
+// What a server did instead of what was due ("reply to EHLO"), for replies of ours and for the log, as one line.
+std::string no_answer(std::string_view due, std::string_view why);        // no reply to EHLO: the connection was closed
+std::string wrong_answer(std::string_view due, const ReplyPiece& piece);  // wrong reply to EHLO: "354 go ahead"
+std::string unasked_answer(const ReplyPiece& piece);                      // it spoke unasked: "421 bye"
 
 // Why there is no TLS, for people; `error` is the connection's or the handshake's own. Empty: it was not offered.
 std::string tls_trouble(const RemoteState& state, std::string_view error);
@@ -78,7 +85,7 @@ class RemoteOpening {
   void on_tls(Effects& out);
   void on_tls_failed();
   void on_connect_failed() { finish(RemoteState::Stage::connect_failed); }
-  void on_lost();
+  void on_lost(std::string_view why = "the connection was closed");
 
   State state() const { return state_; }
   bool over() const { return state_ == State::over; }
@@ -99,6 +106,8 @@ class RemoteOpening {
   void say(std::string_view line, Effects& out) const;
   void say_ehlo(Effects& out);
   void note(const ReplyPiece& piece);
+  std::string_view due() const;
+  void misanswered(const ReplyPiece& piece);
 
   void greeting(const ReplyPiece& piece, Effects& out);
   void greeted(const ReplyPiece& piece);

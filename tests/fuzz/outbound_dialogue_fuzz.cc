@@ -4,15 +4,19 @@
 //    and QUIT in plaintext where TLS is demanded, nor anything at all on a connection that has been injected into
 //    (tests/proxy/smtp/outbound_watch.h and outbound_rig.h assert it);
 //  - no message is accepted that no server accepted;
+//  - one command of the client is the reason for a bounded number of connections: whatever is judged, for no more than
+//    the dialogue's own bound; and judged as a session judges, for no more than the way there has addresses;
 //  - how the bytes are cut changes nothing.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/assert.h"
+#include "tests/proxy/session/judged_rig.h"
 #include "tests/proxy/smtp/outbound_rig.h"
 
 namespace {
@@ -117,6 +121,17 @@ struct Played {
   bool timing_matters = false;  // whether two things came together decides: cutting them apart does change something
 };
 
+// Connections for one question.
+struct Dialed {
+  std::uint32_t question = 0;
+  std::size_t count = 0;
+  std::size_t most = 0;
+  void note(std::uint32_t now) {
+    count = now == std::exchange(question, now) ? count + 1 : 1;
+    most = std::max(most, count);
+  }
+};
+
 class Player {
  public:
   Player(Input input, const Options& options) : input_(input), rig_(options) {}
@@ -186,11 +201,13 @@ class Player {
   void look() {
     for (; seen_ < rig_.events.size(); ++seen_) {
       const std::string& event = rig_.events[seen_];
+      if (event == "dial") dialed_.note(rig_.dialogue().question());
       if (event == "tls client") client_handshake_ = true;
       if (event == "message accepted") ++accepted_;
       if (event == "end starttls_injection") played_.timing_matters = true;
     }
     POSTERN_ASSERT(accepted_ <= successes_, "a success that no server gave");
+    POSTERN_ASSERT(dialed_.most <= smtp::OutboundDialogue::connections_per_command, "connections without end");
     played_.to_client += rig_.take_client();
     played_.to_server += rig_.take_server();
   }
@@ -201,14 +218,84 @@ class Player {
   std::size_t seen_ = 0;
   std::size_t successes_ = 0;
   std::size_t accepted_ = 0;
+  Dialed dialed_;
   bool client_handshake_ = false;
   bool client_closed_ = false;
 };
+
+// The same events, judged by RemoteChoice. The client here is one that says nothing before its last words are answered,
+// so that each of its commands can be told from the next.
+class Traveller {
+ public:
+  Traveller(Input input, const session::judged_rig::Journey& journey, const Options& options)
+      : input_(input), journey_(journey), judged_(journey, options) {}
+
+  void play() {
+    judged_.start();
+    for (int event = 0; event < 200 && !input_.empty() && !judged_.rig().ended(); ++event) {
+      happen(input_.octet() % 16);
+      judged_.rig().take_client();
+      judged_.rig().take_server();
+      const std::size_t made = judged_.connections - made_before_;
+      POSTERN_ASSERT(made <= journey_.most_connections(),
+                     "one command costs more connections than there are addresses");
+    }
+  }
+
+ private:
+  void happen(std::uint8_t what) {
+    Rig& rig = judged_.rig();
+    if (what < 4) {
+      if (judged_.rig().dialogue().asking() || !rig.unread.empty()) return;
+      made_before_ = judged_.connections;
+      return judged_.client(input_.word(lone_words));
+    }
+    if (rig.link == Rig::Link::up && what < 11) return judged_.server(input_.word(server_words));
+    if (judged_.dialing()) return what == 4 ? judged_.connect_failed() : judged_.connected();
+    if (rig.link == Rig::Link::handshake) {
+      if (what % 2 == 0) return judged_.secured();
+      return judged_.tell([](Rig& all) { all.tls_failed(Side::backend); });
+    }
+    if (what == 13) return judged_.tell([](Rig& all) { all.time_out(); });
+    if (rig.link == Rig::Link::up) judged_.tell([](Rig& all) { all.close(Side::backend); });
+  }
+
+  static constexpr std::string_view lone_words[] = {
+      "EHLO client.example\r\n",
+      "MAIL FROM:<a@b.c>\r\n",
+      "RCPT TO:<a@one.example>\r\n",
+      "RCPT TO:<a@two.example>\r\n",
+      "RCPT TO:<postmaster>\r\n",
+      "DATA\r\n",
+      "RSET\r\n",
+      "NOOP\r\n",
+      ".\r\n",
+      "BDAT 3 LAST\r\nabc",
+  };
+
+  Input input_;
+  const session::judged_rig::Journey& journey_;
+  session::judged_rig::Judged judged_;
+  std::size_t made_before_ = 0;
+};
+
+void travel(Input input) {
+  using namespace config;
+  const std::uint8_t octet = input.octet();
+  const auto route = octet % 3 == 0   ? OutboundRoute::relay
+                     : octet % 3 == 1 ? OutboundRoute::mx
+                                      : OutboundRoute::original_destination;
+  const auto level = (octet & 4) != 0 ? TlsLevel::may : (octet & 8) != 0 ? TlsLevel::encrypt : TlsLevel::none;
+  const bool pinned = route == OutboundRoute::original_destination;
+  const session::judged_rig::Journey journey(route, level, pinned ? 1 : 1 + octet / 64);
+  Traveller(input, journey, Options()).play();
+}
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(std::string_view(reinterpret_cast<const char*>(data), size));
+  travel(input);
   Options options = options_of(input);
   const Played whole = Player(input, options).play();
   options.cut = true;

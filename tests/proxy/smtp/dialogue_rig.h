@@ -16,6 +16,7 @@ inline std::string_view name_of(Timer timer) {
     case Timer::none: return "none";
     case Timer::handshake: return "handshake";
     case Timer::greeting: return "greeting";
+    case Timer::reply: return "reply";
     case Timer::backend_connect: return "backend_connect";
     case Timer::command: return "command";
     case Timer::data_block: return "data_block";

@@ -104,7 +104,7 @@ TEST_CASE("outbound: no clock runs while the session judges") {
   rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
   CHECK(rig.timer == Timer::none);
   rig.proceed();
-  CHECK(rig.timer == Timer::command);
+  CHECK(rig.timer == Timer::reply);
   rig.time_out();
   CHECK(rig.to_client.ends_with("421 4.4.2 Timeout, closing\r\n"));
 }

@@ -226,7 +226,7 @@ TEST_CASE("outbound: a server that is silent or goes while it is opened is judge
     greeted(rig);
     rig.client("EHLO client.example\r\n");
     if (silent) {
-      CHECK(rig.timer == Timer::greeting);
+      CHECK(rig.timer == Timer::reply);
       rig.time_out();
     } else {
       rig.close(Side::backend);
