@@ -2,8 +2,10 @@
 of /usr, /etc, /var and /run, in a mount namespace that ends with it. The machine sees nothing of it.
 """
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -32,6 +34,8 @@ class Installed:
         _mount("-t", "tmpfs", "none", self._changes)
         try:
             self._holder = self._hold(unpacked)
+            self.use_resolver("127.0.0.1")  # where nobody answers, on most machines
+            self.write("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
         except BaseException:
             self.remove()
             raise
@@ -101,11 +105,37 @@ class Installed:
                     return int(fields[2]), int(fields[3])
         raise KeyError(user)
 
+    def use_resolver(self, *addresses):
+        """What their /etc/resolv.conf says."""
+        path = self.path("etc/resolv.conf")
+        if os.path.lexists(path):
+            os.remove(path)  # a symbolic link, perhaps
+        text = "".join(f"nameserver {address}\n" for address in addresses)
+        self.write("etc/resolv.conf", text + "options timeout:1 attempts:1\n")
+
     def remove(self):
         if self._holder:
+            self._end_all_processes()
             self._holder.kill()
             self._holder = None
         subprocess.run(["umount", "--lazy", self._changes], capture_output=True, check=False)
+
+
+    def _end_all_processes(self):
+        """Servers leave children behind that are in no process group of ours."""
+        mounts = _mounts_of(self._holder.pid)
+        for process in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            if process != self._holder.pid and mounts and _mounts_of(process) == mounts:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+
+
+def _mounts_of(process):
+    """Which mount namespace a process is in; None once it is gone."""
+    try:
+        return os.readlink(f"/proc/{process}/ns/mnt")
+    except OSError:
+        return None
 
 
 def _mount(*words):

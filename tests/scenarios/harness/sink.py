@@ -8,16 +8,15 @@ from harness.ports import free_port, is_listening
 
 
 class Sink:
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, namespace=None):
         self.folder = str(folder)
         os.makedirs(self.folder, exist_ok=True)
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.maildir = Maildir(f"{self.folder}/mail")
-        self.daemon = Daemon(
-            [binary, "sink", "--listen", self.address, "--maildir", self.maildir.path], f"{self.folder}/sink.log"
-        )
-        self.daemon.wait_ready(lambda: is_listening(self.port), "the sink listens")
+        argv = [binary, "sink", "--listen", self.address, "--maildir", self.maildir.path]
+        self.daemon = Daemon(namespace.command(*argv) if namespace else argv, f"{self.folder}/sink.log")
+        self.daemon.wait_ready(lambda: is_listening(self.port, self.daemon.pid), "the sink listens")
 
     def stop(self):
         status = self.daemon.terminate()
