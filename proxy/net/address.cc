@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstring>
@@ -63,8 +64,17 @@ std::optional<SocketAddress> ask(NameOf name_of, const uv_stream_t* stream) {
 }
 }  // namespace
 
+// A peer that has reset the connection is no peer any more; the kernel still knows who it was.
 std::optional<SocketAddress> peer_address(const uv_stream_t* stream) {
-  return ask(uv_tcp_getpeername, stream);
+  if (const auto peer = ask(uv_tcp_getpeername, stream)) return peer;
+  uv_os_fd_t fd = -1;
+  if (stream->type != UV_TCP || uv_fileno(reinterpret_cast<const uv_handle_t*>(stream), &fd) != 0) return std::nullopt;
+  constexpr socklen_t sizes[] = {sizeof(sockaddr_in6), sizeof(sockaddr_in)};
+  for (socklen_t length : sizes) {  // it gives nothing where less is there
+    sockaddr_storage storage{};
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERNAME, &storage, &length) == 0) return from_sockaddr(storage);
+  }
+  return std::nullopt;
 }
 std::optional<SocketAddress> local_address(const uv_stream_t* stream) {
   return ask(uv_tcp_getsockname, stream);
