@@ -5,7 +5,6 @@
 #include "config/assert.h"
 #include "proxy/session/ucspi.h"
 #include "proxy/smtp/inbound_dialogue.h"
-#include "proxy/wire/proxy_protocol.h"
 #include "tls/client_context.h"
 #include "tls/server_context.h"
 
@@ -32,9 +31,9 @@ void InboundSession::on_client() {
 void InboundSession::on_early_bytes(std::string_view bytes) {
   proxy_header_->append(bytes);
   const auto header = wire::parse_proxy_header(*proxy_header_);
-  if (!header) return on_early_end(header.error().message);
+  if (!header) return no_header(header.error().message);
   if (!*header) {
-    if (proxy_header_->size() >= wire::max_proxy_header) on_early_end("the PROXY header is too long");
+    if (proxy_header_->size() >= wire::max_proxy_header) no_header("the PROXY header is too long");
     return;
   }
   if ((*header)->addresses) {
@@ -42,18 +41,26 @@ void InboundSession::on_early_bytes(std::string_view bytes) {
   }
   const std::string rest = proxy_header_->substr((*header)->size);
   proxy_header_.reset();
+  header_watch_.end();
   begin_dialogue();
   if (!rest.empty() && !over()) client_.feed(rest);
 }
 
-void InboundSession::on_early_end(std::string reason) {
+void InboundSession::on_early_end(Early how) {
+  const std::string what = proxy_header_->empty() ? "no PROXY header came" : "the PROXY header was not whole";
+  if (how == Early::closed) return no_header(what + " before the client closed");
+  no_header(what + " within " + config::to_string(settings().tls.handshake_timeout) + " (handshake_timeout)");
+}
+
+void InboundSession::no_header(std::string reason) {
   record_.reason = std::move(reason);
   finish(Ending::proxy_protocol);
 }
 
-bool InboundSession::welcome(std::string_view first_bytes) {
-  if (!wire::looks_like_proxy_header(first_bytes)) return true;
-  on_early_end("a PROXY header from an address that accept_proxy_protocol_from does not list");
+// Only what is plaintext: a balancer's header would come before TLS.
+bool InboundSession::welcome(std::string_view bytes) {
+  if (header_watch_.over() || client_.engine() != nullptr || !header_watch_.sees_header(bytes)) return true;
+  no_header("a PROXY header from an address that accept_proxy_protocol_from does not list");
   return false;
 }
 
@@ -165,8 +172,11 @@ std::string InboundSession::proxy_header() const {
 void InboundSession::release_backend() {
   dialer_.reset();
   dial_after_handshake_ = false;
-  // After a QUIT the program may have something left to do (Exim starts deliveries); otherwise it has lost its client.
-  const std::uint64_t patience = record_.ending == Ending::quit ? net::ChildReaper::kill_after : 0;
+  // A program that has lost its client finds the end of its input first, and may have something left to do, after a
+  // QUIT above all (Exim starts deliveries). One that is dropped within the session is to do nothing more.
+  constexpr std::uint64_t patience_at_the_end = 5'000;
+  std::uint64_t patience = record_.ending ? patience_at_the_end : 0;
+  if (record_.ending == Ending::quit) patience = net::ChildReaper::kill_after;
   if (child_) around_.reaper.take(std::move(child_), around_.loop.now(), patience);
   if (pooled_) pool_->released(*pooled_);
   pooled_.reset();

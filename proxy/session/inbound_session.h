@@ -6,6 +6,7 @@
 #include "proxy/session/backend_dialer.h"
 #include "proxy/session/backend_pool.h"
 #include "proxy/session/session.h"
+#include "proxy/wire/proxy_protocol.h"
 
 namespace postern::session {
 
@@ -20,7 +21,7 @@ class InboundSession final : public Session {
 
   void on_client() override;
   void on_early_bytes(std::string_view bytes) override;
-  void on_early_end(std::string reason) override;
+  void on_early_end(Early how) override;
   bool welcome(std::string_view first_bytes) override;
   void dial() override;
   bool dial_timed_out() override;
@@ -32,6 +33,7 @@ class InboundSession final : public Session {
   const std::string& listener_name() const override { return settings().name; }
   std::string_view direction() const override { return "inbound"; }
 
+  void no_header(std::string reason);
   void begin_dialogue();
   void dial_program();
   void adopt(BackendDialer::Connected connected);
@@ -43,6 +45,7 @@ class InboundSession final : public Session {
   std::unique_ptr<net::ChildProcess> child_;
   std::optional<std::size_t> pooled_;
   std::unique_ptr<std::string> proxy_header_;  // of the balancer in front, as far as it came
+  wire::ProxyHeaderWatch header_watch_;        // over a client that may send none
   bool dial_after_handshake_ = false;          // the server is to learn TLS facts that are not there yet
 };
 

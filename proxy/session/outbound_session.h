@@ -27,7 +27,7 @@ class OutboundSession final : public Session {
   void on_client() override;
   // There is a dialogue from the beginning.
   void on_early_bytes(std::string_view) override {}
-  void on_early_end(std::string) override {}
+  void on_early_end(Early) override {}
   void dial() override;
   bool dial_timed_out() override;
   void release_backend() override;

@@ -58,7 +58,7 @@ void Session::on_bytes(Side side, std::string_view bytes) {
 }
 
 void Session::offer(std::string_view bytes) {
-  if (client_.bytes_in() == bytes.size() && !welcome(bytes)) return;
+  if (!welcome(bytes)) return;
   if (!held_.empty()) {
     held_.append(bytes);
   } else {
@@ -100,7 +100,7 @@ void Session::on_end(Side side, std::string_view error) {
     if (side == Side::client && (!error.empty() || !client_.congested())) retire();
     return;
   }
-  if (!dialogue_) return on_early_end("the client closed before it could begin");
+  if (!dialogue_) return on_early_end(Early::closed);
   if (!error.empty() && record_.reason.empty()) record_.reason = error;
   dialogue_->on_closed(side, around_.effects);
   carry_out();
@@ -155,7 +155,7 @@ void Session::sweep(std::uint64_t now) {
   if (retired_ || deadline_ == 0 || now < deadline_) return;
   deadline_ = 0;
   if (finishing_) return retire();
-  if (!dialogue_) return on_early_end("the client took too long to begin");
+  if (!dialogue_) return on_early_end(Early::silent);
   if (timer_ == Timer::backend_connect && dial_timed_out()) {
     arm(Timer::backend_connect);
     return pump();

@@ -53,10 +53,11 @@ class Session : public Stream::Owner {
   // --- what a direction decides
   // The client is there and record_.client says who: begin(), or wait for something before.
   virtual void on_client() = 0;
-  // Bytes of the client while there is no dialogue yet, and why there never was one.
+  // Bytes of the client while there is no dialogue yet, and how it came that there never was one.
   virtual void on_early_bytes(std::string_view bytes) = 0;
-  virtual void on_early_end(std::string reason) = 0;
-  // False: these first bytes of the client are not to be had, and the session has been finished.
+  enum class Early : std::uint8_t { closed, silent };
+  virtual void on_early_end(Early how) = 0;
+  // False: these bytes of the client are not to be had, and the session has been finished.
   virtual bool welcome(std::string_view) { return true; }
   // Performs connect_backend: now or later, connected() or connect_failed().
   virtual void dial() = 0;

@@ -260,9 +260,14 @@ Result<std::optional<ProxyHeader>> parse_proxy_header(std::string_view bytes) {
   return malformed("there is none");
 }
 
-bool looks_like_proxy_header(std::string_view bytes) {
-  const auto begins = [&](std::string_view start) { return bytes.starts_with(start) || start.starts_with(bytes); };
-  return !bytes.empty() && (begins(v1_start) || begins(v2_start));
+bool ProxyHeaderWatch::sees_header(std::string_view bytes) {
+  if (over_ || bytes.empty()) return false;
+  if (to_come_.empty()) to_come_ = bytes.front() == v1_start.front() ? v1_start : v2_start;
+  const std::string_view common = bytes.substr(0, to_come_.size());
+  const bool fits = to_come_.starts_with(common);
+  to_come_.remove_prefix(common.size());
+  over_ = !fits || to_come_.empty();
+  return fits && over_;
 }
 
 std::string print_proxy_v1(const ProxyAddresses& addresses) {

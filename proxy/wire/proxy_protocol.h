@@ -29,8 +29,20 @@ struct ProxyHeader {
 // max_proxy_header octets). Error: not a PROXY header, or a malformed one (CRC32C TLV checked where present).
 inline constexpr std::size_t max_proxy_header = 4096;
 Result<std::optional<ProxyHeader>> parse_proxy_header(std::string_view bytes);
-// The first octets could begin a PROXY header, so a client not on the list that sends one is refused.
-bool looks_like_proxy_header(std::string_view bytes);
+// Watches the first octets of a client that may not send a header, however they are cut. They are none until the whole
+// signature is there: an empty line and a "P" are things that clients say.
+class ProxyHeaderWatch {
+ public:
+  // What came next. True: with it they are a header.
+  bool sees_header(std::string_view bytes);
+  // They are looked at no more.
+  void end() { over_ = true; }
+  bool over() const { return over_; }
+
+ private:
+  std::string_view to_come_;  // of the signature that they began with
+  bool over_ = false;
+};
 
 // Families that differ (IPv4 source, IPv6 destination) are both written as IPv6.
 std::string print_proxy_v1(const ProxyAddresses& addresses);

@@ -30,7 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   POSTERN_ASSERT(decided <= bytes.size(), "a header lies in its bytes");
   POSTERN_ASSERT(!found || decided <= max_proxy_header, "a header is bounded");
   POSTERN_ASSERT(whole.has_value() == found || bytes.size() < max_proxy_header, "waiting is bounded");
-  POSTERN_ASSERT(!whole || bytes.empty() || looks_like_proxy_header(bytes), "a header looks like one");
+  POSTERN_ASSERT(!found || ProxyHeaderWatch().sees_header(bytes), "a header looks like one");
   bool failed = false;
   for (std::size_t cut = 0; cut < decided; ++cut) {
     const auto part = parse_proxy_header(bytes.substr(0, cut));

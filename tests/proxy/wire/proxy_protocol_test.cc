@@ -7,11 +7,11 @@
 namespace proxy_protocol_test {
 
 using postern::config::parse_ip_address;
-using postern::wire::looks_like_proxy_header;
 using postern::wire::parse_proxy_header;
 using postern::wire::print_proxy_v1;
 using postern::wire::print_proxy_v2;
 using postern::wire::ProxyAddresses;
+using postern::wire::ProxyHeaderWatch;
 using postern::wire::ProxyTls;
 using namespace std::string_literals;
 
@@ -104,14 +104,28 @@ TEST_CASE("proxy protocol: a version 1 line has 107 octets at most") {
 TEST_CASE("proxy protocol: what does not begin as a header is none, at once") {
   for (const std::string& bytes : {"EHLO x\r\n"s, "PROXZ"s, "proxy TCP4"s, "\r\n\r\n\r"s, "\r\r"s, "\x16\x03\x01"s}) {
     CHECK(parsed(bytes) == "error");
-    CHECK_FALSE(looks_like_proxy_header(bytes));
   }
   CHECK(parsed("") == "more");
-  CHECK_FALSE(looks_like_proxy_header(""));
-  CHECK(looks_like_proxy_header("PROX"));
-  CHECK(looks_like_proxy_header("PROXY TCP4 "));
-  CHECK(looks_like_proxy_header("\r\n\r\n"));
-  CHECK(looks_like_proxy_header(signature + "x"));
+}
+
+TEST_CASE("proxy protocol: a client's first octets are no header until its signature is whole, however they are cut") {
+  for (const std::string& bytes :
+       {"EHLO x\r\n"s, "PROXZ x"s, "proxy TCP4"s, "\r\n"s, "P"s, "PR"s, "PROXY"s, "\r\n\r\n"s, "\r\nEHLO x\r\n"s,
+        "PR\r\nPROXY TCP4 "s, "\r\r"s, "\x16\x03\x01"s, ""s}) {
+    ProxyHeaderWatch whole;
+    CHECK_FALSE(whole.sees_header(bytes));
+    ProxyHeaderWatch starved;
+    for (const char octet : bytes) CHECK_FALSE(starved.sees_header({&octet, 1}));
+  }
+  for (const std::string& bytes : {"PROXY "s, "PROXY TCP4 "s, signature, signature + "x"}) {
+    ProxyHeaderWatch whole;
+    CHECK(whole.sees_header(bytes));
+    CHECK(whole.over());
+    ProxyHeaderWatch starved;
+    bool seen = false;
+    for (const char octet : bytes) seen = starved.sees_header({&octet, 1}) || seen;
+    CHECK(seen);
+  }
 }
 
 TEST_CASE("proxy protocol: a version 2 header is read, and only that") {
