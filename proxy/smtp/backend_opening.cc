@@ -1,5 +1,7 @@
 #include "proxy/smtp/backend_opening.h"
 
+#include <utility>
+
 #include "config/assert.h"
 #include "proxy/smtp/octets.h"
 
@@ -10,8 +12,9 @@ void BackendOpening::enter(State state) {
   state_ = state;
 }
 
-void BackendOpening::fail_with(Ending ending) {
+void BackendOpening::fail_with(Ending ending, std::string why) {
   failure_ = ending;
+  why_ = std::move(why);
   enter(State::failed);
 }
 
@@ -36,7 +39,7 @@ void BackendOpening::on_reply(const ReplyPiece& piece, bool more, Effects& out) 
     case State::starttls: return starttls(piece, more, out);
     case State::xclient_ehlo: return xclient_ehlo(piece);
     case State::connecting:
-    case State::handshake: return fail_with(Ending::backend_protocol);
+    case State::handshake: return fail_with(Ending::backend_protocol, "the server spoke where TLS should begin");
     case State::open:
     case State::rejected:
     case State::failed: return;  // over: the dialogue does not ask
@@ -47,7 +50,7 @@ void BackendOpening::greeting(const ReplyPiece& piece, Effects& out) {
   keep(piece);
   if (!piece.last) return;
   if (piece.negative()) return enter(State::rejected);
-  if (piece.code != 220) return fail_with(Ending::backend_protocol);
+  if (piece.code != 220) return fail_with(Ending::backend_protocol, "the server's greeting is " + quote(piece));
   if (listener_.backend.tls == config::TlsMode::starttls) return ask_for_keywords(State::ehlo, out);
   after_tls(out);
 }
@@ -55,16 +58,24 @@ void BackendOpening::greeting(const ReplyPiece& piece, Effects& out) {
 void BackendOpening::ehlo(const ReplyPiece& piece, Effects& out) {
   if (piece.code == 250) keywords_.add_line(piece.text);
   if (!piece.last) return;
+  knows_ehlo_ = piece.code == 250;
   // Never plaintext where TLS is wanted.
-  if (!keywords_.has("STARTTLS")) return fail_with(Ending::backend_tls_failed);
+  if (!keywords_.has("STARTTLS")) {
+    return fail_with(Ending::backend_tls_failed, "the server does not offer STARTTLS");
+  }
   say("STARTTLS", out);
   enter(State::starttls);
 }
 
 void BackendOpening::starttls(const ReplyPiece& piece, bool more, Effects& out) {
   if (!piece.last) return;
+  if (piece.code != 220) {
+    return fail_with(Ending::backend_tls_failed, "the server answered STARTTLS with " + quote(piece));
+  }
   // Octets behind the 220 were put there by somebody on the wire (CVE-2021-38371).
-  if (piece.code != 220 || more) return fail_with(Ending::backend_tls_failed);
+  if (more) {
+    return fail_with(Ending::backend_tls_failed, "octets followed the server's reply to STARTTLS in plaintext");
+  }
   out.start_tls(Side::backend);
   enter(State::handshake);
 }
@@ -84,10 +95,12 @@ void BackendOpening::after_tls(Effects& out) {
 void BackendOpening::xclient_ehlo(const ReplyPiece& piece) {
   if (piece.code == 250) keywords_.add_line(piece.text);
   if (!piece.last) return;
+  knows_ehlo_ = piece.code == 250;
   const EhloKeyword* keyword = keywords_.find("XCLIENT");
-  if (keyword == nullptr) return fail_with(Ending::backend_lacks_xclient);
   // Under the gateway's own address the server would trust everybody.
-  if (!has_word(keyword->parameters, "ADDR")) return fail_with(Ending::backend_lacks_xclient);
+  if (keyword == nullptr || !has_word(keyword->parameters, "ADDR")) {
+    return fail_with(Ending::backend_lacks_xclient, "the server does not offer the gateway XCLIENT with ADDR");
+  }
   xclient_parameters_ = keyword->parameters;
   enter(State::open);
 }

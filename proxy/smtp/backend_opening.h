@@ -44,12 +44,15 @@ class BackendOpening {
   const std::string& reply() const { return reply_; }
   int code() const { return code_; }
   Ending failure() const { return failure_; }
+  const std::string& why() const { return why_; }  // … for people
+  // It has taken an EHLO of ours.
+  bool knows_ehlo() const { return knows_ehlo_; }
   // The parameters of the server's XCLIENT keyword, where the client's EHLO has to be preceded by XCLIENT.
   const std::string& xclient_parameters() const { return xclient_parameters_; }
 
  private:
   void enter(State state);
-  void fail_with(Ending ending);
+  void fail_with(Ending ending, std::string why);
   void say(std::string_view command, Effects& out) const;
   void ask_for_keywords(State next, Effects& out);
   void after_tls(Effects& out);
@@ -66,6 +69,8 @@ class BackendOpening {
   Ending failure_ = Ending::backend_unreachable;
   int code_ = 0;
   std::string reply_;
+  std::string why_;
+  bool knows_ehlo_ = false;
   EhloReply keywords_;
   std::string xclient_parameters_;
 };

@@ -20,6 +20,30 @@ bool is_message(char entry) {
 
 }  // namespace
 
+std::string_view to_string(Expected reply) {
+  switch (reply) {
+    case Expected::plain: return "a command";
+    case Expected::mail: return "MAIL";
+    case Expected::reset:
+    case Expected::swallowed: return "RSET";
+    case Expected::hello: return "EHLO";
+    case Expected::data: return "DATA";
+    case Expected::end_of_data:
+    case Expected::last_chunk: return "a message";
+    case Expected::chunk: return "BDAT";
+    case Expected::auth: return "AUTH";
+    case Expected::quit: return "QUIT";
+    case Expected::recipient: return "RCPT";
+  }
+  return "a command";
+}
+
+std::string may_come_twice(std::string_view why) {
+  std::string sentence(why);
+  if (!why.empty()) sentence += "; ";
+  return sentence + "the server was given a whole message and its reply was not had: it may be delivered twice";
+}
+
 void ExpectedReplies::push(Expected reply) {
   entries_.push_back(static_cast<char>(reply));
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "proxy/smtp/refusals.h"
 
@@ -25,6 +26,11 @@ enum class Expected : std::uint8_t {
   swallowed,  // answers a command of ours, the client never sees it
   recipient,  // RCPT (outbound)
 };
+
+std::string_view to_string(Expected reply);  // to what: "DATA", "a message"
+
+// For the record, where the verdict on a message has not come, and `why` as far as that is known.
+std::string may_come_twice(std::string_view why);
 
 // How many replies may be outstanding; beyond it the client waits.
 inline constexpr std::size_t outstanding_limit = 1000;

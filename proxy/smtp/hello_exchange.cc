@@ -9,8 +9,12 @@ bool knows_no_ehlo(int code) {
   return code == 500 || code == 501 || code == 502 || code == 504;
 }
 
-HelloExchange::HelloExchange(bool extended, std::string_view name, std::vector<std::string> first)
-    : name_(name), first_(std::move(first)), extended_(extended) {
+bool wants_one_hello_only(int code) {
+  return code == 503 || knows_no_ehlo(code);
+}
+
+HelloExchange::HelloExchange(bool extended, std::string_view name, std::vector<std::string> first, bool knows_ehlo)
+    : name_(name), first_(std::move(first)), extended_(extended), knows_ehlo_(knows_ehlo) {
   std::reverse(first_.begin(), first_.end());
 }
 
@@ -52,9 +56,14 @@ HelloExchange::Outcome HelloExchange::ehlo(const ReplyPiece& piece, Effects& out
     return piece.last ? Outcome::accepted : Outcome::more;
   }
   if (!piece.negative()) return Outcome::broken;
-  if (!knows_no_ehlo(piece.code)) return piece.last ? Outcome::refused : Outcome::pass_on;
+  if (knows_ehlo_ || !knows_no_ehlo(piece.code)) return piece.last ? Outcome::refused : Outcome::pass_on;
   if (piece.last) say_hello(Stage::helo, out);
   return Outcome::more;
+}
+
+std::string HelloExchange::why(const ReplyPiece& broken) const {
+  const std::string_view said = stage_ == Stage::xclient ? "XCLIENT" : stage_ == Stage::ehlo ? "EHLO" : "HELO";
+  return "the server answered " + std::string(said) + " with " + quote(broken);
 }
 
 HelloExchange::Outcome HelloExchange::helo(const ReplyPiece& piece) {

@@ -16,10 +16,14 @@ namespace postern::smtp {
 // That reply to EHLO means that the server does not know it: HELO comes next (RFC 5321 4.1.4). Other codes are policy.
 bool knows_no_ehlo(int code);
 
+// That refusal of EHLO or HELO may mean no more than that the server has heard one before on this connection.
+bool wants_one_hello_only(int code);
+
 class HelloExchange {
  public:
-  // `first` are commands of ours, each with CRLF, that go before it, one at a time.
-  HelloExchange(bool extended, std::string_view name, std::vector<std::string> first);
+  // `first` are commands of ours, each with CRLF, that go before it, one at a time. `knows_ehlo`: the server has
+  // taken an EHLO on this connection, and is never taken for one that knows HELO alone.
+  HelloExchange(bool extended, std::string_view name, std::vector<std::string> first, bool knows_ehlo);
 
   void start(Effects& out);
 
@@ -28,9 +32,11 @@ class HelloExchange {
     pass_on,   // the line belongs to the client
     accepted,  // over: the server said yes (and the line was for us, unless the client said HELO)
     refused,   // over: the server said no, and this last line of it belongs to the client
-    broken,    // over: no answer to what we said
+    broken,    // over: no answer to what we said; why() has it
   };
   Outcome on_reply(const ReplyPiece& piece, Effects& out);
+
+  std::string why(const ReplyPiece& broken) const;
 
   // What goes first has all been said and taken.
   bool introduced() const { return stage_ != Stage::xclient; }
@@ -52,6 +58,7 @@ class HelloExchange {
   EhloReply reply_;
   Stage stage_ = Stage::ehlo;
   bool extended_;
+  bool knows_ehlo_;
 };
 
 }  // namespace postern::smtp

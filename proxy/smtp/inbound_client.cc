@@ -61,6 +61,7 @@ std::size_t InboundDialogue::line_limit() const {
 
 void InboundDialogue::command(std::string_view& rest, Effects& out) {
   const std::string_view input = rest;
+  if (!standing_.lines.partial() && is_no_command(rest)) return not_smtp(rest, out);
   const auto line = standing_.lines.next(rest, line_limit());
   if (!line) return;
   if (expected_.empty()) progress_ = true;
@@ -68,7 +69,14 @@ void InboundDialogue::command(std::string_view& rest, Effects& out) {
   on_line(*line, in_input, rest, out);
 }
 
+void InboundDialogue::not_smtp(std::string_view& rest, Effects& out) {
+  rest = {};
+  out.because(spoke_no_smtp);
+  answer(Refusal::not_smtp, out);
+}
+
 void InboundDialogue::on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out) {
+  if (server_ == Server::gone) return answer_for_who_left(line, out);
   if (draining_ && !standing_.transaction && expected_.empty()) return answer(Refusal::draining, out);
   if (line.too_long) return answer(Refusal::line_too_long, out);
   const Command command = parse_command(line.text);
@@ -129,7 +137,8 @@ void InboundDialogue::hello(const Command& command, Effects& out) {
   outcome_.helo = command.argument;
   octets_ = 0;
   oversized_ = false;
-  hello_ = std::make_unique<HelloExchange>(extended, command.argument, words_before_hello(extended, command.argument));
+  hello_ = std::make_unique<HelloExchange>(extended, command.argument, words_before_hello(extended, command.argument),
+                                           server_knows_ehlo_);
   hello_->start(out);
   expected_.push(Expected::hello);
   enter(State::await_reply);

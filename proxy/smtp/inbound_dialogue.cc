@@ -31,7 +31,7 @@ void InboundDialogue::enter(State next) {
       bit(command, closing) | any_end,                                                     // await_backend
       bit(await_greeting, await_backend, command) | any_end,                               // handshake
       bit(await_backend, await_reply, chunk, discard_chunk, starttls, closing) | any_end,  // command
-      bit(command, sasl, content) | any_end,                                               // await_reply
+      bit(await_backend, command, sasl, content) | any_end,                                // await_reply
       bit(await_reply) | any_end,                                                          // sasl
       bit(command, discard_content) | any_end,                                             // content
       bit(command, discard_chunk) | any_end,                                               // chunk
@@ -63,6 +63,11 @@ void InboundDialogue::start(Effects& out) {
 
 std::size_t InboundDialogue::on_client_bytes(std::string_view plaintext, Effects& out) {
   std::string_view rest = plaintext;
+  // Who speaks TLS speaks first, and may wait for us as we for the server.
+  if (state_ == State::await_greeting && is_no_command(rest)) {
+    out.because(spoke_no_smtp);
+    refuse_now(Refusal::not_smtp, Ending::client_spoke_tls, out);
+  }
   while (!rest.empty() && takes_client_bytes()) serve_client(rest, out);
   client_rest_ = !rest.empty();
   settle(out);
@@ -75,15 +80,17 @@ bool InboundDialogue::wants_client_bytes() const {
 
 void InboundDialogue::on_server_bytes(std::string_view plaintext, Effects& out) {
   std::string_view rest = plaintext;
-  while (server_ != Server::none && state_ != State::ended) {
+  const auto connection = reopened_;  // what is left of a connection's octets goes with it
+  while ((server_ == Server::opening || server_ == Server::open) && state_ != State::ended && reopened_ == connection) {
     const auto piece = replies_.next(rest);
     if (!piece) break;
     if (*piece) {
       on_piece(**piece, !rest.empty(), out);
     } else {
-      server_failed(Ending::backend_protocol, out);
+      server_failed(Ending::backend_protocol, piece->error().message, out);
     }
   }
+  outcome_.blank_lines += replies_.take_blank_lines();
   settle(out);
 }
 
@@ -94,7 +101,7 @@ void InboundDialogue::on_connected(Effects& out) {
 }
 
 void InboundDialogue::on_connect_failed(Effects& out) {
-  if (opening_) server_failed(Ending::backend_unreachable, out);
+  if (opening_) server_failed(Ending::backend_unreachable, {}, out);
   settle(out);
 }
 
@@ -111,7 +118,7 @@ void InboundDialogue::on_tls(Side side, const tls::SessionFacts& facts, Effects&
 
 void InboundDialogue::on_tls_failed(Side side, Effects& out) {
   if (side == Side::client && state_ == State::handshake) finish(Ending::client_tls_failed, out);
-  if (side == Side::backend && opening_) server_failed(Ending::backend_tls_failed, out);
+  if (side == Side::backend && opening_) server_failed(Ending::backend_tls_failed, {}, out);
   settle(out);
 }
 
@@ -123,8 +130,8 @@ void InboundDialogue::on_timer(Timer which, Effects& out) {
     case Timer::handshake:
       finish(Ending::timeout, out);  // no reply can be sent in the middle of it
       break;
-    case Timer::greeting:
-    case Timer::backend_connect: server_failed(Ending::backend_unreachable, out); break;
+    case Timer::greeting: server_failed(Ending::backend_unreachable, "the server took too long to begin", out); break;
+    case Timer::backend_connect: server_failed(Ending::backend_unreachable, {}, out); break;
     case Timer::reply:
     case Timer::command:
     case Timer::data_block:
@@ -138,9 +145,9 @@ void InboundDialogue::on_closed(Side side, Effects& out) {
     client_closed_ = true;
   } else if (opening_) {
     const bool in_tls = opening_->state() == BackendOpening::State::handshake;
-    server_failed(in_tls ? Ending::backend_tls_failed : Ending::backend_unreachable, out);
+    server_failed(in_tls ? Ending::backend_tls_failed : Ending::backend_unreachable, {}, out);
   } else if (server_ == Server::open) {
-    server_failed(idle() || server_said_farewell_ ? Ending::backend_closed : Ending::backend_lost, out);
+    server_failed(owes_nothing() || server_said_farewell_ ? Ending::backend_closed : Ending::backend_lost, {}, out);
   }
   settle(out);
 }
@@ -271,7 +278,7 @@ void InboundDialogue::release_own_replies(Effects& out) {
 // Ends the session, whatever was outstanding.
 void InboundDialogue::refuse_now(Refusal refusal, Ending ending, Effects& out) {
   if (state_ == State::ended) return;
-  for (std::size_t lost = expected_.messages(); lost > 0; --lost) out.message(MessageResult::lost);
+  count_lost_messages({}, out);
   out.refused(refusal);
   out.send(Side::client, row(refusal).reply);
   finish(ending, out);

@@ -71,7 +71,12 @@ class InboundDialogue final : public Dialogue {
     closing,          // our last reply waits for its turn
     ended,
   };
-  enum class Server : std::uint8_t { none, opening, open };
+  enum class Server : std::uint8_t {
+    none,
+    opening,
+    open,
+    gone,  // it left while it owed nothing: the client is told at its next command
+  };
   // What the client is told once its content has been thrown away, or its handshake is over; the session ends with it.
   struct Verdict {
     std::string reply;
@@ -111,6 +116,7 @@ class InboundDialogue final : public Dialogue {
 
   // Our own replies.
   void answer(Refusal refusal, Effects& out);
+  void not_smtp(std::string_view& rest, Effects& out);
   void release_own_replies(Effects& out);
   void answer_without_server(const Command& command, Effects& out);
   void greet_ourselves(Effects& out);
@@ -128,7 +134,14 @@ class InboundDialogue final : public Dialogue {
   void server_serves(Effects& out);
   void introduce_client(Effects& out);
   void resume_held_command(Effects& out);
-  void server_failed(Ending ending, Effects& out);
+  bool may_reopen(int code) const;
+  void reopen(Effects& out);
+  void server_failed(Ending ending, std::string_view why, Effects& out);
+  void server_left(Ending ending, Effects& out);
+  void bid_farewell(Effects& out);
+  void answer_for_who_left(const Line& line, Effects& out);
+  bool owes_nothing() const;
+  void count_lost_messages(std::string_view why, Effects& out);
   void on_piece(const ReplyPiece& piece, bool more, Effects& out);
   void early_reply(const ReplyPiece& piece, Effects& out);
   void unasked(const ReplyPiece& piece, Effects& out);
@@ -156,6 +169,7 @@ class InboundDialogue final : public Dialogue {
   std::string xclient_listed_;  // what the server's XCLIENT takes, until it has been told; then empty
   State state_ = State::await_greeting;
   Server server_ = Server::none;
+  Ending left_with_ = Ending::backend_closed;  // while Server::gone
   Timer armed_ = Timer::none;
   bool progress_ = false;       // something whole came: time starts anew
   bool client_closed_ = false;  // … and nothing more will come
@@ -164,6 +178,9 @@ class InboundDialogue final : public Dialogue {
   bool server_pipelines_ = false;
   bool server_said_farewell_ = false;  // 221, 421 or a refusal to serve: its closing needs no words of ours
   bool server_knows_client_ = false;   // more than EHLO, NOOP and the like has reached it in this standing
+  bool server_knows_ehlo_ = false;     // it has taken one on this connection
+  bool server_heard_hello_ = false;    // … or a HELO, of the client's
+  std::uint8_t reopened_ = 0;          // connections made anew because a server takes one EHLO only
   bool oversized_ = false;             // a BDAT transaction went over the size limit: no more of it is taken
 };
 

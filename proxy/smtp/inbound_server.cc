@@ -6,13 +6,28 @@
 
 namespace postern::smtp {
 
+namespace {
+
+// For the record.
+std::string unasked_for(const ReplyPiece& piece) {
+  return "the server said what nobody had asked for: " + quote(piece);
+}
+std::string unbelievable(Expected to, const ReplyPiece& piece) {
+  return "the server answered " + std::string(to_string(to)) + " with " + quote(piece);
+}
+std::string took_leave(const ReplyPiece& piece) {
+  return "the server took its leave: " + quote(piece);
+}
+
+}  // namespace
+
 // --- the way to the server
 
 void InboundDialogue::dial(Effects& out) {
   opening_ = std::make_unique<BackendOpening>(*facts_.listener, facts_.hostname);
   replies_ = ReplyReader();
   server_ = Server::opening;
-  server_pipelines_ = server_knows_client_ = server_said_farewell_ = false;
+  server_pipelines_ = server_knows_client_ = server_said_farewell_ = server_knows_ehlo_ = server_heard_hello_ = false;
   xclient_listed_.clear();
   out.connect_backend();
 }
@@ -27,13 +42,17 @@ void InboundDialogue::dial_for(const Line& line, Effects& out) {
 // Looks whether the opening is over, and goes on if the client can be told.
 void InboundDialogue::server_is_ready(Effects& out) {
   if (state_ == State::handshake || !opening_ || !opening_->over()) return;
-  if (opening_->state() == BackendOpening::State::failed) return server_failed(opening_->failure(), out);
+  if (opening_->state() == BackendOpening::State::failed) {
+    return server_failed(opening_->failure(), std::string(opening_->why()), out);
+  }
   if (opening_->state() == BackendOpening::State::rejected) return server_rejected(out);
   server_serves(out);
 }
 
 void InboundDialogue::server_rejected(Effects& out) {
-  if (state_ == State::await_backend) return server_failed(Ending::backend_unreachable, out);
+  if (state_ == State::await_backend) {
+    return server_failed(Ending::backend_unreachable, "the server refused to begin", out);
+  }
   const auto opening = std::exchange(opening_, nullptr);
   out.send_copy(Side::client, opening->reply());
   server_ = Server::open;
@@ -46,6 +65,7 @@ void InboundDialogue::server_serves(Effects& out) {
   const auto opening = std::exchange(opening_, nullptr);
   server_ = Server::open;
   xclient_listed_ = opening->xclient_parameters();
+  server_knows_ehlo_ = opening->knows_ehlo();
   // Who has not introduced itself is not known to the server either, and must not pass for us.
   if (!xclient_listed_.empty()) standing_.ehlo_first = true;
   if (state_ == State::await_backend) return introduce_client(out);
@@ -58,7 +78,8 @@ void InboundDialogue::server_serves(Effects& out) {
 void InboundDialogue::introduce_client(Effects& out) {
   if (standing_.introduced_to_us == Verb::invalid) return resume_held_command(out);
   const bool extended = std::exchange(standing_.introduced_to_us, Verb::invalid) == Verb::ehlo;
-  hello_ = std::make_unique<HelloExchange>(extended, outcome_.helo, words_before_hello(extended, outcome_.helo));
+  hello_ = std::make_unique<HelloExchange>(extended, outcome_.helo, words_before_hello(extended, outcome_.helo),
+                                           server_knows_ehlo_);
   hello_->start(out);
   expected_.push(Expected::hello);
 }
@@ -76,10 +97,14 @@ void InboundDialogue::resume_held_command(Effects& out) {
 }
 
 // The server is no more: one 421 for everything it still owes, never a success.
-void InboundDialogue::server_failed(Ending ending, Effects& out) {
-  if (state_ == State::ended || server_ == Server::none) return;
+void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects& out) {
+  if (state_ == State::ended || server_ == Server::none || server_ == Server::gone) return;
+  if (!why.empty()) out.because(why);
+  if (!server_said_farewell_ && owes_nothing()) return server_left(ending, out);
+  if (expected_.size() == 1 && !expected_.own_is_next() && expected_.server() == Expected::quit)
+    return bid_farewell(out);
   const bool in_content = state_ == State::content || state_ == State::chunk;
-  for (std::size_t lost = expected_.messages(); lost > 0; --lost) out.message(MessageResult::lost);
+  count_lost_messages(why, out);
   if (state_ == State::content) out.message(MessageResult::lost);
   std::string reply(row(Refusal::backend_unavailable).reply);
   if (opening_ && opening_->state() == BackendOpening::State::rejected) reply = opening_->reply();
@@ -98,20 +123,55 @@ void InboundDialogue::server_failed(Ending ending, Effects& out) {
   give_verdict(out);
 }
 
+// Between commands, or while the client is about to begin anew anyway.
+bool InboundDialogue::owes_nothing() const {
+  return server_ == Server::open && expected_.empty() && (state_ == State::command || state_ == State::handshake);
+}
+
+// A client that has had its last reply would take another, unasked, for a failure of what it was told before.
+void InboundDialogue::server_left(Ending ending, Effects& out) {
+  out.drop_backend();
+  standing_.transaction = false;
+  left_with_ = ending;
+  server_ = state_ == State::handshake ? Server::none : Server::gone;  // after TLS there is another
+}
+
+void InboundDialogue::answer_for_who_left(const Line& line, Effects& out) {
+  if (parse_command(line.text).verb == Verb::quit) return bid_farewell(out);
+  refuse_now(Refusal::backend_unavailable, left_with_, out);
+}
+
+// The server did not live to answer QUIT, or had enough before it came. There is nothing left to fail.
+void InboundDialogue::bid_farewell(Effects& out) {
+  expected_.clear();
+  out.send(Side::client, "221 2.0.0 Bye\r\n");
+  finish(Ending::quit, out);
+}
+
+void InboundDialogue::count_lost_messages(std::string_view why, Effects& out) {
+  const std::size_t lost = expected_.messages();
+  for (std::size_t each = lost; each > 0; --each) out.message(MessageResult::lost);
+  if (lost == 0 || state_ == State::chunk) return;
+  out.because(may_come_twice(why));
+}
+
 // --- its replies
 
 void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out) {
   if (opening_) {
-    if (opening_->over()) return server_failed(Ending::backend_protocol, out);
+    if (opening_->over()) return server_failed(Ending::backend_protocol, unasked_for(piece), out);
     opening_->on_reply(piece, more, out);
     progress_ = true;
     return server_is_ready(out);
   }
   if (expected_.empty()) return state_ == State::content ? early_reply(piece, out) : unasked(piece, out);
+  progress_ = true;
   const Expected to = expected_.server();
+  if (piece.last && piece.code == 421) out.because(took_leave(piece));
   if (to == Expected::hello) return hello_reply(piece, out);
-  if (!believable(to, piece.code)) return server_failed(Ending::backend_protocol, out);
-  if (to != Expected::swallowed) send_on(piece, out);
+  if (!believable(to, piece.code)) return server_failed(Ending::backend_protocol, unbelievable(to, piece), out);
+  const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code == 421);
+  if (!ours) replies_.hand_on(piece, out);
   if (piece.last) replied(to, piece.code, out);
 }
 
@@ -129,22 +189,27 @@ bool InboundDialogue::believable(Expected to, int code) const {
 // The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
 // end of its content, where it listens.
 void InboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
-  if (!piece.negative()) return server_failed(Ending::backend_protocol, out);
+  if (!piece.negative()) {
+    return server_failed(Ending::backend_protocol, unbelievable(Expected::end_of_data, piece), out);
+  }
   ReplyPiece whole = piece;
   whole.last = true;
   end_content(print(whole, piece.text), Ending::backend_lost, false, out);
 }
 
 void InboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
-  if (piece.code != 421) return server_failed(Ending::backend_protocol, out);
-  if (state_ == State::handshake) return server_failed(Ending::backend_closed, out);
-  send_on(piece, out);
-  server_said_farewell_ = true;
-  if (piece.last) finish(Ending::backend_closed, out);
+  const bool farewell = piece.code == 421 || piece.code == 221;
+  if (owes_nothing() || piece.code != 421) {
+    const auto ending = farewell ? Ending::backend_closed : Ending::backend_protocol;
+    return server_failed(ending, farewell ? took_leave(piece) : unasked_for(piece), out);
+  }
+  replies_.hand_on(piece, out);
+  if (!piece.last) return;
+  out.because(took_leave(piece));
+  finish(Ending::backend_closed, out);
 }
 
 void InboundDialogue::replied(Expected to, int code, Effects& out) {
-  progress_ = true;
   expected_.pop();
   const bool positive = code / 100 == 2;
   switch (to) {
@@ -174,6 +239,7 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
       enter(State::command);
       break;
     case Expected::quit:
+      if (code == 421) return bid_farewell(out);
       if (code == 221) return finish(Ending::quit, out);
       enter(State::command);
       break;
@@ -195,14 +261,14 @@ void InboundDialogue::message_result(int code, Effects& out) {
 // --- EHLO and HELO
 
 void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
-  if (piece.last) progress_ = true;
   switch (hello_->on_reply(piece, out)) {
     case HelloExchange::Outcome::more: return;
     case HelloExchange::Outcome::pass_on: return pass_hello_line(piece, out);
-    case HelloExchange::Outcome::broken: return server_failed(Ending::backend_protocol, out);
+    case HelloExchange::Outcome::broken: return server_failed(Ending::backend_protocol, hello_->why(piece), out);
     case HelloExchange::Outcome::accepted: hello_accepted(piece, out); break;
     case HelloExchange::Outcome::refused:
-      send_on(piece, out);
+      if (may_reopen(piece.code)) return reopen(out);
+      replies_.hand_on(piece, out);
       held_.reset();  // the refusal is its reply
       break;
   }
@@ -214,11 +280,32 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
   enter(State::command);
 }
 
+// Some servers take no second EHLO on a connection: they say 503, or that they do not know the command.
+bool InboundDialogue::may_reopen(int code) const {
+  constexpr std::uint8_t limit = 8;
+  return server_heard_hello_ && wants_one_hello_only(code) && state_ == State::await_reply &&
+         !standing_.authenticated && !draining_ && reopened_ < limit;
+}
+
+// It hears this one on a connection of its own then: everything begins anew there, as it should (RFC 3207 4.2).
+void InboundDialogue::reopen(Effects& out) {
+  ++reopened_;
+  held_ = std::make_unique<std::string>((hello_->extended() ? "EHLO " : "HELO ") + outcome_.helo);
+  hello_.reset();
+  expected_.pop();
+  standing_.transaction = false;
+  out.drop_backend();
+  enter(State::await_backend);
+  dial(out);
+}
+
 void InboundDialogue::hello_accepted(const ReplyPiece& piece, Effects& out) {
+  server_heard_hello_ = true;
+  server_knows_ehlo_ = server_knows_ehlo_ || hello_->esmtp();
   server_pipelines_ = hello_->esmtp() && hello_->reply().has("PIPELINING");
   standing_.transaction = false;
   standing_.ehlo_first = false;
-  if (state_ == State::await_backend) return;  // the client has had its reply from us
+  if (state_ == State::await_backend) return replies_.withhold();  // the client has had its reply from us
   if (hello_->extended()) {
     const EhloReply shown = rewrite(hello_->reply(), facts_.listener->ehlo, view());
     standing_.offer(shown);
@@ -231,8 +318,8 @@ void InboundDialogue::hello_accepted(const ReplyPiece& piece, Effects& out) {
 
 void InboundDialogue::pass_hello_line(const ReplyPiece& piece, Effects& out) {
   const bool names_the_server = piece.first && piece.positive();
-  if (!names_the_server) return send_on(piece, out);
-  out.send_copy(Side::client, print(piece, with_name(piece.text, facts_.listener->ehlo.name)));
+  if (!names_the_server) return replies_.hand_on(piece, out);
+  replies_.hand_on(piece, print(piece, with_name(piece.text, facts_.listener->ehlo.name)), out);
 }
 
 }  // namespace postern::smtp

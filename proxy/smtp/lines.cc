@@ -1,5 +1,7 @@
 #include "proxy/smtp/lines.h"
 
+#include "proxy/smtp/octets.h"
+
 namespace postern::smtp {
 
 namespace {
@@ -68,6 +70,11 @@ void LineReader::keep(std::string_view& input, std::size_t limit) {
 void LineReader::forget_pending() {
   std::string().swap(pending_);
   taken_ = false;
+}
+
+bool is_no_command(std::string_view line) {
+  constexpr char tls_handshake = 0x16;  // the record that a ClientHello comes in
+  return !line.empty() && (line.front() == '\0' || line.front() == tls_handshake || is_8bit(line.front()));
 }
 
 }  // namespace postern::smtp

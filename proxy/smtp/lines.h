@@ -43,4 +43,12 @@ class LineReader {
   bool taken_ = false;     // pending_ was handed out by the last call
 };
 
+// What begins like this is no SMTP command: NUL, an octet above 127 or the start of a TLS record. Seen before the line
+// is whole, which it may never be.
+bool is_no_command(std::string_view line);
+// … for the record.
+inline constexpr std::string_view spoke_no_smtp =
+    "the client spoke TLS (or something else that is no SMTP) in place of a command: TLS begins with STARTTLS here, if "
+    "at all";
+
 }  // namespace postern::smtp

@@ -36,6 +36,11 @@ inline bool same_ignoring_case(std::string_view left, std::string_view right) {
                     [](char a, char b) { return to_upper(a) == to_upper(b); });
 }
 
+// Holds nothing but blanks and tabs, or nothing at all.
+inline bool is_blank_line(std::string_view text) {
+  return text.find_first_not_of(" \t") == std::string_view::npos;
+}
+
 // One of the words that single blanks part is `wanted`, in any case.
 inline bool has_word(std::string_view words, std::string_view wanted) {
   while (!words.empty()) {

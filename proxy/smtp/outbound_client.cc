@@ -79,6 +79,7 @@ std::size_t OutboundDialogue::line_limit() const {
 
 void OutboundDialogue::command(std::string_view& rest, Effects& out) {
   const std::string_view input = rest;
+  if (!standing_.lines.partial() && is_no_command(rest)) return not_smtp(rest, out);
   const auto line = standing_.lines.next(rest, line_limit());
   if (!line) return;
   if (expected_.empty()) progress_ = true;
@@ -88,7 +89,14 @@ void OutboundDialogue::command(std::string_view& rest, Effects& out) {
   on_line(*line, in_input, rest, out);
 }
 
+void OutboundDialogue::not_smtp(std::string_view& rest, Effects& out) {
+  rest = {};
+  out.because(spoke_no_smtp);
+  answer(Refusal::not_smtp, out);
+}
+
 void OutboundDialogue::on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out) {
+  if (left_with_) return answer_for_who_left(line, out);
   if (draining_ && !transaction_.active() && expected_.empty()) return answer(Refusal::draining, out);
   if (line.too_long) return answer(Refusal::line_too_long, out);
   const Command command = parse_command(line.text);

@@ -87,6 +87,11 @@ void OutboundDialogue::start(Effects& out) {
 
 std::size_t OutboundDialogue::on_client_bytes(std::string_view plaintext, Effects& out) {
   std::string_view rest = plaintext;
+  // Who speaks TLS speaks first, and may wait for us as we for the server.
+  if (state_ == State::await_greeting && is_no_command(rest)) {
+    out.because(spoke_no_smtp);
+    refuse_now(Refusal::not_smtp, Ending::client_spoke_tls, out);
+  }
   while (!rest.empty() && takes_client_bytes()) serve_client(rest, out);
   client_rest_ = !rest.empty();
   settle(out);
@@ -108,6 +113,7 @@ void OutboundDialogue::on_server_bytes(std::string_view plaintext, Effects& out)
       remote_gone(Ending::backend_protocol, piece->error().message, out);
     }
   }
+  outcome_.blank_lines += replies_.take_blank_lines();
   settle(out);
 }
 
@@ -267,6 +273,7 @@ void OutboundDialogue::say(std::string_view reply, Effects& out) {
 // Ends the session, whatever was outstanding.
 void OutboundDialogue::refuse_now(Refusal refusal, Ending ending, Effects& out) {
   if (state_ == State::ended) return;
+  if (expected_.messages() > 0 && state_ != State::chunk) out.because(may_come_twice({}));
   for (std::size_t lost = expected_.messages(); lost > 0; --lost) out.message(MessageResult::lost);
   out.refused(refusal);
   out.send(Side::client, row(refusal).reply);

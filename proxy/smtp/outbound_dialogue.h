@@ -192,6 +192,7 @@ class OutboundDialogue final : public Dialogue {
   // Our own replies.
   void answer_mail(Effects& out);
   void answer(Refusal refusal, Effects& out);
+  void not_smtp(std::string_view& rest, Effects& out);
   void release_own_replies(Effects& out);
   void say(std::string_view reply, Effects& out);
   void answer_hello(const Command& command, Effects& out);
@@ -220,6 +221,7 @@ class OutboundDialogue final : public Dialogue {
   bool tries_again() const;
   std::string_view due() const;
   void remote_gone(Ending ending, std::string_view why, Effects& out);
+  void answer_for_who_left(const Line& line, Effects& out);
   void lose(Ending ending, const std::string& trouble, Effects& out);
   bool give_up_replies(Ending ending, Effects& out);
   std::string lost_reply(Refusal refusal, Ending ending) const;
@@ -246,9 +248,10 @@ class OutboundDialogue final : public Dialogue {
   std::unique_ptr<RemoteOpening> opening_;  // while Server::opening, and until its failure has been dealt with
   std::unique_ptr<std::string> held_;       // a command that waits, without CRLF
   std::unique_ptr<Verdict> verdict_;
-  std::string judging_;        // what was or will be asked
-  std::string mail_reply_;     // the remote's to MAIL, so far
-  std::string hello_refusal_;  // with CRLF: what came of the client's EHLO, instead of a server
+  std::optional<Ending> left_with_;  // the server left while it owed nothing: the client's next command is told
+  std::string judging_;              // what was or will be asked
+  std::string mail_reply_;           // the remote's to MAIL, so far
+  std::string hello_refusal_;        // with CRLF: what came of the client's EHLO, instead of a server
   std::uint32_t question_ = 0;
   unsigned dials_ = 0;  // for it
   State state_ = State::await_greeting;

@@ -68,7 +68,8 @@ void OutboundDialogue::opening_is_over(Effects& out) {
   link_.tls = opening_->tls();
   link_.demands_tls = opening_->demands_tls();
   link_.our_auth = opening_->authenticates();
-  link_.poorer = !facts_.greets_itself && (shown_ & ~extensions_of(link_.hello)) != 0;
+  const bool lacks_some = !facts_.greets_itself && (shown_ & ~extensions_of(link_.hello)) != 0;
+  link_.poorer = lacks_some || opening_->goes_by_memory();
 }
 
 // --- the session's judgement
@@ -201,12 +202,19 @@ void OutboundDialogue::remote_gone(Ending ending, std::string_view why, Effects&
 void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& out) {
   const bool authenticating =
       state_ == State::sasl || (state_ == State::await_reply && expected_.server() == Expected::auth);
-  const bool at_rest = idle() && !facts_.greets_itself;
+  // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
+  const bool at_rest = state_ == State::command && expected_.empty() &&
+                       (standing_.authenticated || (!transaction_.active() && !facts_.greets_itself));
   if (!before_recipient()) outcome_.trouble = trouble;
   const bool served = link_.served;
   drop_remote(out);
   remote_ = {Stage::lost, {}, trouble, served};
-  if (authenticating || at_rest) return refuse_now(Refusal::remote_closed, ending, out);
+  if (at_rest) {
+    transaction_ = {};
+    left_with_ = ending;
+    return;
+  }
+  if (authenticating) return refuse_now(Refusal::remote_closed, ending, out);
   const bool owed = give_up_replies(ending, out);
   if (state_ == State::content) {
     out.message(MessageResult::lost);
@@ -219,6 +227,12 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
   if (transaction_.active() && transaction_.refusal.empty() && (owed || transaction_.accepted)) {
     transaction_.refusal = lost_reply(Refusal::remote_lost, ending);
   }
+}
+
+void OutboundDialogue::answer_for_who_left(const Line& line, Effects& out) {
+  if (parse_command(line.text).verb != Verb::quit) return refuse_now(Refusal::remote_closed, *left_with_, out);
+  out.send(Side::client, "221 2.0.0 Bye\r\n");
+  finish(Ending::quit, out);
 }
 
 // With the reason, where it is more than that it went.
@@ -247,8 +261,11 @@ bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
     }
     const bool message = to == Expected::end_of_data || to == Expected::last_chunk;
     const Refusal refusal = message ? Refusal::remote_lost_message : Refusal::remote_lost;
-    if (message) out.message(MessageResult::lost);
-    if (message) transaction_ = {};
+    if (message) {
+      out.message(MessageResult::lost);
+      if (state_ != State::chunk) out.because(may_come_twice(remote_.trouble));
+      transaction_ = {};
+    }
     out.refused(refusal);
     out.send_copy(Side::client, lost_reply(refusal, ending));
     owed = true;
@@ -298,7 +315,7 @@ void OutboundDialogue::pass_on(Expected to, const ReplyPiece& piece, Effects& ou
       if (piece.negative()) mail_reply_ += print(piece, piece.text);
       return;
     case Expected::recipient:
-      if (transaction_.refusal.empty()) send_on(piece, out);
+      if (transaction_.refusal.empty()) replies_.hand_on(piece, out);
       return;
     case Expected::plain:
     case Expected::hello:
@@ -307,7 +324,7 @@ void OutboundDialogue::pass_on(Expected to, const ReplyPiece& piece, Effects& ou
     case Expected::chunk:
     case Expected::last_chunk:
     case Expected::auth:
-    case Expected::quit: return send_on(piece, out);
+    case Expected::quit: return replies_.hand_on(piece, out);
   }
 }
 
@@ -389,7 +406,8 @@ void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
 }
 
 void OutboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
-  lose(piece.code == 421 ? Ending::backend_closed : Ending::backend_protocol, unasked_answer(piece), out);
+  const bool farewell = piece.code == 421 || piece.code == 221;
+  lose(farewell ? Ending::backend_closed : Ending::backend_protocol, unasked_answer(piece), out);
 }
 
 }  // namespace postern::smtp

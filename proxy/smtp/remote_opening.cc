@@ -108,6 +108,7 @@ void RemoteOpening::on_connected(RemotePlan plan) {
 void RemoteOpening::on_tls(Effects& out) {
   if (state_ != State::handshake) return;
   tls_ = true;
+  before_tls_ = std::move(hello_);
   say_ehlo(out);
 }
 
@@ -188,12 +189,26 @@ void RemoteOpening::ehlo(const ReplyPiece& piece, Effects& out) {
 void RemoteOpening::ehlo_refused(const ReplyPiece& piece, Effects& out) {
   note(piece);
   if (!piece.last) return;
+  const bool again = tls_ && !plan_.tls_first;
+  if (again && wants_one_hello_only(piece.code)) return go_by_memory(out);
   if (!knows_no_ehlo(piece.code)) return finish(Stage::greeting_failed);
   // Who knows no EHLO has no STARTTLS, and HELO has no other use then.
   if (plan_.demand_tls && !tls_) return finish(Stage::tls_not_offered);
   result_.reply.clear();
   say("HELO " + name_, out);
   enter(State::helo);
+}
+
+// It understood EHLO before TLS, so it knows more than HELO, and it was told who we are. What it offered in plaintext
+// may have been altered on the way: nothing is taken from it that changes how commands or content are framed.
+void RemoteOpening::go_by_memory(Effects& out) {
+  goes_by_memory_ = true;
+  result_.reply.clear();
+  hello_ = std::exchange(before_tls_, {});
+  std::erase_if(hello_.keywords, [](const EhloKeyword& each) {
+    return each.name == "STARTTLS" || each.name == "PIPELINING" || each.name == "CHUNKING" || each.name == "BINARYMIME";
+  });
+  authenticate(out);
 }
 
 void RemoteOpening::helo(const ReplyPiece& piece) {

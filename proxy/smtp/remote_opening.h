@@ -97,6 +97,8 @@ class RemoteOpening {
   const std::string& greeting() const { return greeting_; }  // whole lines
   const EhloReply& hello() const { return hello_; }          // the last one; after HELO only its greeting
   bool tls() const { return tls_; }
+  // hello() is from before TLS: the server took no second EHLO.
+  bool goes_by_memory() const { return goes_by_memory_; }
   bool authenticates() const { return !plan_.auth_mechanism.empty(); }
   bool demands_tls() const { return plan_.demand_tls; }
 
@@ -113,6 +115,7 @@ class RemoteOpening {
   void greeted(const ReplyPiece& piece);
   void ehlo(const ReplyPiece& piece, Effects& out);
   void ehlo_refused(const ReplyPiece& piece, Effects& out);
+  void go_by_memory(Effects& out);
   void helo(const ReplyPiece& piece);
   void starttls(const ReplyPiece& piece, bool more, Effects& out);
   void auth(const ReplyPiece& piece, Effects& out);
@@ -126,10 +129,12 @@ class RemoteOpening {
   RemoteState result_;
   std::string greeting_;
   EhloReply hello_;
+  EhloReply before_tls_;
   std::unique_ptr<SaslClient> sasl_;
   State state_ = State::connecting;
   bool tls_ = false;
   bool introduced_ = false;
+  bool goes_by_memory_ = false;
 };
 
 }  // namespace postern::smtp

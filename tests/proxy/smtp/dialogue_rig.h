@@ -79,7 +79,9 @@ class Rig {
   }
 
   void server(std::string_view bytes) {
-    for (std::size_t at = 0; at < bytes.size() && !ended(); at += options_.cut ? 1 : bytes.size()) {
+    const auto connection = drops_;  // what is left of a connection's octets goes with it
+    for (std::size_t at = 0; at < bytes.size() && !ended() && drops_ == connection;
+         at += options_.cut ? 1 : bytes.size()) {
       const Copy copy(bytes.substr(at, options_.cut ? 1 : bytes.size()));
       tell([&] { dialogue_->on_server_bytes(copy.view(), effects_); });
       pump();
@@ -186,6 +188,7 @@ class Rig {
       case Effect::Kind::connect_backend: return events.emplace_back("dial"), void();
       case Effect::Kind::drop_backend:
         to_server.clear();  // what it has not read yet
+        ++drops_;
         return events.emplace_back("drop"), void();
       case Effect::Kind::arm:
         timer = effect.timer;
@@ -205,6 +208,7 @@ class Rig {
   Options options_;
   std::unique_ptr<InboundDialogue> dialogue_;
   Effects effects_;
+  int drops_ = 0;
 };
 
 }  // namespace postern::smtp::dialogue_rig

@@ -283,10 +283,12 @@ TEST_CASE("server lost: at every octet of a session, the client never gets a suc
         }
         // A client in the middle of its content is heard to the end of it first.
         if (!rig.ended()) rig.client(turns[last].client.substr(said.size()));
+        // One that was owed nothing is told at its next command.
+        if (!rig.ended()) rig.client("NOOP\r\n");
         REQUIRE(rig.ended());
         CHECK(rig.to_server.empty());
         CHECK(count_lines(rig.to_client, "250 queued") == given);
-        CHECK(count_lines(rig.to_client, "421 4.") == 1);
+        CHECK(count_lines(rig.to_client, "421 4.") + count_lines(rig.to_client, "221 2.") == 1);
         CHECK(rig.dialogue().outcome().messages_accepted == given);
         ++tried;
       }
@@ -370,6 +372,88 @@ TEST_CASE("server: replies beyond all bounds end the session") {
     for (int i = 0; i < 100 && !rig.ended(); ++i) rig.server("214-" + std::string(1000, 'x') + "\r\n");
     CHECK(rig.ending == "backend_protocol");
   }
+}
+
+TEST_CASE("server: why it was given up is said") {
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"what?\r\n", "a line that is no reply: \"what?\""},
+      {"354 go\r\n", "the server answered EHLO with \"354 go\""},
+      {"421 no\r\n", "the server took its leave: \"421 no\""}};
+  for (const auto& [reply, reason] : table) {
+    Rig rig;
+    rig.start_with(greeting);
+    rig.client("EHLO client.example\r\n");
+    rig.server(reply);
+    CHECK(rig.to_client.starts_with("421 "));
+    CHECK(rig.reason == reason);
+  }
+}
+
+TEST_CASE("server lost: a message that may have been stored is said to come twice") {
+  for (const bool gibberish : {false, true}) {
+    Rig rig;
+    introduce(rig);
+    rig.client("DATA\r\n");
+    rig.server("354 go\r\n");
+    rig.client("hello\r\n.\r\n");
+    gibberish ? rig.server("25O stored\r\n") : rig.time_out();
+    CHECK(rig.ended());
+    CHECK(rig.reason.ends_with("it may be delivered twice"));
+    CHECK(happened(rig, "message lost"));
+  }
+}
+
+TEST_CASE("server lost: while the client begins TLS, another takes its place") {
+  Rig rig;
+  introduce(rig);
+  rig.client("STARTTLS\r\n");
+  rig.close(Side::backend);
+  CHECK(rig.events == std::vector<std::string>{"tls client", "drop"});
+  rig.tls(Side::client);
+  CHECK(rig.events.back() == "dial");
+  rig.connected();
+  rig.server(greeting);
+  rig.take_client();
+  rig.client("EHLO client.example\r\n");
+  CHECK(rig.take_server() == "EHLO client.example\r\n");
+  CHECK(!rig.ended());
+}
+
+TEST_CASE("server: it takes no second EHLO, and is asked on other connections so often and no more") {
+  Rig rig(with_mode(config::TlsMode::none));
+  introduce(rig);
+  int dialled = 0;
+  for (int i = 0; i < 20 && !rig.ended(); ++i) {
+    rig.client("EHLO client.example\r\n");
+    rig.server("503 already\r\n250 behind it, of a connection that is gone\r\n");
+    if (rig.events.empty() || rig.events.back() != "dial") break;
+    ++dialled;
+    rig.connected();
+    rig.server(greeting);
+    CHECK(rig.take_server().ends_with("EHLO client.example\r\n"));
+    rig.server(ehlo_reply);
+    CHECK(rig.take_client().starts_with("250-mx.example\r\n"));
+  }
+  CHECK(dialled == 8);
+  CHECK(rig.take_client() == "503 already\r\n");
+}
+
+TEST_CASE("server: a refusal of the first EHLO, or of one after AUTH, is the client's to see") {
+  Rig rig;
+  rig.start_with(greeting);
+  rig.client("EHLO client.example\r\n");
+  rig.server("503 no\r\n");
+  CHECK(rig.take_client() == "503 no\r\n");
+  auto options = with_mode(config::TlsMode::none);
+  options.listener.auth_requires_tls = false;
+  Rig second(options);
+  introduce(second);
+  second.client("AUTH PLAIN AGEAYg==\r\n");
+  second.server("235 ok\r\n");
+  second.take_client();
+  second.client("EHLO client.example\r\n");
+  second.server("502 what\r\n");
+  CHECK(second.take_client() == "502 what\r\n");
 }
 
 // --- the client goes away

@@ -192,15 +192,89 @@ TEST_CASE("outbound: a server lost in a transaction spoils the rest of it") {
   CHECK(rig.to_client == lost + lost + lost + "250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n");
 }
 
-TEST_CASE("outbound: a server lost between transactions ends the session") {
-  for (const std::string_view last_words : {"", "421 4.3.2 bye\r\n", "250 what\r\n"}) {
-    Rig rig;
-    introduced(rig);
-    if (last_words.empty()) rig.close(Side::backend);
-    rig.server(last_words);
-    CHECK(rig.to_client == "421 4.4.2 The remote server closed the connection\r\n");
-    CHECK(rig.ended());
+TEST_CASE("outbound: a server that leaves between transactions is told of at the client's next command") {
+  for (const std::string_view last_words :
+       {"", "421 4.3.2 bye\r\n", "221-so\r\n221 long\r\n", "250 what\r\n", "what?\r\n"}) {
+    for (const std::string_view command : {"QUIT\r\n", "EHLO client.example\r\n", "MAIL FROM:<a@b.example>\r\n"}) {
+      INFO(last_words << command);
+      Rig rig;
+      introduced(rig);
+      if (last_words.empty()) rig.close(Side::backend);
+      rig.server(last_words);
+      CHECK(rig.to_client.empty());
+      CHECK(rig.dialogue().idle());
+      CHECK(rig.take_events() == Events{"drop"});
+      CHECK(!rig.dialogue().outcome().trouble.empty());
+      rig.client(command);
+      CHECK(rig.to_client ==
+            (command == "QUIT\r\n" ? "221 2.0.0 Bye\r\n" : "421 4.4.2 The remote server closed the connection\r\n"));
+      CHECK(rig.ended());
+    }
   }
+}
+
+TEST_CASE("outbound: a server that leaves behind its last 250 fails nothing, and a drain still ends the session") {
+  Rig rig;
+  accepted(rig);
+  rig.client("DATA\r\n");
+  rig.server("354 go\r\n");
+  rig.client("x\r\n.\r\n");
+  rig.take_client();
+  rig.server("250 stored\r\n421 enough\r\n");
+  CHECK(rig.take_client() == "250 stored\r\n");
+  CHECK(rig.dialogue().outcome().messages_accepted == 1);
+  CHECK(!happened(rig, "message lost"));
+  rig.drain();
+  rig.drain();
+  CHECK(rig.ending == "draining");
+}
+
+TEST_CASE("outbound: a reply that is cut off reaches nobody") {
+  Rig rig;
+  accepted(rig);
+  rig.client("DATA\r\n");
+  rig.server("354 go\r\n");
+  rig.client("x\r\n.\r\n");
+  rig.take_client();
+  rig.server("250-first\r\n250 sec");
+  CHECK(rig.to_client.empty());
+  rig.close(Side::backend);
+  CHECK(rig.to_client.starts_with("451 4.4.2 "));
+  CHECK(rig.reason.ends_with("it may be delivered twice"));
+}
+
+TEST_CASE("outbound: lines without content are passed over") {
+  Rig rig;
+  introduced(rig);
+  rig.server("\r\n");
+  rig.client("NOOP\r\n");
+  rig.server("250-a\r\r\n\r\n250 b\r\r\n\r\n");
+  CHECK(rig.take_client() == "250-a\r\n250 b\r\n");
+  CHECK(rig.dialogue().outcome().blank_lines == 3);
+  CHECK(!rig.ended());
+}
+
+TEST_CASE("outbound: what was no reply is said in the reply that it costs") {
+  Rig rig;
+  accepted(rig);
+  rig.client("DATA\r\n");
+  rig.server("354 go\r\n");
+  rig.client("x\r\n.\r\n");
+  rig.take_client();
+  rig.server("25O stored\r\n");
+  CHECK(rig.take_client() ==
+        "451 4.4.2 The connection was lost before the remote server took the message: no reply to the message: a line "
+        "that is no reply: \"25O stored\"\r\n");
+  CHECK(rig.reason.find("\"25O stored\"") != std::string::npos);
+}
+
+TEST_CASE("outbound: TLS in place of a command ends the session") {
+  Rig rig;
+  introduced(rig);
+  rig.client("\x16\x03\x01");
+  CHECK(rig.to_client.starts_with("500 "));
+  CHECK(rig.ending == "client_spoke_tls");
+  CHECK(rig.reason.find("TLS") != std::string::npos);
 }
 
 TEST_CASE("outbound: a server lost while its judgement is awaited is judged anew") {

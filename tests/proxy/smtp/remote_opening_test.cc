@@ -78,6 +78,36 @@ TEST_CASE("remote opening: a server that is lost while TLS begins offered what i
   }
 }
 
+TEST_CASE("remote opening: a server that takes no second EHLO is known by its first, less what frames mail") {
+  for (const std::string refusal : {"503-already\r\n503 identified\r\n", "501 no\r\n", "502 no\r\n", "504 no\r\n"}) {
+    INFO(refusal);
+    Talk talk;
+    talk.hears("220 mx\r\n250-mx\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-SIZE 10\r\n250 STARTTLS\r\n220 go\r\n");
+    talk.opening.on_tls(talk.out);
+    talk.said.clear();
+    talk.hears(refusal);
+    CHECK(talk.said == "EHLO client.example\r\n");
+    CHECK(talk.stage() == Stage::open);
+    CHECK(talk.opening.tls());
+    CHECK(talk.opening.goes_by_memory());
+    CHECK(talk.opening.hello().has("SIZE"));
+    for (const auto* keyword : {"PIPELINING", "CHUNKING", "STARTTLS"}) CHECK(!talk.opening.hello().has(keyword));
+  }
+  Talk talk;
+  talk.hears("220 mx\r\n250-mx\r\n250 STARTTLS\r\n220 go\r\n");
+  talk.opening.on_tls(talk.out);
+  talk.hears("550 not you\r\n");
+  CHECK(talk.stage() == Stage::greeting_failed);
+}
+
+TEST_CASE("remote opening: an empty line behind the 220 to STARTTLS is an injection, elsewhere it is nothing") {
+  Talk talk;
+  talk.hears("220 mx\r\n\r\n250-mx\r\r\n250 STARTTLS\r\n\r\n");
+  CHECK(talk.opening.state() == RemoteOpening::State::starttls);
+  talk.hears("220 go\r\n\r\n");
+  CHECK(talk.stage() == Stage::tls_injected);
+}
+
 TEST_CASE("remote opening: with TLS first a server that is lost is lost") {
   RemotePlan plan;
   plan.tls_first = true;
