@@ -174,7 +174,7 @@ def test_a_multi_line_reply_without_end(start_gateway, scripted_server):
 
 
 def test_a_server_that_says_421_by_itself(start_gateway, scripted_server):
-    """As a server does that is stopped: its client learns it, at the latest with its next command."""
+    """As a server does that is stopped: its client learns it with its next command."""
 
     def at_step(connection, name):
         if name == "MAIL!":
@@ -184,6 +184,7 @@ def test_a_server_that_says_421_by_itself(start_gateway, scripted_server):
     gateway = start_gateway({"address": scripted_server(Obedient(at_step=at_step)).address})
     with secure_client(gateway.port(), "starttls") as client:
         client.expect(250, "MAIL FROM:<a@example.net>")
+        client.send(b"RCPT TO:<b@example.org>\r\n")
         assert codes_until_closed(client) == [421]
 
 
