@@ -145,7 +145,8 @@ void OutboundDialogue::judged_unfit(const std::string& reply, Effects& out) {
     hello_refusal_ = text;
   }
   say(text, out);
-  if (!greeted_ || text.starts_with("421")) return finish(Ending::backend_unreachable, out);
+  const Ending ending = remote_.stage == Stage::lost ? Ending::backend_lost : Ending::backend_unreachable;
+  if (!greeted_ || text.starts_with("421")) return finish(ending, out);
   enter(State::command);
 }
 
