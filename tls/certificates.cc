@@ -14,9 +14,10 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
+#include <utility>
 
 #include "config/assert.h"
+#include "tls/certificate_use.h"
 #include "tls/error.h"
 #include "tls/file.h"
 #include "tls/pem.h"
@@ -45,18 +46,28 @@ std::vector<std::string> names_of(const X509& leaf) {
   return names;
 }
 
+bool has_issued(X509& issuer, X509& other) {
+  const bssl::UniquePtr<EVP_PKEY> key(X509_get_pubkey(&issuer));
+  const bool issued =
+      X509_check_issued(&issuer, &other) == X509_V_OK && key != nullptr && X509_verify(&other, key.get()) == 1;
+  ERR_clear_error();
+  return issued;
+}
+
 void note_order(const std::vector<PemCertificate>& loaded, Chain& chain) {
   for (std::size_t i = 1; i < loaded.size(); ++i) {
-    if (X509_check_issued(loaded[i].parsed.get(), loaded[i - 1].parsed.get()) != X509_V_OK) {
-      chain.order_warnings.push_back("certificate " + std::to_string(i + 1) + " (" + subject_of(*loaded[i].parsed) +
-                                     ") did not issue certificate " + std::to_string(i) +
-                                     ": clients may find no way from ours to a root");
+    const std::string which = "certificate " + std::to_string(i + 1) + " (" + subject_of(*loaded[i].parsed) + ") ";
+    if (const std::string flaw = key_flaw(*loaded[i].parsed); !flaw.empty()) {
+      chain.warnings.push_back(which + flaw + ": clients find no way over it to a root");
+    } else if (!has_issued(*loaded[i].parsed, *loaded[i - 1].parsed)) {
+      chain.warnings.push_back(which + "did not issue certificate " + std::to_string(i) +
+                               ": clients may find no way from ours to a root");
     }
   }
 }
 
 Chain make_chain(const std::vector<PemCertificate>& loaded) {
-  const X509& leaf = *loaded.front().parsed;
+  X509& leaf = *loaded.front().parsed;
   Chain chain;
   chain.dns_names = names_of(leaf);
   chain.subject = subject_of(leaf);
@@ -70,11 +81,10 @@ Chain make_chain(const std::vector<PemCertificate>& loaded) {
     chain.not_after = std::min(chain.not_after, to_time(*X509_get0_notAfter(one.parsed.get())));
   }
   note_order(loaded, chain);
+  if (loaded.size() == 1 && X509_NAME_cmp(X509_get_subject_name(&leaf), X509_get_issuer_name(&leaf)) != 0) {
+    chain.missing_issuer = issuer_of(leaf);
+  }
   return chain;
-}
-
-bool is_private_key(const std::string& pem_name) {
-  return pem_name.ends_with("PRIVATE KEY");
 }
 
 }  // namespace
@@ -88,17 +98,26 @@ std::vector<CRYPTO_BUFFER*> borrowed(const Chain& chain) {
 }
 
 Result<Chain> load_chain(const std::string& path) {
-  auto loaded = load_pem_certificates(path);
+  auto loaded = load_pem_certificates(path, PemUse::chain);
   if (!loaded) {
     return tl::unexpected(loaded.error());
   }
-  if (loaded->size() > max_chain) {
+  if (loaded->certificates.size() > max_chain) {
     return fail(Errc::limit_exceeded, path + " holds more than " + std::to_string(max_chain) + " certificates");
   }
-  return make_chain(*loaded);
+  Chain chain = make_chain(loaded->certificates);
+  chain.warnings.insert(chain.warnings.begin(), loaded->warnings.begin(), loaded->warnings.end());
+  return chain;
 }
 
 namespace {
+
+// `text` must outlive the BIO.
+bssl::UniquePtr<BIO> bio_over(std::string_view text) {
+  bssl::UniquePtr<BIO> bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+  POSTERN_ASSERT(bio != nullptr, "out of memory");
+  return bio;
+}
 
 // Told to the PEM reader in place of a passphrase; remembers that one was asked for.
 int no_passphrase(char*, int, int, void* asked) noexcept {
@@ -142,31 +161,14 @@ bool describe_key(PrivateKey& key) {
   }
 }
 
-bool holds_private_key(const std::string& content) {
-  const auto text = bio_over(content);
-  for (;;) {
-    const auto block = next_pem_block(text.get());
-    if (!block || !*block) {
-      return !block;
-    }
-    if (is_private_key((*block)->name)) {
-      return true;
-    }
-  }
-}
-
-Error unreadable_key(const std::string& path, const std::string& content, bool passphrase_asked) {
+Error unreadable_key(const std::string& path, bool passphrase_asked) {
   if (passphrase_asked) {
     ERR_clear_error();
     return {Errc::certificate, "the private key in " + path +
                                    " is encrypted; store it without a passphrase (openssl pkey -in … -out …), "
                                    "readable by its owner alone"};
   }
-  const std::string reason = take_error_reason();
-  if (!holds_private_key(content)) {
-    return {Errc::certificate, path + " holds no private key (PEM is expected)"};
-  }
-  return {Errc::certificate, "the private key in " + path + " cannot be read: " + reason};
+  return {Errc::certificate, "the private key in " + path + " cannot be read: " + take_error_reason()};
 }
 
 }  // namespace
@@ -176,18 +178,20 @@ Result<PrivateKey> load_private_key(const std::string& path) {
   if (!file) {
     return tl::unexpected(file.error());
   }
+  auto found = find_private_key(path, file->content);
+  OPENSSL_cleanse(file->content.data(), file->content.size());
+  if (!found) {
+    return tl::unexpected(found.error());
+  }
   ERR_clear_error();
   PrivateKey key;
   bool passphrase_asked = false;
-  key.key.reset(PEM_read_bio_PrivateKey(bio_over(file->content).get(), nullptr, no_passphrase, &passphrase_asked));
-  std::optional<Error> failure;
+  key.key.reset(PEM_read_bio_PrivateKey(bio_over(found->text).get(), nullptr, no_passphrase, &passphrase_asked));
+  OPENSSL_cleanse(found->text.data(), found->text.size());
   if (key.key == nullptr) {
-    failure = unreadable_key(path, file->content, passphrase_asked);
+    return tl::unexpected(unreadable_key(path, passphrase_asked));
   }
-  OPENSSL_cleanse(file->content.data(), file->content.size());
-  if (failure) {
-    return tl::unexpected(*failure);
-  }
+  key.warnings = std::move(found->warnings);
   if (!describe_key(key)) {
     return fail(Errc::unsupported, "the private key in " + path + " is neither RSA, P-256, P-384, P-521 nor Ed25519");
   }
@@ -199,10 +203,15 @@ Result<PrivateKey> load_private_key(const std::string& path) {
 
 namespace {
 
-bool belongs_together(const CRYPTO_BUFFER* der, const EVP_PKEY* key) {
+bssl::UniquePtr<X509> parsed(const CRYPTO_BUFFER* der) {
   const auto* data = CRYPTO_BUFFER_data(der);
-  const bssl::UniquePtr<X509> certificate(d2i_X509(nullptr, &data, static_cast<long>(CRYPTO_BUFFER_len(der))));
-  const bssl::UniquePtr<EVP_PKEY> public_key(certificate == nullptr ? nullptr : X509_get_pubkey(certificate.get()));
+  bssl::UniquePtr<X509> certificate(d2i_X509(nullptr, &data, static_cast<long>(CRYPTO_BUFFER_len(der))));
+  ERR_clear_error();
+  return certificate;
+}
+
+bool belongs_together(X509* certificate, const EVP_PKEY* key) {
+  const bssl::UniquePtr<EVP_PKEY> public_key(certificate == nullptr ? nullptr : X509_get_pubkey(certificate));
   const bool same = public_key != nullptr && EVP_PKEY_cmp(public_key.get(), key) == 1;
   ERR_clear_error();
   return same;
@@ -211,15 +220,23 @@ bool belongs_together(const CRYPTO_BUFFER* der, const EVP_PKEY* key) {
 }  // namespace
 
 Result<std::shared_ptr<const Certificate>> match(Chain chain, PrivateKey key) {
+  const auto leaf = parsed(chain.certificates.front().get());
+  if (const std::string flaw = leaf == nullptr ? "does not parse" : key_flaw(*leaf); !flaw.empty()) {
+    return fail(Errc::unsupported, "the certificate (" + chain.subject + ") " + flaw);
+  }
   for (std::size_t i = 0; i < chain.certificates.size(); ++i) {
-    if (!belongs_together(chain.certificates[i].get(), key.key.get())) {
+    if (!belongs_together(parsed(chain.certificates[i].get()).get(), key.key.get())) {
       continue;
     }
     if (i > 0) {
       return fail(Errc::certificate, "the key belongs to certificate " + std::to_string(i + 1) +
                                          " of the chain: our own certificate must be the first, its issuers after it");
     }
-    return std::make_shared<const Certificate>(Certificate{std::move(chain), std::move(key)});
+    auto certificate = std::make_shared<const Certificate>(Certificate{std::move(chain), std::move(key)});
+    if (auto useless = why_useless(*certificate)) {
+      return fail(Errc::unsupported, useless->message);
+    }
+    return certificate;
   }
   return fail(Errc::certificate, "the key does not belong to the certificate (" + chain.subject + ")");
 }

@@ -29,14 +29,14 @@ struct Chain {
   std::string subject;                 // RFC 2253
   SystemTime not_before;               // from when and until when every certificate is valid
   SystemTime not_after;
-  std::vector<std::string> order_warnings;  // certificates that did not issue the one before them
+  std::vector<std::string> warnings;  // of the file, and of certificates that did not issue the one before them, …
+  std::string missing_issuer;         // of a leaf that stands alone and did not issue itself; RFC 2253
 };
 
 // The certificates in the form that the library takes; they live as long as the chain.
 std::vector<CRYPTO_BUFFER*> borrowed(const Chain& chain);
 
-// Every CERTIFICATE block of a PEM file; other blocks (a key) are passed over. Errc::certificate where one does not
-// parse.
+// Every certificate of a PEM file; see load_pem_certificates.
 Result<Chain> load_chain(const std::string& path);
 
 enum class KeyType : std::uint8_t { rsa, ecdsa, ed25519 };
@@ -46,7 +46,7 @@ struct PrivateKey {
   KeyType type = KeyType::rsa;
   std::uint16_t tls13_signature = 0;  // SignatureScheme, and group, that an EC key is tied to in TLS 1.3; 0 for RSA
   std::uint16_t group = 0;
-  std::vector<std::string> warnings;  // readable by everybody; too small
+  std::vector<std::string> warnings;  // readable by everybody; too small; odd text in the file
 };
 
 // The first private key of a PEM file. An encrypted one is an error of its own: nobody is there to type a passphrase.
@@ -59,6 +59,7 @@ struct Certificate {
 };
 
 // Errc::certificate unless the key belongs to the chain's first certificate; says so if it belongs to another.
+// Errc::unsupported where nothing can be made of that certificate.
 Result<std::shared_ptr<const Certificate>> match(Chain chain, PrivateKey key);
 
 // "expired on 2026-01-31", "expires on … (in 12 days)", "not valid before …"; empty while all is well.

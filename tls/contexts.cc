@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "config/assert.h"
+#include "tls/certificate_use.h"
 #include "tls/certificates.h"
 #include "tls/client_context.h"
 #include "tls/findings.h"
@@ -15,6 +16,7 @@
 #include "tls/server_context.h"
 #include "tls/ticket_keys.h"
 #include "tls/trust_store.h"
+#include "tls/x509_text.h"
 
 namespace postern::tls {
 namespace {
@@ -25,12 +27,16 @@ SystemTime now() {
   return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
 }
 
+std::string der_of(const CRYPTO_BUFFER* certificate) {
+  const auto* data = CRYPTO_BUFFER_data(certificate);
+  return {data, data + CRYPTO_BUFFER_len(certificate)};
+}
+
 CertificateFacts facts_of(const std::string& name, const std::string& file, const Certificate& certificate) {
   CertificateFacts facts{
       name, file, certificate.chain.subject, certificate.chain.not_after, certificate.chain.dns_names, {}};
   for (const auto& one : certificate.chain.certificates) {
-    const auto* data = CRYPTO_BUFFER_data(one.get());
-    facts.chain.emplace_back(data, data + CRYPTO_BUFFER_len(one.get()));
+    facts.chain.push_back(der_of(one.get()));
   }
   return facts;
 }
@@ -67,6 +73,8 @@ class ContextsBuilder {
   void load_pair(const std::string& name, std::size_t index, const config::CertificatePair& pair);
   std::shared_ptr<const Certificate> load_matching(const std::string& path, const config::CertificatePair& pair);
   void warn_of(const std::string& path, const Certificate& certificate);
+  void warn_of_missing_issuer(const std::string& path, const Certificate& certificate);
+  void warn_of_use(const std::string& path, const Certificates& certificates, PeerRole shown_as);
 
   std::unique_ptr<ServerContext> make_server(const Front& front);
   std::shared_ptr<const CertificateStore> certificates_of(const Front& front);
@@ -74,12 +82,14 @@ class ContextsBuilder {
   std::shared_ptr<TicketKeys> ticket_keys_of(const Front& front);
   std::unique_ptr<ClientContext> make_backend();
   void build_outbound();
+  void check_defaults();
   std::shared_ptr<const CertificateStore> client_certificate_of(const config::OutboundListener& listener);
 
   config::Loaded& loaded_;
   const Contexts* previous_;
   Contexts& built_;
   Findings findings_;
+  std::unique_ptr<const TrustStore> system_trust_;    // null: not asked for yet
   std::map<std::string, Certificates> certificates_;  // by configured name; without those that failed
   std::map<std::string, std::shared_ptr<const CertificateStore>> client_certificates_;  // likewise
 };
@@ -91,7 +101,17 @@ bool ContextsBuilder::build() {
     built_.backends_.push_back(listener.backend.tls == config::TlsMode::none ? nullptr : make_backend());
   }
   build_outbound();
+  check_defaults();
   return findings_.ok();
+}
+
+// Also where no listener that takes them over has TLS.
+void ContextsBuilder::check_defaults() {
+  std::vector<Complaint> complaints;
+  set_protocol(new_ssl_ctx().get(), loaded_.settings.tls, complaints);
+  for (const Complaint& complaint : complaints) {
+    findings_.report("tls", complaint);
+  }
 }
 
 void ContextsBuilder::build_outbound() {
@@ -138,7 +158,8 @@ std::shared_ptr<const Certificate> ContextsBuilder::load_matching(const std::str
   }
   auto certificate = match(std::move(*chain), std::move(*key));
   if (!certificate) {
-    findings_.mistake(path + ".key", certificate.error().message);
+    const bool is_the_chains = certificate.error().code == Errc::unsupported;
+    findings_.mistake(path + (is_the_chains ? ".chain" : ".key"), certificate.error().message);
     return nullptr;
   }
   return std::move(*certificate);
@@ -148,11 +169,37 @@ void ContextsBuilder::warn_of(const std::string& path, const Certificate& certif
   if (const std::string warning = expiry_warning(certificate.chain, now()); !warning.empty()) {
     findings_.warning(path + ".chain", warning);
   }
-  for (const std::string& warning : certificate.chain.order_warnings) {
+  for (const std::string& warning : certificate.chain.warnings) {
     findings_.warning(path + ".chain", warning);
   }
+  warn_of_missing_issuer(path, certificate);
   for (const std::string& warning : certificate.key.warnings) {
     findings_.warning(path + ".key", warning);
+  }
+}
+
+void ContextsBuilder::warn_of_use(const std::string& path, const Certificates& certificates, PeerRole shown_as) {
+  for (const auto& certificate : certificates) {
+    for (const std::string& warning : use_warnings(*certificate, shown_as)) {
+      findings_.warning(path, warning);
+    }
+  }
+}
+
+// A leaf alone, issued by somebody of whom nothing is known here: most likely an intermediate that peers lack as well.
+void ContextsBuilder::warn_of_missing_issuer(const std::string& path, const Certificate& certificate) {
+  if (certificate.chain.missing_issuer.empty()) {
+    return;
+  }
+  if (!system_trust_) {
+    auto loaded = TrustStore::load_system();
+    system_trust_ = loaded ? std::move(*loaded) : TrustStore::nobody();
+  }
+  const auto leaf = parse_certificate(der_of(certificate.chain.certificates.front().get()));
+  if (leaf != nullptr && !system_trust_->knows_issuer_of(*leaf)) {
+    findings_.warning(path + ".chain", "holds one certificate only, whose issuer (" + certificate.chain.missing_issuer +
+                                           ") is no root that this system knows: where it is an intermediate, its "
+                                           "certificate belongs into the chain, or peers that verify refuse ours");
   }
 }
 
@@ -185,6 +232,7 @@ std::shared_ptr<const CertificateStore> ContextsBuilder::certificates_of(const F
     complete = complete && usable;
     if (usable) {
       named.push_back(found->second);
+      warn_of_use(front.path + ".certificates", found->second, PeerRole::server);
     }
   }
   if (complete) {
@@ -204,6 +252,7 @@ std::shared_ptr<const CertificateStore> ContextsBuilder::client_certificate_of(
   }
   const auto found = certificates_.find(name);
   if (found != certificates_.end() && !found->second.empty()) {
+    warn_of_use("outbound." + listener.name + ".client_certificate", found->second, PeerRole::client);
     auto& store = client_certificates_[name];
     return store != nullptr
                ? store
@@ -226,6 +275,9 @@ std::shared_ptr<const TrustStore> ContextsBuilder::trust_of(const Front& front) 
   if (!trust) {
     findings_.mistake(path + ".ca_file", trust.error().message);
     return nullptr;
+  }
+  for (const std::string& warning : (*trust)->warnings()) {
+    findings_.warning(path + ".ca_file", warning);
   }
   return std::move(*trust);
 }

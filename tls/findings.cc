@@ -24,8 +24,12 @@ void Findings::report(const std::string& owner, const Complaint& complaint) {
     mistake(path, complaint.message);
     return;
   }
-  const bool is_about_groups = std::string_view(complaint.option) == "groups";  // one line says it for all listeners
-  if (!is_about_groups || !std::exchange(groups_warned_, true)) {
+  if (std::string_view(complaint.option) != "groups") {
+    warning(path, complaint.message);
+    return;
+  }
+  // One line says it for all listeners, and none where nobody wrote a list: --version says what the library lacks.
+  if (loaded_.places.contains(path) && !std::exchange(groups_warned_, true)) {
     warning(path, complaint.message);
   }
 }

@@ -93,6 +93,11 @@ std::vector<std::string> PeerCertificates::dns_names() const {
   return own == nullptr ? std::vector<std::string>() : certificate_dns_names(*own);
 }
 
+std::string PeerCertificates::why_nameless() const {
+  const X509* own = leaf();
+  return own == nullptr ? std::string() : tls::why_nameless(*own);
+}
+
 std::optional<std::chrono::sys_seconds> PeerCertificates::not_after() const {
   const X509* own = leaf();
   return own == nullptr ? std::nullopt : std::optional(to_time(*X509_get0_notAfter(own)));

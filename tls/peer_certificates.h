@@ -44,6 +44,7 @@ class PeerCertificates {
   std::string issuer() const;                  // RFC 2253
   std::string common_name() const;             // the most specific one
   std::vector<std::string> dns_names() const;  // SAN dNSNames, as certificate_dns_names
+  std::string why_nameless() const;            // as tls::why_nameless
   std::optional<std::chrono::sys_seconds> not_after() const;
   std::vector<std::string> fingerprints() const;  // SHA-256 of its public key (SPKI) and of itself, 32 octets each
 

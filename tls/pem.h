@@ -2,11 +2,9 @@
 #pragma once
 
 #include <openssl/base.h>
-#include <openssl/bio.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,28 +15,35 @@ namespace postern::tls {
 
 inline constexpr std::size_t max_pem_file = 4 * 1024 * 1024;  // a system's whole list of CAs is below 300 KiB
 
-struct PemBlock {
-  std::string name;  // "CERTIFICATE"
-  std::string der;
-};
-
-// `text` must outlive the BIO.
-bssl::UniquePtr<BIO> bio_over(std::string_view text);
-
-// The next block of a PEM text; nothing at its end.
-Result<std::optional<PemBlock>> next_pem_block(BIO* text);
-
 struct PemCertificate {
   std::string der;
   bssl::UniquePtr<X509> parsed;
+  std::size_t line = 0;  // of its BEGIN
 };
 
-// What to do with a certificate that does not parse. An operator's file is right as a whole or not at all.
-enum class Unparsable : std::uint8_t { is_an_error, left_out };
+struct PemCertificates {
+  std::vector<PemCertificate> certificates;  // never empty
+  std::vector<std::string> warnings;         // "PATH: line 12: …"
+};
 
-// Every CERTIFICATE block of the file, at least one; other blocks (a key) are passed over. Errc::certificate where the
-// PEM is broken, or one does not parse.
-Result<std::vector<PemCertificate>> load_pem_certificates(const std::string& path,
-                                                          Unparsable unparsable = Unparsable::is_an_error);
+// What a file is read for. An operator's file is right as a whole or not at all.
+enum class PemUse : std::uint8_t {
+  chain,
+  authorities,
+  system_authorities,  // nobody here wrote it: what does not parse is left out
+};
+
+// Every certificate of the file, at least one. CERTIFICATE blocks, and TRUSTED CERTIFICATE ones: what these say about
+// trust is nothing to peers, so that it is left out in a chain, and refused in authorities, where it would be lost.
+// Keys and parameters are passed over, other blocks are named. Errc::certificate where a block is broken or does not
+// parse, or where one could be lost: the message says on which line.
+Result<PemCertificates> load_pem_certificates(const std::string& path, PemUse use);
+
+struct PemKey {
+  std::string text;                   // the file's first private key, as one clean PEM block; the caller wipes it
+  std::vector<std::string> warnings;  // as above
+};
+// `content` is the file's. Errc::certificate where there is no such block, or it is broken.
+Result<PemKey> find_private_key(const std::string& path, std::string_view content);
 
 }  // namespace postern::tls

@@ -108,6 +108,9 @@ std::shared_ptr<const TrustStore> RemoteContextsBuilder::load_trust(const std::s
   const bool is_system = ca_file == "system";
   auto trust = is_system ? TrustStore::load_system() : TrustStore::load(ca_file);
   if (trust) {
+    for (const std::string& warning : (*trust)->warnings()) {
+      findings_.warning(path, warning);
+    }
     return std::move(*trust);
   }
   if (is_system) {

@@ -9,29 +9,31 @@
 #include <cstdlib>
 
 #include "config/assert.h"
+#include "tls/certificate_use.h"
 #include "tls/tlsa.h"
+#include "tls/x509_text.h"
 
 namespace postern::tls {
 namespace {
 
+// Null where the library does not write what it has read.
 bssl::UniquePtr<CRYPTO_BUFFER> name_of(const X509& certificate) {
   std::uint8_t* der = nullptr;
   const int size = i2d_X509_NAME(X509_get_subject_name(&certificate), &der);
-  POSTERN_ASSERT(size >= 0, "a parsed name can be written again");
   const bssl::UniquePtr<std::uint8_t> owned(der);
-  return bssl::UniquePtr<CRYPTO_BUFFER>(CRYPTO_BUFFER_new(der, static_cast<std::size_t>(size), nullptr));
+  return size < 0 ? nullptr
+                  : bssl::UniquePtr<CRYPTO_BUFFER>(CRYPTO_BUFFER_new(der, static_cast<std::size_t>(size), nullptr));
 }
 
-// The library takes an anchor as it stands (RFC 5280 6.1), so that somebody's own certificate, listed to let them in,
-// would let in all whom they vouch for.
-bool only_cas_vouch(X509_STORE_CTX* validation) {
-  const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(validation);
-  for (std::size_t i = 1; i < sk_X509_num(path); ++i) {
-    if (X509_check_ca(sk_X509_value(path, i)) == 0) {
-      return false;
-    }
+// Why this one will vouch for nobody; empty: it will.
+std::string anchor_flaw(X509& anchor) {
+  if (X509_cmp_current_time(X509_get0_notAfter(&anchor)) < 0) {
+    return "expired on " + to_date(to_time(*X509_get0_notAfter(&anchor)));
   }
-  return true;
+  if (X509_cmp_current_time(X509_get0_notBefore(&anchor)) > 0) {
+    return "is not valid before " + to_date(to_time(*X509_get0_notBefore(&anchor)));
+  }
+  return key_flaw(anchor);
 }
 
 // Where distributions keep the CAs of the Web PKI.
@@ -43,46 +45,49 @@ constexpr std::array system_files = {
     "/etc/ssl/cert.pem",                                  // BSDs
 };
 
-bool is_expiry(int error) {
-  return error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID;
-}
-
-ChainResult distrust(int error) {
-  return {false, is_expiry(error), X509_verify_cert_error_string(error)};
-}
-
 }  // namespace
 
-TrustStore::TrustStore(const std::vector<PemCertificate>& anchors) : store_(X509_STORE_new()) {
+TrustStore::TrustStore(PemCertificates from) : store_(X509_STORE_new()), warnings_(std::move(from.warnings)) {
   POSTERN_ASSERT(store_ != nullptr, "out of memory");
   // An intermediate in the file is trusted as it stands: that is what the operator wrote.
   X509_STORE_set_flags(store_.get(), X509_V_FLAG_PARTIAL_CHAIN);
   std::string all;
-  for (const PemCertificate& anchor : anchors) {
+  for (PemCertificate& anchor : from.certificates) {
     X509_STORE_add_cert(store_.get(), anchor.parsed.get());
-    names_.push_back(name_of(*anchor.parsed));
+    if (auto name = name_of(*anchor.parsed)) {
+      names_.push_back(std::move(name));
+    }
     all += anchor.der;
+    anchors_.add(std::move(anchor.parsed));
   }
   ERR_clear_error();  // the same certificate twice is no error
   digest_ = sha256(all);
 }
 
 Result<std::unique_ptr<const TrustStore>> TrustStore::load(const std::string& ca_file) {
-  const auto anchors = load_pem_certificates(ca_file);
+  auto anchors = load_pem_certificates(ca_file, PemUse::authorities);
   if (!anchors) {
     return tl::unexpected(anchors.error());
   }
-  return std::unique_ptr<const TrustStore>(new TrustStore(*anchors));
+  constexpr std::size_t most = 10;
+  for (const PemCertificate& anchor : anchors->certificates) {
+    const std::string flaw = anchor_flaw(*anchor.parsed);
+    if (!flaw.empty() && anchors->warnings.size() < most) {
+      anchors->warnings.push_back(ca_file + ": line " + std::to_string(anchor.line) + ": this CA (" +
+                                  subject_of(*anchor.parsed) + ") " + flaw + ": it vouches for nobody");
+    }
+  }
+  return std::unique_ptr<const TrustStore>(new TrustStore(std::move(*anchors)));
 }
 
 Result<std::unique_ptr<const TrustStore>> TrustStore::load_system() {
   const char* named = std::getenv("SSL_CERT_FILE");
   const auto load_usable = [](const char* path) -> Result<std::unique_ptr<const TrustStore>> {
-    const auto anchors = load_pem_certificates(path, Unparsable::left_out);
+    auto anchors = load_pem_certificates(path, PemUse::system_authorities);
     if (!anchors) {
       return tl::unexpected(anchors.error());
     }
-    return std::unique_ptr<const TrustStore>(new TrustStore(*anchors));
+    return std::unique_ptr<const TrustStore>(new TrustStore(std::move(*anchors)));
   };
   if (named != nullptr && *named != '\0') {
     return load_usable(named);
@@ -102,24 +107,14 @@ std::unique_ptr<const TrustStore> TrustStore::nobody() {
 
 ChainResult TrustStore::verify(const STACK_OF(X509) & chain, PeerRole peer) const {
   POSTERN_ASSERT(sk_X509_num(&chain) > 0, "there is nothing to verify");
-  if (names_.empty()) {
+  if (anchors_.empty()) {
     return {.reason = "there is no CA that we trust"};
   }
-  const bssl::UniquePtr<X509_STORE_CTX> validation(X509_STORE_CTX_new());
-  POSTERN_ASSERT(validation != nullptr, "out of memory");
-  ChainResult result{true, false, {}};
-  // The library takes the peer's certificates by a pointer to non-const, and only reads.
-  if (X509_STORE_CTX_init(validation.get(), store_.get(), sk_X509_value(&chain, 0),
-                          const_cast<STACK_OF(X509)*>(&chain)) != 1 ||
-      X509_STORE_CTX_set_default(validation.get(), peer == PeerRole::client ? "ssl_client" : "ssl_server") != 1) {
-    result = {.reason = "the certificate cannot be judged"};
-  } else if (X509_verify_cert(validation.get()) != 1) {
-    result = distrust(X509_STORE_CTX_get_error(validation.get()));
-  } else if (!only_cas_vouch(validation.get())) {
-    result = distrust(X509_V_ERR_INVALID_CA);
+  const PathResult path = find_path(anchors_, *store_, chain, {.peer = peer, .time = {}});
+  if (path.found()) {
+    return {true, false, {}};
   }
-  ERR_clear_error();
-  return result;
+  return {false, is_expiry(path.error), X509_verify_cert_error_string(path.error)};
 }
 
 }  // namespace postern::tls

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "tls/path_search.h"
 #include "tls/verify_name.h"
 #include "tls/x509_text.h"
 
@@ -21,12 +22,6 @@ bool is_weaker_digest(const TlsaRecord& record, const TlsaRecord& other) {
   return record.usage == other.usage && record.selector == other.selector &&
          record.matching_type == TlsaRecord::sha2_256 && other.matching_type == TlsaRecord::sha2_512;
 }
-
-// A certificate that a DANE-TA record vouches for.
-struct Anchor {
-  bssl::UniquePtr<X509> certificate;
-  std::size_t record = 0;
-};
 
 bssl::UniquePtr<EVP_PKEY> parse_public_key(const std::string& der) {
   CBS reader;
@@ -58,87 +53,71 @@ class TrustAnchorCheck {
   DaneResult verify(std::span<const std::string> reference_names, std::time_t now);
 
  private:
-  void add(X509* certificate, std::size_t index) {
-    X509_up_ref(certificate);
-    anchors_.push_back({bssl::UniquePtr<X509>(certificate), index});
+  void add(bssl::UniquePtr<X509> certificate, std::size_t index) {
+    anchors_.add(std::move(certificate));
+    anchor_records_.push_back(index);
   }
 
   // Certificates that the peer sent. The leaf is none of its own issuers, so it is not looked at.
   void add_selected(std::size_t index) {
     for (std::size_t i = 1; i < chain_.size(); ++i)
-      if (selects(records_[index], *chain_[i])) add(chain_[i], index);
+      if (selects(records_[index], *chain_[i])) add(bssl::UpRef(chain_[i]), index);
   }
 
   // The record holds the authority whole, so the peer may leave it out: a certificate is an anchor itself, a key
   // makes one of whatever it has signed.
   void add_given(std::size_t index) {
     if (records_[index].selector == TlsaRecord::certificate) {
-      if (auto certificate = parse_certificate(records_[index].data))
-        anchors_.push_back({std::move(certificate), index});
+      if (auto certificate = parse_certificate(records_[index].data)) add(std::move(certificate), index);
       return;
     }
     const auto key = parse_public_key(records_[index].data);
     if (!key) return;
     for (X509* certificate : chain_)
-      if (X509_verify(certificate, key.get()) == 1) add(certificate, index);
+      if (X509_verify(certificate, key.get()) == 1) add(bssl::UpRef(certificate), index);
   }
 
-  bool prepare(std::time_t now);
+  std::optional<PathResult> search(std::time_t now) const;
 
   std::size_t record_of(const X509* certificate) const {
-    const auto anchor = std::find_if(anchors_.begin(), anchors_.end(), [certificate](const Anchor& candidate) {
-      return X509_cmp(candidate.certificate.get(), certificate) == 0;
-    });
-    return anchor == anchors_.end() ? anchors_.front().record : anchor->record;
+    for (std::size_t i = 0; i < anchor_records_.size(); ++i)
+      if (X509_cmp(anchors_.all()[i].get(), certificate) == 0) return anchor_records_[i];
+    return anchor_records_.front();
   }
 
   std::span<const TlsaRecord> records_;
   std::vector<X509*> chain_;
-  std::vector<Anchor> anchors_;
-  // The context borrows the other two: it goes first.
-  bssl::UniquePtr<X509_STORE> store_;
-  bssl::UniquePtr<STACK_OF(X509)> untrusted_;
-  bssl::UniquePtr<X509_STORE_CTX> context_;
+  Anchors anchors_;
+  std::vector<std::size_t> anchor_records_;  // which record vouches for each of them
 };
 
 DaneResult from_library_error(int error) {
-  const bool time = error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID;
-  return {time ? DaneOutcome::expired : DaneOutcome::not_trusted, std::nullopt,
+  return {is_expiry(error) ? DaneOutcome::expired : DaneOutcome::not_trusted, std::nullopt,
           std::string("chain does not lead to the DANE-TA record: ") + X509_verify_cert_error_string(error)};
 }
 
-bool TrustAnchorCheck::prepare(std::time_t now) {
-  store_.reset(X509_STORE_new());
-  untrusted_.reset(sk_X509_new_null());
-  context_.reset(X509_STORE_CTX_new());
-  if (!store_ || !untrusted_ || !context_) return false;
-  for (const Anchor& anchor : anchors_)
-    if (X509_STORE_add_cert(store_.get(), anchor.certificate.get()) != 1) return false;
+// Nothing where memory ran out. An authority named by DANE need be no root (RFC 7671 5.2).
+std::optional<PathResult> TrustAnchorCheck::search(std::time_t now) const {
+  const bssl::UniquePtr<X509_STORE> store(X509_STORE_new());
+  const bssl::UniquePtr<STACK_OF(X509)> sent(sk_X509_new_null());
+  if (!store || !sent) return std::nullopt;
+  for (const auto& anchor : anchors_.all())
+    if (X509_STORE_add_cert(store.get(), anchor.get()) != 1) return std::nullopt;
   for (X509* certificate : chain_)
-    if (bssl::PushToStack(untrusted_.get(), bssl::UpRef(certificate)) == 0) return false;
-  if (X509_STORE_CTX_init(context_.get(), store_.get(), chain_.front(), untrusted_.get()) != 1) return false;
-
-  X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(context_.get());
-  // An authority named by DANE need be no root (RFC 7671 5.2), and must win over whatever else the peer sent.
-  X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
-  X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_SSL_SERVER);
-  X509_VERIFY_PARAM_set_time(parameters, now);
-  return true;
+    if (bssl::PushToStack(sent.get(), bssl::UpRef(certificate)) == 0) return std::nullopt;
+  return find_path(anchors_, *store, *sent, {PeerRole::server, now});
 }
 
 DaneResult TrustAnchorCheck::verify(std::span<const std::string> reference_names, std::time_t now) {
   if (anchors_.empty()) return {DaneOutcome::no_match, std::nullopt, "no TLSA record matches the certificate chain"};
-  if (!prepare(now)) return from_library_error(X509_V_ERR_OUT_OF_MEM);
-  if (X509_verify_cert(context_.get()) != 1) return from_library_error(X509_STORE_CTX_get_error(context_.get()));
-
-  const STACK_OF(X509)* built = X509_STORE_CTX_get0_chain(context_.get());
-  X509* top = sk_X509_value(built, sk_X509_num(built) - 1);
-  // The library takes a trust anchor as it comes; we want one that has signed others to be an authority.
-  if (sk_X509_num(built) > 1 && X509_check_ca(top) == 0) return from_library_error(X509_V_ERR_INVALID_CA);
+  const auto path = search(now);
+  if (!path) return from_library_error(X509_V_ERR_OUT_OF_MEM);
+  if (!path->found()) return from_library_error(path->error);
   if (!names_any(*chain_.front(), reference_names))
     return {DaneOutcome::name_mismatch, std::nullopt,
-            "certificate does not name " + (reference_names.empty() ? "the host" : reference_names.front())};
-  return matched(records_, record_of(top));
+            "certificate does not name " + (reference_names.empty() ? "the host" : reference_names.front()) +
+                why_nameless(*chain_.front())};
+  return matched(records_, record_of(path->anchor.get()));
 }
 
 std::vector<X509*> certificates_of(const STACK_OF(X509) * chain) {

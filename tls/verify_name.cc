@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "tls/x509_text.h"
+
 namespace postern::tls {
 
 namespace {
@@ -83,6 +85,16 @@ std::vector<std::string> certificate_dns_names(const X509& certificate) {
     if (is_plain_ascii(text)) found.emplace_back(text);
   }
   return found;
+}
+
+std::string why_nameless(const X509& certificate) {
+  if (!certificate_dns_names(certificate).empty()) return {};
+  if (X509_get_ext_by_NID(&certificate, NID_subject_alt_name, -1) >= 0) return ": its subjectAltName has no DNS name";
+  const std::string common_name = common_name_of(certificate);
+  if (common_name.empty()) return ": it has no name at all";
+  // What is no host name stays away from replies and logs; it need not be told, either.
+  return ": it has a common name only" + (is_dns_name(common_name) ? " (" + common_name + ")" : std::string()) +
+         ", and no subjectAltName, without which no name counts (RFC 9525)";
 }
 
 }  // namespace postern::tls

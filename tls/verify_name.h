@@ -24,4 +24,8 @@ bool names_host(std::span<const std::string> presented, std::string_view host);
 inline constexpr std::size_t max_certificate_names = 1000;
 std::vector<std::string> certificate_dns_names(const X509& certificate);
 
+// Why a certificate without any of them names nobody, to follow "does not name …" (": it has a common name …"); empty
+// where it has some.
+std::string why_nameless(const X509& certificate);
+
 }  // namespace postern::tls

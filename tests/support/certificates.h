@@ -25,7 +25,7 @@
 
 namespace postern::test_support {
 
-enum class TestKey : std::uint8_t { p256, p384, rsa, ed25519, rsa1024 };
+enum class TestKey : std::uint8_t { p256, p384, p521, rsa, ed25519, rsa1024 };
 
 inline bssl::UniquePtr<EVP_PKEY> make_ec_key(int curve) {
   const bssl::UniquePtr<EC_KEY> ec(EC_KEY_new_by_curve_name(curve));
@@ -49,6 +49,7 @@ inline bssl::UniquePtr<EVP_PKEY> make_key(TestKey kind) {
   switch (kind) {
     case TestKey::p256: return make_ec_key(NID_X9_62_prime256v1);
     case TestKey::p384: return make_ec_key(NID_secp384r1);
+    case TestKey::p521: return make_ec_key(NID_secp521r1);
     case TestKey::rsa: return make_rsa_key(2048);
     case TestKey::rsa1024: return make_rsa_key(1024);
     case TestKey::ed25519: {
@@ -80,6 +81,7 @@ struct CertificateWish {
   int valid_until_days = 90;
   int extended_key_usage = NID_undef;           // NID_client_auth, NID_server_auth; undef: for anything
   const TestCertificate* issuer = nullptr;      // none: self-signed
+  std::vector<int> key_usage = {};              // bits of RFC 5280 4.2.1.3, 0 is digitalSignature; none: for anything
   std::shared_ptr<EVP_PKEY> existing_key = {};  // in place of a new one (RSA keys are slow to make)
 };
 
@@ -132,6 +134,13 @@ inline TestCertificate make_certificate(const CertificateWish& wish) {
                                                                                         EXTENDED_KEY_USAGE_free);
     bssl::PushToStack(usage.get(), bssl::UniquePtr<ASN1_OBJECT>(OBJ_nid2obj(wish.extended_key_usage)));
     add_extension(certificate, NID_ext_key_usage, usage.get());
+  }
+  if (!wish.key_usage.empty()) {
+    const bssl::UniquePtr<ASN1_BIT_STRING> usage(ASN1_BIT_STRING_new());
+    for (const int bit : wish.key_usage) {
+      ASN1_BIT_STRING_set_bit(usage.get(), bit, 1);
+    }
+    add_extension(certificate, NID_key_usage, usage.get());
   }
   add_dns_names(certificate, wish.dns_names);
   const TestCertificate& issuer = wish.issuer == nullptr ? made : *wish.issuer;

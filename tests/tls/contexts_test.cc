@@ -22,7 +22,7 @@ struct Configuration {
     config::InboundListener listener;
     listener.name = "mx";
     listener.certificates = {"mx"};
-    listener.tls.groups = {"X25519", "P-256"};
+    listener.tls.groups = loaded.settings.tls.groups = {"X25519", "P-256"};
     loaded.settings.inbound.push_back(listener);
     std::size_t line = 0;
     for (const char* path : {"certificates.mx[0].chain", "certificates.mx[0].key", "tls.groups", "tls.cipher_list",
@@ -124,6 +124,21 @@ TEST_CASE("contexts: mistakes are told with their place") {
     configuration.listener().tls.cipher_list = "no such thing";
     CHECK(configuration.failure().starts_with("99 error the cipher list cannot be used: "));
   }
+  SECTION("a bad cipher list that nobody uses") {
+    configuration.listener().mode = config::TlsMode::none;
+    configuration.loaded.settings.tls.cipher_list = "!ALL";
+    CHECK(configuration.failure().starts_with("4 error the cipher list cannot be used: "));
+  }
+  SECTION("a certificate that may not sign, also beside a good one") {
+    const auto bad = make_certificate({.common_name = "enc", .key_usage = {2, 3}});
+    configuration.loaded.settings.certificates["mx"].push_back(
+        {configuration.directory.write("chain2", bad.certificate_pem()),
+         configuration.directory.write("key2", bad.key_pem())});
+    configuration.loaded.places["certificates.mx[1].chain"] = {77, 1};
+    CHECK(
+        configuration.failure().starts_with("77 error the certificate (CN=enc) cannot be used: its keyUsage "
+                                            "(keyEncipherment, dataEncipherment) lacks digitalSignature"));
+  }
   SECTION("no ticket keys") {
     configuration.listener().tls.session_tickets.key_file = configuration.directory.write("tickets", "short");
     CHECK(holds(configuration.failure(), "holds 5 octets, but ticket keys take 80 or 48 each"));
@@ -157,10 +172,40 @@ TEST_CASE("contexts: warnings do not keep the gateway from starting") {
     write(make_certificate({.valid_until_days = 20}));
     CHECK(configuration.warning().starts_with("1 warning "));
   }
+  SECTION("a leaf without the certificate of who issued it") {
+    const auto root = make_certificate({.common_name = "Root", .is_ca = true});
+    const test_support::Variable system("SSL_CERT_FILE",
+                                        configuration.directory.write("system", root.certificate_pem()));
+    const auto middle = make_certificate({.common_name = "Middle", .is_ca = true, .issuer = &root});
+    const auto leaf = make_certificate({.common_name = "leaf", .issuer = &middle});
+    write(leaf);
+    CHECK(configuration.warning().starts_with(
+        "1 warning holds one certificate only, whose issuer (CN=Middle) is no root that this system knows"));
+    configuration.loaded.diagnostics.clear();
+    configuration.directory.write("chain", leaf.certificate_pem() + middle.certificate_pem());
+    REQUIRE(configuration.build() != nullptr);
+    write(make_certificate({.common_name = "leaf", .issuer = &root}));
+    REQUIRE(configuration.build() != nullptr);
+    CHECK(configuration.loaded.diagnostics.empty());
+  }
+  SECTION("an expired authority of clients") {
+    configuration.listener().client_certificates = {
+        config::ClientCertificateMode::request,
+        configuration.directory.write(
+            "ca", make_certificate({.is_ca = true, .valid_from_days = -9, .valid_until_days = -2}).certificate_pem())};
+    CHECK(configuration.warning().starts_with("6 warning "));
+    CHECK(holds(configuration.loaded.diagnostics[0].message, "line 1: this CA (CN=mx.example.org) expired on "));
+  }
   SECTION("skipped groups, one warning for all listeners") {
     configuration.listener().tls.groups = {"X448", "X25519"};
     configuration.loaded.settings.inbound.push_back(configuration.listener());
     CHECK(configuration.warning() == "3 warning this TLS library lacks X448: left out");
+  }
+  SECTION("skipped groups that nobody wrote: none") {
+    configuration.listener().tls.groups = {"X448", "X25519"};
+    configuration.loaded.places.erase("tls.groups");
+    REQUIRE(configuration.build() != nullptr);
+    CHECK(configuration.loaded.diagnostics.empty());
   }
 }
 
@@ -264,6 +309,15 @@ TEST_CASE("contexts: an outbound listener's certificate is shown to servers that
   Pair other(std::move(*contexts->remote(0).policy_host().connect({})), std::move(*server->make_engine()));
   other.greet();
   CHECK(other.facts().verification == Verification::no_certificate);
+}
+
+TEST_CASE("contexts: what keeps servers from taking the client certificate is told with its place") {
+  Outbound configuration;
+  const auto made = make_certificate({.common_name = "c", .extended_key_usage = NID_server_auth});
+  configuration.directory.write("chain", made.certificate_pem());
+  configuration.directory.write("key", made.key_pem());
+  configuration.outbound().client_certificate = "mx";
+  CHECK(configuration.warning().starts_with("23 warning the certificate (CN=c) is not for clients"));
 }
 
 TEST_CASE("contexts: mistakes of the outbound side are told with their place") {

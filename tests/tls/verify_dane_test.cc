@@ -58,10 +58,10 @@ struct Wish {
   long until = day;
 };
 
-// A certificate as wished, signed by `issuer`, or by itself.
-Party issue(const Wish& wish, const Party* issuer) {
+// A certificate as wished, signed by `issuer`, or by itself, for the key of `twin`, or a new one.
+Party issue(const Wish& wish, const Party* issuer, const Party* twin = nullptr) {
   static long serial = 1;
-  Party party{wish.common_name, make_key(), bssl::UniquePtr<X509>(X509_new())};
+  Party party{wish.common_name, twin ? bssl::UpRef(twin->key) : make_key(), bssl::UniquePtr<X509>(X509_new())};
   X509* certificate = party.certificate.get();
   X509_set_version(certificate, X509_VERSION_3);
   ASN1_INTEGER_set(X509_get_serialNumber(certificate), serial++);
@@ -202,6 +202,26 @@ TEST_CASE("verify_dane: DANE-TA refuses certificates out of their time, the auth
   CHECK(verify({record_for(old, 2, 0, 1)}, chain_of({&leaf, &old})).outcome == DaneOutcome::expired);
 }
 
+TEST_CASE("verify_dane: an expired twin of an authority hides nothing, in front of the valid one or behind it") {
+  const World world;
+  const Party old = issue({"intermediate", true, {}, -20 * day, -10 * day}, &world.root, &world.intermediate);
+  const Party old_root = issue({"root", true, {}, -20 * day, -10 * day}, nullptr, &world.root);
+  const std::vector<Chain> chains = [&] {
+    std::vector<Chain> all;
+    all.push_back(chain_of({&world.leaf, &old, &world.intermediate, &world.root}));
+    all.push_back(chain_of({&world.leaf, &world.intermediate, &old, &world.root}));
+    all.push_back(chain_of({&world.leaf, &old, &old_root, &world.intermediate, &world.root}));
+    return all;
+  }();
+  for (const Chain& chain : chains)
+    for (const Party* authority : {&world.intermediate, &world.root})
+      for (const int selector : {0, 1})
+        for (const int type : {0, 1})
+          CHECK(verify({record_for(*authority, 2, selector, type)}, chain).outcome == DaneOutcome::matched);
+  CHECK(verify({record_for(old, 2, 0, 1)}, chains[0]).outcome == DaneOutcome::expired);
+  CHECK(verify({record_for(old, 2, 1, 1)}, chain_of({&world.leaf, &old})).outcome == DaneOutcome::expired);
+}
+
 TEST_CASE("verify_dane: one matching record among others suffices, of either usage") {
   const World world;
   const auto result = verify(
@@ -257,6 +277,17 @@ TEST_CASE("verify_name: the names of a certificate are its dNSNames, not its com
         std::vector<std::string>{"a.example.org", "*.example.net"});
   const Party bare = issue({"cn.example.org", false, {}}, nullptr);
   CHECK(postern::tls::certificate_dns_names(*bare.certificate).empty());
+}
+
+TEST_CASE("verify_name: a certificate that names nobody says why") {
+  using postern::tls::why_nameless;
+  CHECK(why_nameless(*issue({"cn.example.org", false, {"a.example.org"}}, nullptr).certificate).empty());
+  CHECK(why_nameless(*issue({"cn.example.org", false, {}}, nullptr).certificate) ==
+        ": it has a common name only (cn.example.org), and no subjectAltName, without which no name counts (RFC 9525)");
+  CHECK(why_nameless(*issue({"\xe2\x80\xae evil", false, {}}, nullptr).certificate) ==
+        ": it has a common name only, and no subjectAltName, without which no name counts (RFC 9525)");
+  CHECK(why_nameless(*issue({"mx", false, {"b\xc3\xa9"}}, nullptr).certificate) ==
+        ": its subjectAltName has no DNS name");
 }
 
 }  // namespace verify_dane_test
