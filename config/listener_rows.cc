@@ -42,7 +42,7 @@ Rows<TlsSettings> tls_rows() {
       row("min_version", &T::min_version, tls_version(), new_sessions, "the oldest TLS version that is accepted"),
       row("max_version", &T::max_version, tls_version(), new_sessions, "the newest TLS version that is offered"),
       row("cipher_list", &T::cipher_list, text("a list of ciphers in OpenSSL syntax"), new_sessions,
-          "ciphers of TLS 1.2 and below, in OpenSSL syntax; without it the library's default")
+          "ciphers of TLS 1.2 and below, in OpenSSL syntax; without it all of the library's that have forward secrecy")
           .example("ECDHE+AESGCM:ECDHE+CHACHA20"),
       row("groups", &T::groups, list_of(required_text("the name of a group")), new_sessions,
           "key exchange groups, the preferred first; those that the library lacks are skipped"),

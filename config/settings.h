@@ -61,8 +61,8 @@ struct TicketSettings {
 struct TlsSettings {
   TlsVersion min_version = TlsVersion::tls1_2;
   TlsVersion max_version = TlsVersion::tls1_3;
-  std::string cipher_list;  // TLS 1.2 and below, OpenSSL syntax; empty: the library's default
-  std::vector<std::string> groups = {"X25519MLKEM768", "X25519", "P-256"};
+  std::string cipher_list;  // TLS 1.2 and below, OpenSSL syntax; empty: all that the library has with forward secrecy
+  std::vector<std::string> groups = {"X25519MLKEM768", "X25519", "P-256", "P-384", "P-521"};
   Duration handshake_timeout = 30s;
   TicketSettings session_tickets;
 };

@@ -16,23 +16,6 @@
 namespace postern::tls {
 namespace {
 
-// Signatures a server may make, SHA-1 last.
-constexpr std::uint16_t signatures[] = {
-    SSL_SIGN_ECDSA_SECP256R1_SHA256,
-    SSL_SIGN_RSA_PSS_RSAE_SHA256,
-    SSL_SIGN_RSA_PKCS1_SHA256,
-    SSL_SIGN_ECDSA_SECP384R1_SHA384,
-    SSL_SIGN_RSA_PSS_RSAE_SHA384,
-    SSL_SIGN_RSA_PKCS1_SHA384,
-    SSL_SIGN_ECDSA_SECP521R1_SHA512,
-    SSL_SIGN_RSA_PSS_RSAE_SHA512,
-    SSL_SIGN_RSA_PKCS1_SHA512,
-    SSL_SIGN_ED25519,
-    SSL_SIGN_ECDSA_SHA1,
-    SSL_SIGN_RSA_PKCS1_SHA1,
-};
-constexpr std::size_t sha1_signatures = 2;
-
 // What SNI says for a server called `name`; empty: nothing (RFC 6066 3: no addresses, no trailing dot).
 std::string sni_for(std::string name) {
   if (name.ends_with('.')) {
@@ -90,6 +73,20 @@ bool send_share_of(Connection* ssl, std::uint16_t group) {
   }
 }
 
+// Many old servers have RSA certificates whose keyUsage names encipherment alone, and sign with them all the same.
+// Newer libraries refuse that in TLS 1.2, too; in TLS 1.3 all do.
+template <class Connection>
+concept CanOverlookKeyUsage = requires(Connection* ssl) {
+  SSL_set_enforce_rsa_key_usage(ssl, 0);
+};
+
+template <class Connection>
+void overlook_rsa_key_usage(Connection* ssl) {
+  if constexpr (CanOverlookKeyUsage<Connection>) {
+    SSL_set_enforce_rsa_key_usage(ssl, 0);
+  }
+}
+
 config::TlsSettings protocol_of(const ClientContext::Options& options) {
   config::TlsSettings tls;
   tls.min_version = options.min_version;
@@ -99,12 +96,6 @@ config::TlsSettings protocol_of(const ClientContext::Options& options) {
     tls.groups = options.groups;
   }
   return tls;
-}
-
-void set_signatures(SSL_CTX* context, bool allow_sha1) {
-  const std::size_t count = std::size(signatures) - (allow_sha1 ? 0 : sha1_signatures);
-  const bool set = SSL_CTX_set_verify_algorithm_prefs(context, signatures, count) == 1;
-  POSTERN_ASSERT(set, "the TLS library has lost a signature algorithm");
 }
 
 std::string session_key(const std::string& destination, std::string sni) {
@@ -163,7 +154,7 @@ std::unique_ptr<ClientContext> ClientContext::make(const Options& options, std::
     return nullptr;
   }
   state->set_groups(*groups);
-  set_signatures(context, options.allow_sha1);
+  set_accepted_signatures(context, options.allow_sha1);
   SSL_CTX_set_custom_verify(context, SSL_VERIFY_PEER, accept_any_certificate);
   if (options.client_certificate != nullptr) {
     state->client_certificate = options.client_certificate;
@@ -192,6 +183,7 @@ Result<std::unique_ptr<Engine>> ClientContext::connect(const Target& target) con
     return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));
   }
   SSL_set_connect_state(ssl.get());
+  overlook_rsa_key_usage(ssl.get());
   const std::string sni = sni_for(target.server_name);
   if (!sni.empty() && SSL_set_tlsext_host_name(ssl.get(), sni.c_str()) != 1) {
     return tl::unexpected(take_error(Errc::tls, "cannot name the server"));

@@ -18,7 +18,7 @@ class ClientContext {
   struct Options {
     config::TlsVersion min_version = config::TlsVersion::tls1_2;
     config::TlsVersion max_version = config::TlsVersion::tls1_3;
-    std::string cipher_list = {};          // empty: the library's default
+    std::string cipher_list = {};          // empty: as TlsSettings' default
     std::vector<std::string> groups = {};  // those the library lacks are left out; empty: config::TlsSettings' default
     bool allow_sha1 = false;               // signatures with SHA-1 in TLS 1.2 and below
     std::shared_ptr<const CertificateStore> client_certificate = {};  // shown to servers that ask; null: none

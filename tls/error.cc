@@ -31,6 +31,8 @@ std::string ssl_reason(std::uint32_t packed, std::string_view name) {
     case SSL_R_HTTPS_PROXY_REQUEST: return "the peer speaks HTTP, not TLS";
     case SSL_R_WRONG_VERSION_NUMBER: return "the peer does not speak TLS (wrong version number)";
     case SSL_R_UNEXPECTED_RECORD: return "the peer sent a record that has no place here";
+    case SSL_R_KEY_USAGE_BIT_INCORRECT:
+      return "the peer's certificate may not sign: its keyUsage lacks digitalSignature";
     default: break;
   }
   if (ERR_GET_REASON(packed) > SSL_AD_REASON_OFFSET) {

@@ -1,6 +1,7 @@
 #include "tls/protocol_settings.h"
 
 #include <openssl/err.h>
+#include <openssl/nid.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
@@ -60,6 +61,9 @@ bool library_has_group(SSL_CTX* context, const Group& group) {
   return has;
 }
 
+// In the library's order, and without its 3DES, which takes RSA key exchange.
+constexpr const char* forward_secrecy = "ALL:!kRSA";
+
 bool is_among(const Group& group, const std::vector<const Group*>& groups) {
   return std::any_of(groups.begin(), groups.end(), [&group](const Group* other) { return other->id == group.id; });
 }
@@ -92,8 +96,9 @@ void set_versions(SSL_CTX* context, config::TlsVersion min, config::TlsVersion m
   POSTERN_ASSERT(set, "the TLS library has lost a protocol version");
 }
 
-Result<std::string> set_ciphers(SSL_CTX* context, const std::string& cipher_list) {
-  if (cipher_list.empty() || SSL_CTX_set_strict_cipher_list(context, cipher_list.c_str()) == 1) {
+Result<std::string> set_ciphers(SSL_CTX* context, const std::string& written) {
+  const std::string cipher_list = written.empty() ? forward_secrecy : written;
+  if (SSL_CTX_set_strict_cipher_list(context, cipher_list.c_str()) == 1) {
     return std::string();
   }
   const std::string reason = take_error_reason();
@@ -134,6 +139,39 @@ std::string to_list(const std::vector<const Group*>& groups) {
   return list;
 }
 
+std::vector<const SSL_CIPHER*> usable_ciphers(const SSL_CTX* context, const config::TlsSettings& tls) {
+  const std::uint16_t newest = std::min(library_version(tls.max_version), library_version(config::TlsVersion::tls1_2));
+  std::vector<const SSL_CIPHER*> usable;
+  for (const SSL_CIPHER* cipher : SSL_CTX_get_ciphers(context)) {
+    const int proof = SSL_CIPHER_get_auth_nid(cipher);  // we have no shared keys
+    if ((proof == NID_auth_rsa || proof == NID_auth_ecdsa) && SSL_CIPHER_get_min_version(cipher) <= newest &&
+        SSL_CIPHER_get_max_version(cipher) >= library_version(tls.min_version)) {
+      usable.push_back(cipher);
+    }
+  }
+  return usable;
+}
+
+namespace {
+
+// Nothing where the list is of use.
+std::optional<Complaint> complain_of_ciphers(SSL_CTX* context, const config::TlsSettings& tls) {
+  const auto warning = set_ciphers(context, tls.cipher_list);
+  if (!warning) {
+    return Complaint{true, "cipher_list", warning.error().message};
+  }
+  const bool asked_for = tls.min_version <= config::TlsVersion::tls1_2;
+  if (asked_for && tls.min_version <= tls.max_version && usable_ciphers(context, tls).empty()) {
+    return Complaint{true, "cipher_list",
+                     "the cipher list selects nothing that TLS " +
+                         std::string(tls.max_version < config::TlsVersion::tls1_2 ? "below 1.2" : "1.2") +
+                         " can use here: name others, or leave those versions out by min_version"};
+  }
+  return warning->empty() ? std::nullopt : std::optional(Complaint{false, "cipher_list", *warning});
+}
+
+}  // namespace
+
 std::optional<GroupChoice> set_protocol(SSL_CTX* context, const config::TlsSettings& tls,
                                         std::vector<Complaint>& complaints) {
   const std::size_t before = complaints.size();
@@ -142,10 +180,8 @@ std::optional<GroupChoice> set_protocol(SSL_CTX* context, const config::TlsSetti
   } else {
     set_versions(context, tls.min_version, tls.max_version);
   }
-  if (const auto warning = set_ciphers(context, tls.cipher_list); !warning) {
-    complaints.push_back({true, "cipher_list", warning.error().message});
-  } else if (!warning->empty()) {
-    complaints.push_back({false, "cipher_list", *warning});
+  if (auto complaint = complain_of_ciphers(context, tls)) {
+    complaints.push_back(std::move(*complaint));
   }
   auto groups = set_groups(context, tls.groups);
   if (!groups) {

@@ -28,7 +28,7 @@ ssl_verify_result_t accept_any_certificate(SSL* ssl, std::uint8_t* alert) noexce
 void set_versions(SSL_CTX* context, config::TlsVersion min, config::TlsVersion max);
 
 // Returns a warning, or nothing: names this library does not know are passed over, as OpenSSL does. Fails where the
-// list is malformed or nothing of it is left. An empty list leaves the library's default.
+// list is malformed or nothing of it is left. An empty list takes all that have forward secrecy.
 Result<std::string> set_ciphers(SSL_CTX* context, const std::string& cipher_list);
 
 struct Group {
@@ -47,6 +47,9 @@ struct GroupChoice {
 // and where none is left.
 Result<GroupChoice> set_groups(SSL_CTX* context, const std::vector<std::string>& groups);
 std::string to_list(const std::vector<const Group*>& groups);  // "X25519:P-256", as the library wants it
+
+// Of the context's ciphers, those that a handshake of TLS 1.2 or below within these versions can come to.
+std::vector<const SSL_CIPHER*> usable_ciphers(const SSL_CTX* context, const config::TlsSettings& tls);
 
 // Versions, ciphers and groups. Nothing where any complaint that was added is an error.
 std::optional<GroupChoice> set_protocol(SSL_CTX* context, const config::TlsSettings& tls,

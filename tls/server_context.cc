@@ -9,11 +9,14 @@
 #include <string_view>
 
 #include "config/assert.h"
+#include "tls/certificate_use.h"
 #include "tls/certificates.h"
 #include "tls/client_hello.h"
 #include "tls/error.h"
 #include "tls/protocol_settings.h"
+#include "tls/signatures.h"
 #include "tls/ticket_keys.h"
+#include "tls/tlsa.h"
 #include "tls/trust_store.h"
 
 namespace postern::tls {
@@ -26,6 +29,7 @@ struct ServerContext::State {
   std::shared_ptr<const TrustStore> trust;
   ServerAbilities abilities;
   std::vector<bssl::UniquePtr<SSL_CTX>> contexts;  // at the positions of certificates->all()
+  std::vector<std::string> scopes;                 // of sessions, likewise
   SSL_CTX* first = nullptr;                        // for connections of which nothing is known yet
 
   static int index();  // where an SSL_CTX keeps its State
@@ -44,6 +48,17 @@ namespace {
 constexpr std::string_view protocol = "smtp";  // RFC 7301's registry, for what we speak
 constexpr std::size_t max_ca_names = 8 * 1024;
 
+// Sessions of this connection are resumed only where the same name was asked for, and the same certificate shown.
+bool bind_sessions(SSL* ssl, const std::string& scope, const char* sni) {
+  std::string bound = scope;
+  for (const char* letter = sni == nullptr ? "" : sni; *letter != '\0'; ++letter) {
+    bound += *letter >= 'A' && *letter <= 'Z' ? static_cast<char>(*letter + 32) : *letter;
+  }
+  const std::string digest = sha256(bound);
+  static_assert(SHA256_DIGEST_LENGTH <= SSL_MAX_SID_CTX_LENGTH);
+  return SSL_set_session_id_context(ssl, reinterpret_cast<const std::uint8_t*>(digest.data()), digest.size()) == 1;
+}
+
 // Certificates above all by name, then by what the client can check; where it can check none, it will say so itself.
 ssl_select_cert_result_t select_certificate(const SSL_CLIENT_HELLO* hello) noexcept {
   const ServerContext::State& state = ServerContext::State::of(hello->ssl);
@@ -53,11 +68,12 @@ ssl_select_cert_result_t select_certificate(const SSL_CLIENT_HELLO* hello) noexc
   const auto fits = [&](std::size_t position) { return can_verify(*hello, all[position]->key, state.abilities); };
   const auto found =
       candidates.size() == 1 ? candidates.begin() : std::find_if(candidates.begin(), candidates.end(), fits);
-  SSL_CTX* chosen = state.contexts[found == candidates.end() ? candidates.front() : *found].get();
+  const std::size_t position = found == candidates.end() ? candidates.front() : *found;
+  SSL_CTX* chosen = state.contexts[position].get();
   if (chosen != SSL_get_SSL_CTX(hello->ssl) && SSL_set_SSL_CTX(hello->ssl, chosen) == nullptr) {
     return ssl_select_cert_error;
   }
-  return ssl_select_cert_success;
+  return bind_sessions(hello->ssl, state.scopes[position], sni) ? ssl_select_cert_success : ssl_select_cert_error;
 }
 
 // Against cross-protocol attacks (ALPACA): who offers protocols but not ours did not mean us.
@@ -111,13 +127,6 @@ std::vector<std::uint16_t> ecdsa_ciphers(const SSL_CTX* context) {
   return found;
 }
 
-void set_certificate(SSL_CTX* context, const Certificate& certificate) {
-  const std::vector<CRYPTO_BUFFER*> chain = borrowed(certificate.chain);
-  const bool set =
-      SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), certificate.key.key.get(), nullptr) == 1;
-  POSTERN_ASSERT(set, "a key that matched its chain no longer does");
-}
-
 // Tickets live as long as their key is sure to.
 void set_tickets(SSL_CTX* context, const ServerContext::Options& options, const SSL_TICKET_AEAD_METHOD* method) {
   if (options.ticket_keys == nullptr) {
@@ -146,14 +155,34 @@ void set_ca_names(SSL_CTX* context, const TrustStore& trust) {
   }
 }
 
-// A session counts only where the same certificates would have been demanded.
-void set_session_scope(SSL_CTX* context, const ServerContext::Options& options) {
+// A session counts only where the same certificates would have been demanded, and the same one shown: it must not
+// carry the proof of one name over to another (RFC 6066 3, RFC 8446 4.6.1).
+std::string session_scope(const ServerContext::Options& options, const Certificate& certificate) {
+  const CRYPTO_BUFFER* own = certificate.chain.certificates.front().get();
   std::string scope(config::to_string(options.client_certificates));
   scope += options.trust == nullptr ? std::string() : options.trust->digest();
-  std::uint8_t digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const std::uint8_t*>(scope.data()), scope.size(), digest);
-  static_assert(sizeof digest <= SSL_MAX_SID_CTX_LENGTH);
-  SSL_CTX_set_session_id_context(context, digest, sizeof digest);
+  scope += sha256({reinterpret_cast<const char*>(CRYPTO_BUFFER_data(own)), CRYPTO_BUFFER_len(own)});
+  return sha256(scope);
+}
+
+// What the list leaves to the certificates.
+void complain_of_certificates(const ServerContext::Options& options, const SSL_CTX* context,
+                              std::vector<Complaint>& complaints) {
+  const auto usable = usable_ciphers(context, options.tls);
+  const auto goes_with = [](const SSL_CIPHER* cipher, const Certificate& certificate) {
+    return (SSL_CIPHER_get_auth_nid(cipher) == NID_auth_rsa) == (certificate.key.type == KeyType::rsa);
+  };
+  const bool any = std::any_of(usable.begin(), usable.end(), [&](const SSL_CIPHER* cipher) {
+    const auto& all = options.certificates->all();
+    return std::any_of(all.begin(), all.end(), [&](const auto& one) { return goes_with(cipher, *one); });
+  });
+  if (options.tls.min_version < config::TlsVersion::tls1_3 && !any) {
+    const bool all_is_lost = options.tls.max_version < config::TlsVersion::tls1_3;
+    complaints.push_back(
+        {all_is_lost, "cipher_list",
+         "no cipher of the list goes with the kind of key of any certificate here: nobody can connect" +
+             std::string(all_is_lost ? "" : " by TLS 1.2 or below")});
+  }
 }
 
 }  // namespace
@@ -172,18 +201,27 @@ std::unique_ptr<ServerContext> ServerContext::make(const Options& options, std::
       return nullptr;
     }
     SSL_CTX_set_options(context.get(), SSL_OP_CIPHER_SERVER_PREFERENCE);  // the operator's order counts
-    set_certificate(context.get(), *certificate);
+    if (const auto refused = set_certificate(context.get(), *certificate)) {
+      complaints.push_back({true, "certificates", refused->message});
+      return nullptr;
+    }
     set_tickets(context.get(), options, &ticket_method);
-    set_session_scope(context.get(), options);
+    state->scopes.push_back(session_scope(options, *certificate));
     if (options.client_certificates != config::ClientCertificateMode::off) {
       POSTERN_ASSERT(options.trust != nullptr, "certificates are asked for, but who vouches for them?");
       SSL_CTX_set_custom_verify(context.get(), SSL_VERIFY_PEER, accept_any_certificate);
+      set_accepted_signatures(context.get(), options.tls.min_version < config::TlsVersion::tls1_2);
       set_ca_names(context.get(), *options.trust);
     }
     SSL_CTX_set_select_certificate_cb(context.get(), select_certificate);
     SSL_CTX_set_alpn_select_cb(context.get(), select_protocol, nullptr);
     SSL_CTX_set_ex_data(context.get(), State::index(), state.get());
     state->contexts.push_back(std::move(context));
+  }
+  const std::size_t before = complaints.size();
+  complain_of_certificates(options, state->contexts.front().get(), complaints);
+  if (complaints.size() > before && complaints.back().is_error) {
+    return nullptr;
   }
   state->first = state->contexts[options.certificates->candidates({}).front()].get();
   state->abilities.ecdsa_ciphers = ecdsa_ciphers(state->first);

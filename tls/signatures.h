@@ -1,5 +1,7 @@
-// Which signatures a key can make.
+// Which signatures a key can make, and which of a peer's count.
 #pragma once
+
+#include <openssl/base.h>
 
 #include <cstdint>
 
@@ -11,5 +13,9 @@ namespace postern::tls {
 // number.
 bool can_sign_tls13(const PrivateKey& key, std::uint16_t scheme);
 bool can_sign_below_tls13(const PrivateKey& key, std::uint16_t scheme);
+
+// What peers may sign with, servers and clients alike, P-521 and Ed25519 included (the library's own list lacks them).
+// `allow_sha1`: in TLS 1.2, and last.
+void set_accepted_signatures(SSL_CTX* context, bool allow_sha1);
 
 }  // namespace postern::tls

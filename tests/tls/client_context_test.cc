@@ -46,6 +46,7 @@ TEST_CASE("client_context: the server's certificate is shown, not judged") {
 TEST_CASE("client_context: an old server is reached where that is allowed") {
   auto options = server_options({load(make_certificate({.existing_key = test_support::shared_rsa_key()}))});
   options.tls.max_version = config::TlsVersion::tls1_0;
+  options.tls.cipher_list = "AES128-SHA";
   const auto server = make_server(options);
   Pair refused(std::move(*make_client()->make_engine("")), std::move(*server->make_engine()));
   refused.handshake();
@@ -140,7 +141,7 @@ struct TestServer {
 };
 
 using Numbers = std::vector<std::uint16_t>;
-constexpr std::uint16_t x25519 = 29, p256 = 23, x25519_mlkem768 = 0x11ec;
+constexpr std::uint16_t x25519 = 29, p256 = 23, p384 = 24, p521 = 25, x25519_mlkem768 = 0x11ec;
 
 TestServer::Hello hello_to(const TestServer& server, const ClientContext& client, bool post_quantum) {
   Pair pair(std::move(*client.connect({.server_name = "mx.example.org", .post_quantum = post_quantum})),
@@ -158,7 +159,7 @@ TEST_CASE("client_context: one classical key share is sent, whatever groups are 
   CHECK((std::find(hello.groups.begin(), hello.groups.end(), x25519_mlkem768) != hello.groups.end()) ==
         has_post_quantum);
   const auto without = hello_to(server, *client, false);
-  CHECK(without.groups == Numbers{x25519, p256});
+  CHECK(without.groups == Numbers{x25519, p256, p384, p521});
   CHECK(without.shares == Numbers{x25519});
 }
 
@@ -191,6 +192,54 @@ TEST_CASE("client_context: a server that wants a post-quantum group asks for it"
   Pair refused(std::move(*client->connect({.server_name = "mx.example.org", .post_quantum = false})), server.engine());
   refused.handshake();
   CHECK_FALSE(refused.client.error.empty());
+}
+
+TEST_CASE(
+    "client_context: servers with P-384 and P-521, as certificate or as their only group, are reached by default") {
+  const auto version = GENERATE(config::TlsVersion::tls1_2, config::TlsVersion::tls1_3);
+  const auto reaches = [version](TestKey key, std::vector<std::string> groups) {
+    auto options = server_options({load(make_certificate({.common_name = "odd", .key = key}))});
+    options.tls.groups = std::move(groups);
+    options.tls.max_version = version;
+    const auto server = make_server(options);
+    Pair pair(std::move(*make_client()->make_engine("mx.example.org")), std::move(*server->make_engine()));
+    pair.greet();
+    return pair.client.engine->facts().peer_subject == "CN=odd";
+  };
+  for (const TestKey key : {TestKey::p256, TestKey::p384, TestKey::p521, TestKey::ed25519}) {
+    CHECK(reaches(key, {"X25519", "P-256", "P-384", "P-521"}));
+    CHECK(reaches(key, {"P-384"}));
+    CHECK(reaches(key, {"P-521"}));
+  }
+}
+
+TEST_CASE("client_context: certificates on P-384 and P-521 are shown to servers that ask") {
+  const auto version = GENERATE(config::TlsVersion::tls1_2, config::TlsVersion::tls1_3);
+  const auto ca = make_certificate({.common_name = "CA", .is_ca = true});
+  auto options = server_options();
+  options.tls.max_version = version;
+  options.client_certificates = config::ClientCertificateMode::require;
+  options.trust = load_trust(ca);
+  const auto server = make_server(options);
+  for (const TestKey key : {TestKey::p256, TestKey::p384, TestKey::p521}) {
+    const std::vector<std::vector<std::shared_ptr<const Certificate>>> named = {
+        {load(make_certificate({.common_name = "ours", .key = key, .issuer = &ca}))}};
+    const auto client = make_client({.client_certificate = std::make_shared<const CertificateStore>(named)});
+    Pair pair(std::move(*client->make_engine("mx.example.org")), std::move(*server->make_engine()));
+    pair.greet();
+    CHECK(pair.facts().verification == Verification::verified);
+    CHECK(pair.facts().peer_subject == "CN=ours");
+  }
+}
+
+TEST_CASE("client_context: an RSA certificate for encipherment only is taken below TLS 1.3") {
+  auto options = server_options({load(
+      make_certificate({.common_name = "old", .key_usage = {2}, .existing_key = test_support::shared_rsa_key()}))});
+  options.tls.max_version = config::TlsVersion::tls1_2;
+  const auto server = make_server(options);
+  Pair pair(std::move(*make_client()->make_engine("mx.example.org")), std::move(*server->make_engine()));
+  pair.greet();
+  CHECK(pair.client.engine->facts().peer_subject == "CN=old");
 }
 
 // The common name of the certificate that the server was shown.

@@ -49,10 +49,12 @@ TEST_CASE("server_context: SNI picks the certificate: exact, then wildcard, then
 }
 
 TEST_CASE("server_context: ECDSA goes to clients that can check it, RSA to the others") {
-  const auto server = make_server(server_options({
+  auto both = server_options({
       load(make_rsa({.common_name = "rsa", .dns_names = {"mx.example.org"}})),
       load(make_certificate({.common_name = "ecdsa", .dns_names = {"mx.example.org"}})),
-  }));
+  });
+  both.tls.cipher_list = "ALL";
+  const auto server = make_server(both);
   for (const std::uint16_t version : {TLS1_VERSION, TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION}) {
     TestClient able(static_cast<std::uint16_t>(version));
     CHECK(shown(able, *server) == "CN=ecdsa");
@@ -106,10 +108,13 @@ TEST_CASE("server_context: ECDSA goes to clients that can check it, RSA to the o
   }
 }
 
-TEST_CASE("server_context: P-384 and Ed25519 keys serve, too") {
+TEST_CASE("server_context: P-384, P-521 and Ed25519 keys serve, too") {
   TestClient client;
-  const std::uint16_t prefs[] = {SSL_SIGN_ED25519, SSL_SIGN_ECDSA_SECP384R1_SHA384};
-  SSL_CTX_set_verify_algorithm_prefs(client.context.get(), prefs, 2);
+  const std::uint16_t prefs[] = {SSL_SIGN_ED25519, SSL_SIGN_ECDSA_SECP384R1_SHA384, SSL_SIGN_ECDSA_SECP521R1_SHA512};
+  SSL_CTX_set_verify_algorithm_prefs(client.context.get(), prefs, 3);
+  const auto p521 =
+      make_server(server_options({load(make_certificate({.common_name = "p521", .key = TestKey::p521}))}));
+  CHECK(shown(client, *p521) == "CN=p521");
   const auto p384 =
       make_server(server_options({load(make_certificate({.common_name = "p384", .key = TestKey::p384}))}));
   CHECK(shown(client, *p384) == "CN=p384");
@@ -156,6 +161,49 @@ TEST_CASE("server_context: a cipher list that cannot be used is an error, unknow
   CHECK(ServerContext::make(options, complaints) != nullptr);
   REQUIRE(complaints.size() == 1);
   CHECK_FALSE(complaints[0].is_error);
+}
+
+TEST_CASE("server_context: a cipher list must select something that these versions and certificates can use") {
+  const auto complaint = [](const std::string& list, config::TlsVersion min, config::TlsVersion max) {
+    auto options = server_options();
+    options.tls.cipher_list = list;
+    options.tls.min_version = min;
+    options.tls.max_version = max;
+    std::vector<ServerContext::Complaint> complaints;
+    const auto server = ServerContext::make(options, complaints);
+    CHECK((server == nullptr) == (!complaints.empty() && complaints[0].is_error));
+    if (complaints.empty()) {
+      return std::string();
+    }
+    CHECK(complaints.size() == 1);
+    CHECK(complaints[0].option == std::string("cipher_list"));
+    return (complaints[0].is_error ? "error " : "warning ") + complaints[0].message;
+  };
+  using enum config::TlsVersion;
+  for (const char* list : {"!ALL", "ALL:!ALL", "TLS_AES_128_GCM_SHA256", ":", " ", "ECDHE-PSK-AES128-CBC-SHA", "PSK"}) {
+    CAPTURE(list);
+    CHECK(complaint(list, tls1_2, tls1_3).starts_with("error the cipher list "));
+    CHECK(complaint(list, tls1_0, tls1_2).starts_with("error the cipher list "));
+  }
+  CHECK(complaint("ECDHE+AESGCM", tls1_0, tls1_1).starts_with("error the cipher list selects nothing"));
+  CHECK(complaint("ECDHE+AESGCM", tls1_0, tls1_2).empty());
+  CHECK(complaint("ECDHE-RSA-AES128-GCM-SHA256", tls1_2, tls1_2).starts_with("error no cipher of the list"));
+  CHECK(complaint("ECDHE-RSA-AES128-GCM-SHA256", tls1_2, tls1_3).starts_with("warning no cipher of the list"));
+  CHECK(complaint("ECDHE-RSA-AES128-GCM-SHA256", tls1_3, tls1_3).empty());
+  CHECK(complaint("", tls1_0, tls1_0).empty());
+}
+
+TEST_CASE("server_context: key exchange without forward secrecy takes its explicit name") {
+  const auto with = [](const std::string& ours, const std::string& theirs) {
+    auto options = server_options({load(make_rsa({.common_name = "rsa"}))});
+    options.tls.cipher_list = ours;
+    TestClient client(TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(client.context.get(), theirs.c_str());
+    return shown(client, *make_server(options));
+  };
+  CHECK(with("", "kRSA") == "! TLS handshake failed: no shared cipher");
+  CHECK(with("AES128-SHA", "kRSA") == "CN=rsa");
+  CHECK(with("", "ECDHE-RSA-AES128-SHA") == "CN=rsa");
 }
 
 TEST_CASE("server_context: our order of ciphers and groups counts") {
@@ -245,6 +293,33 @@ TEST_CASE("server_context: sessions resume whichever certificate was shown first
   client.sni = "two.example";
   CHECK_FALSE(resumes(client, *server));
   CHECK(resumes(client, *server));
+}
+
+TEST_CASE("server_context: a session made under one name, or with one certificate, is not resumed under another") {
+  const auto one = load(make_certificate({.common_name = "one", .dns_names = {"one.example", "both.example"}}));
+  const auto two = load(make_certificate({.common_name = "two", .dns_names = {"two.example"}}));
+  auto options = server_options({one, two});
+  const auto server = make_server(options);
+  auto swapped = server_options({two, one});
+  swapped.ticket_keys = options.ticket_keys;
+  const auto another = make_server(swapped);
+  const std::uint16_t version = GENERATE(TLS1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION);
+  const auto carries_over = [version](const ServerContext& first, const char* made_as, const ServerContext& then,
+                                      const char* offered_as) {
+    TestClient client(version);
+    client.sni = made_as;
+    CHECK_FALSE(resumes(client, first));
+    client.sni = offered_as;
+    return resumes(client, then);
+  };
+  CHECK(carries_over(*server, "one.example", *server, "ONE.example"));
+  CHECK(carries_over(*server, "one.example", *another, "one.example"));
+  CHECK_FALSE(carries_over(*server, "one.example", *server, "two.example"));
+  CHECK_FALSE(carries_over(*server, "two.example", *server, "one.example"));
+  CHECK_FALSE(carries_over(*server, "one.example", *server, "both.example"));
+  CHECK_FALSE(carries_over(*server, "one.example", *server, ""));
+  CHECK_FALSE(carries_over(*server, "", *server, "one.example"));
+  CHECK_FALSE(carries_over(*server, "", *another, ""));
 }
 
 TEST_CASE("server_context: no tickets where they are switched off") {
@@ -371,6 +446,13 @@ TEST_CASE("server_context: a client certificate is judged, and never fails the h
   SECTION("for clients") {
     client.use(made.client({.extended_key_usage = NID_client_auth}));
     CHECK(facts_with(client, *server).verification == Verification::verified);
+  }
+  SECTION("on a large curve") {
+    for (const TestKey key : {TestKey::p384, TestKey::p521}) {
+      client.use(made.client({.key = key}));
+      client.session = nullptr;
+      CHECK(facts_with(client, *server).verification == Verification::verified);
+    }
   }
   SECTION("through an intermediate CA that the client sends") {
     const auto middle = make_certificate({.common_name = "Middle", .is_ca = true, .issuer = &made.ca});
