@@ -152,7 +152,8 @@ std::optional<Failure> check_chain(Source source, const TlsOutcome& outcome, con
   }
   if (names_one_of(outcome, wanted)) return std::nullopt;
   return Failure{source, Reason::certificate_name, ReportResult::certificate_host_mismatch,
-                 "the certificate does not name " + (wanted.empty() ? std::string("the host") : wanted.front())};
+                 "the certificate does not name " + (wanted.empty() ? std::string("the host") : wanted.front()) +
+                     outcome.nameless};
 }
 
 std::optional<Failure> check_fingerprint(const Demand& demand, const TlsOutcome& outcome) {

@@ -124,6 +124,7 @@ struct TlsOutcome {
   Chain chain = Chain::not_checked;
   std::string chain_error;
   std::vector<std::string> names;         // the certificate's dNSNames
+  std::string nameless;                   // why there are none (tls::why_nameless)
   std::vector<std::string> fingerprints;  // SHA-256 of its SPKI and of itself
   tls::DaneResult dane;                   // against the records of the host in question
 };

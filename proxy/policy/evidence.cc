@@ -15,6 +15,7 @@ void add_chain(const tls::PeerCertificates& certificates, const tls::TrustStore&
     outcome.chain = chain.expired ? TlsOutcome::Chain::expired : TlsOutcome::Chain::untrusted;
   }
   outcome.names = certificates.dns_names();
+  outcome.nameless = certificates.why_nameless();
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ void HttpsGet::on_secured(tls::SessionFacts) {
   const auto chain = certificates.verify_chain(trust_);
   if (!chain.trusted) return done(fail(Errc::certificate, request_.host + ": " + chain.reason));
   if (!tls::names_host(certificates.dns_names(), request_.host)) {
-    return done(fail(Errc::certificate, "the certificate does not name " + request_.host));
+    return done(
+        fail(Errc::certificate, "the certificate does not name " + request_.host + certificates.why_nameless()));
   }
   const std::string get = wire::print_http_get(request_.host, request_.path);
   send(get);
