@@ -6,8 +6,10 @@
 namespace postern {
 
 int command_run(const RunOptions& options) {
-  Prepared prepared = prepare(options.config);
-  print_diagnostics(prepared.loaded);
+  config::Loaded loaded = config::load_file(options.config, config::process_environment());
+  log::set_early_format(loaded.settings.log.format);
+  Prepared prepared = prepare(std::move(loaded));
+  log_diagnostics(prepared.loaded);
   if (!prepared.contexts) return 1;
 
   log::start(prepared.loaded.settings.log.level, prepared.loaded.settings.log.format);

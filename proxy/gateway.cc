@@ -200,7 +200,7 @@ void Gateway::report() const {
                         {"messages_accepted", messages[0]},
                         {"messages_refused_temporarily", messages[1]},
                         {"messages_refused_permanently", messages[2]},
-                        {"messages_lost", messages[3]},
+                        {"messages_lost", messages[3] + messages[4]},
                         {"messages_possibly_delivered_twice", messages[4]},
                         {"policy_satisfied", decisions[0]},
                         {"policy_observed", decisions[1]},

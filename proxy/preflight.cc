@@ -8,6 +8,7 @@
 
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
+#include "proxy/observe/log.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/secret_file.h"
 #include "tls/file.h"
@@ -106,6 +107,20 @@ Prepared prepare(config::Loaded from, const tls::Contexts* previous) {
 
 bool wants_dane(const config::Settings& settings) {
   return std::ranges::any_of(settings.outbound, listener_wants_dane);
+}
+
+void log_diagnostics(const config::Loaded& loaded) {
+  if (loaded.settings.log.format == config::LogFormat::text) return print_diagnostics(loaded);
+  for (const config::Diagnostic& diagnostic : loaded.diagnostics) {
+    const bool is_error = diagnostic.severity == config::Diagnostic::Severity::error;
+    std::vector<log::Field> fields = {{"file", diagnostic.file}};
+    if (diagnostic.place.line != 0) {
+      fields.emplace_back("line", diagnostic.place.line);
+      fields.emplace_back("column", diagnostic.place.column);
+    }
+    fields.emplace_back("reason", diagnostic.message);
+    log::write(is_error ? config::LogLevel::error : config::LogLevel::warning, "configuration", fields);
+  }
 }
 
 void print_diagnostics(const config::Loaded& loaded) {

@@ -27,5 +27,7 @@ bool wants_dane(const config::Settings& settings);
 
 // Errors and warnings on stderr, a line each.
 void print_diagnostics(const config::Loaded& loaded);
+// The same for `run`, which promises that with `log.format: json` every line is JSON.
+void log_diagnostics(const config::Loaded& loaded);
 
 }  // namespace postern

@@ -6,7 +6,9 @@
 #include <spdlog/sinks/stdout_sinks.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 
 #include "config/assert.h"
@@ -42,14 +44,42 @@ spdlog::level::level_enum spdlog_level(config::LogLevel level) {
   return spdlog::level::err;
 }
 
-void write_plainly(std::string_view message, std::span<const Field> fields) {
-  std::string line = "postern: ";
-  append_text(line, message, fields);
+config::LogFormat early_format = config::LogFormat::text;
+
+// As json_pattern has it.
+std::string beginning_of_json(config::LogLevel level) {
+  const auto now = std::chrono::system_clock::now();
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+  const auto fraction = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char time[24];
+  std::strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &parts);
+  char beginning[80];
+  std::snprintf(beginning, sizeof beginning, R"({"time":"%s.%03dZ","level":"%s",)", time, static_cast<int>(fraction),
+                config::to_string(level).data());
+  return beginning;
+}
+
+void write_early(config::LogLevel level, std::string_view message, std::span<const Field> fields) {
+  std::string line;
+  if (early_format == config::LogFormat::json) {
+    line = beginning_of_json(level);
+    append_json(line, message, fields);
+    line += '}';
+  } else {
+    line = "postern: ";
+    append_text(line, message, fields);
+  }
   line += '\n';
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
 }  // namespace
+
+void set_early_format(config::LogFormat format) {
+  early_format = format;
+}
 
 void start(config::LogLevel level, config::LogFormat format) {
   POSTERN_ASSERT(running == nullptr, "the log was started twice");
@@ -84,7 +114,7 @@ bool enabled(config::LogLevel level) {
 void write(config::LogLevel level, std::string_view message, std::span<const Field> fields) {
   if (!enabled(level)) return;
   if (running == nullptr) {
-    write_plainly(message, fields);
+    write_early(level, message, fields);
     return;
   }
   std::string line;

@@ -12,6 +12,9 @@
 
 namespace postern::log {
 
+// How lines look that are written before start(): in text the plain sentence behind "postern: ".
+void set_early_format(config::LogFormat format);
+
 // Starts the writing thread. Once in a process's life, before other threads log.
 void start(config::LogLevel level, config::LogFormat format);
 // Writes what is queued, says how many lines were lost if any were, and ends the thread. Harmless without start().
@@ -21,8 +24,7 @@ void stop();
 bool enabled(config::LogLevel level);
 
 // Thread-safe; neither blocks on stderr nor throws. `message` is a short constant sentence, what varies goes into
-// fields. Everything is escaped. Before start() warnings and errors are written plainly and at once, the rest is
-// dropped.
+// fields. Everything is escaped. Before start() warnings and errors are written at once, the rest is dropped.
 void write(config::LogLevel level, std::string_view message, std::span<const Field> fields);
 
 void debug(std::string_view message, std::initializer_list<Field> fields = {});

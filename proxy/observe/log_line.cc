@@ -5,6 +5,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "config/characters.h"
+
 namespace postern::log {
 namespace {
 
@@ -38,22 +40,6 @@ void append_hex(std::string& out, std::string_view prefix, char c) {
   out += digits[octet & 0x0FU];
 }
 
-std::uint32_t code_point(std::string_view sequence) {
-  std::uint32_t value = static_cast<unsigned char>(sequence[0]) & (0x7FU >> sequence.size());
-  for (const char c : sequence.substr(1)) value = value << 6U | (static_cast<unsigned char>(c) & 0x3FU);
-  return value;
-}
-
-// Terminals obey C1 controls, and some take separators for line ends; the others turn what follows around (Unicode
-// TR 36 3.3): all of them make a line look like another one.
-bool misleads(std::uint32_t character) {
-  const auto within = [character](std::uint32_t low, std::uint32_t high) {
-    return low <= character && character <= high;
-  };
-  return within(0x80, 0x9F) || character == 0x061C || within(0x200E, 0x200F) || within(0x2028, 0x202E) ||
-         within(0x2066, 0x2069);
-}
-
 // As other controls: in text octet by octet, in JSON as a code point, which takes four digits for each that misleads.
 void append_control(std::string& out, std::string_view sequence, std::uint32_t character, Style style) {
   if (style == Style::text) {
@@ -78,8 +64,8 @@ void append_escaped(std::string& out, std::string_view text, Style style) {
       out += c;
     } else if (const std::size_t length = multibyte_length(text); length != 0) {
       const std::string_view sequence = text.substr(0, length);
-      const std::uint32_t character = code_point(sequence);
-      if (misleads(character)) {
+      const std::uint32_t character = config::code_point(sequence);
+      if (config::is_misleading(character)) {
         append_control(out, sequence, character, style);
       } else {
         out += sequence;

@@ -385,7 +385,8 @@ std::string reply_line(Reply reply, Source source, std::string_view host, std::s
   // octets.
   constexpr std::size_t longest = 500;
   std::string line(to_string(reply));
-  line.append(" ").append(host).append(": ");
+  line += ' ';
+  if (!host.empty()) line.append(host).append(": ");
   if (source == Source::dane) line += "DANE: ";
   if (source == Source::mta_sts) line += "MTA-STS: ";
   line += detail;

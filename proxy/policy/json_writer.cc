@@ -1,5 +1,7 @@
 #include "proxy/policy/json_writer.h"
 
+#include "config/characters.h"
+
 namespace postern::policy {
 
 namespace {
@@ -26,12 +28,19 @@ std::size_t utf8_length(std::string_view text) {
   return overlong || beyond ? 0 : length;
 }
 
-std::string escape(char c) {
+std::string escape(std::uint32_t character) {
   static constexpr char digits[] = "0123456789abcdef";
-  if (c == '"') return "\\\"";
-  if (c == '\\') return "\\\\";
-  const auto octet = static_cast<unsigned char>(c);
-  return std::string("\\u00") + digits[octet >> 4] + digits[octet & 15];
+  if (character == '"') return "\\\"";
+  if (character == '\\') return "\\\\";
+  std::string escaped = "\\u";
+  for (int shift = 12; shift >= 0; shift -= 4) escaped += digits[character >> static_cast<unsigned>(shift) & 15U];
+  return escaped;
+}
+
+// As the log has it.
+bool must_be_escaped(std::uint32_t character) {
+  return character < 0x20 || character == '"' || character == '\\' || character == 0x7f ||
+         config::is_misleading(character);
 }
 
 }  // namespace
@@ -59,13 +68,13 @@ void JsonWriter::quote(std::string_view text) {
   text_ += '"';
   while (!text.empty()) {
     const std::size_t length = utf8_length(text);
-    const char c = text.front();
+    const std::string_view sequence = text.substr(0, length);
     if (length == 0) {
       text_ += "\xef\xbf\xbd";
-    } else if (length == 1 && (static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\' || c == 0x7f)) {
-      text_ += escape(c);
+    } else if (const std::uint32_t character = config::code_point(sequence); must_be_escaped(character)) {
+      text_ += escape(character);
     } else {
-      text_ += text.substr(0, length);
+      text_ += sequence;
     }
     text.remove_prefix(length == 0 ? 1 : length);
   }

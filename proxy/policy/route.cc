@@ -73,7 +73,8 @@ void leave_out_ourselves(Route& route, const std::function<bool(const config::Ip
   const auto own = std::ranges::find_if(
       route.hosts, [&](const MailHost& host) { return std::ranges::any_of(host.addresses, is_ours); });
   if (own == route.hosts.end()) return;
-  const std::string name = own->name;
+  const std::string name =
+      own->name.empty() ? config::to_string(*std::ranges::find_if(own->addresses, is_ours)) : own->name;
   const auto preference = own->preference;
   std::erase_if(route.hosts, [&](const MailHost& host) { return host.preference >= preference; });
   if (!route.hosts.empty()) return;

@@ -71,6 +71,7 @@ void InboundSession::begin_dialogue() {
   facts.client_address = record_.client.address;
   facts.client_port = record_.client.port;
   facts.tls_available = runtime_->contexts->server(listener_) != nullptr;
+  facts.notes_envelopes = runtime_->settings.log.envelope;
   begin(std::make_unique<smtp::InboundDialogue>(facts));
 }
 

@@ -79,6 +79,7 @@ void OutboundSession::on_client() {
   facts.hostname = runtime_->hostname;
   facts.tls_available = runtime_->contexts->outbound_server(listener_) != nullptr;
   facts.greets_itself = settings().route == OutboundRoute::mx;
+  facts.notes_envelopes = runtime_->settings.log.envelope;
   auto dialogue = std::make_unique<smtp::OutboundDialogue>(facts);
   outbound_ = dialogue.get();
   begin(std::move(dialogue));

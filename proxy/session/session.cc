@@ -254,7 +254,9 @@ void Session::message(const smtp::Effect& effect) {
   around_.counters.messages[static_cast<std::size_t>(effect.message_result)].add();
   if (effect.message_result != smtp::MessageResult::in_doubt) return;
   ++record_.in_doubt;
-  log_doubt(record_, listener_name(), effect.reason.empty() ? record_.reason : effect.reason, effect.bytes);
+  std::string_view reason = effect.reason.empty() ? std::string_view(record_.reason) : effect.reason;
+  if (reason.empty()) reason = "the server closed the connection";
+  log_doubt(record_, listener_name(), reason, effect.bytes);
 }
 
 // The backend first: what a client is told should have happened already. A connection that proves broken here is not

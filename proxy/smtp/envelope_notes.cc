@@ -170,7 +170,8 @@ void EnvelopeNotes::recipient_refused(std::string_view argument, std::string_vie
 }
 
 void EnvelopeNotes::replied(Expected to, const ReplyPiece& piece) {
-  const bool verdict = to == Expected::end_of_data || to == Expected::last_chunk;
+  const bool verdict =
+      to == Expected::end_of_data || to == Expected::last_chunk || (to == Expected::data && piece.negative());
   if (!kept_ || !(verdict || to == Expected::mail || to == Expected::recipient)) return;
   if (piece.first) kept_->heard = line_of(std::to_string(piece.code) + " " + std::string(piece.text));
   if (!piece.last) return;

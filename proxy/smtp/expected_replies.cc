@@ -70,6 +70,10 @@ bool ExpectedReplies::message_is_next() const {
   return !empty() && is_message(entries_[head_]);
 }
 
+bool ExpectedReplies::message_is_last() const {
+  return !empty() && is_message(entries_.back());
+}
+
 std::size_t ExpectedReplies::messages() const {
   const auto first = entries_.begin() + static_cast<std::ptrdiff_t>(head_);
   return static_cast<std::size_t>(std::count_if(first, entries_.end(), is_message));

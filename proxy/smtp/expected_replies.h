@@ -48,6 +48,7 @@ class ExpectedReplies {
   Refusal own() const;           // own_is_next()
   Expected server() const;       // not empty, not own_is_next()
   bool message_is_next() const;  // the server owes the verdict on a message next
+  bool message_is_last() const;  // … behind everything else
   std::size_t messages() const;  // verdicts on messages that the server owes
   void pop();
   void clear();

@@ -19,6 +19,7 @@ bool leaves_no_trace(Verb verb) {
 
 Expected reply_to(Verb verb) {
   if (verb == Verb::mail) return Expected::mail;
+  if (verb == Verb::rcpt) return Expected::recipient;
   if (verb == Verb::rset) return Expected::reset;
   if (verb == Verb::data) return Expected::data;
   if (verb == Verb::auth) return Expected::auth;
@@ -78,8 +79,9 @@ void InboundDialogue::not_smtp(std::string_view& rest, Effects& out) {
 void InboundDialogue::on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out) {
   if (server_ == Server::gone) return answer_for_who_left(line, out);
   if (draining_ && !standing_.transaction && expected_.empty()) return answer(Refusal::draining, out);
-  if (line.too_long) return answer(Refusal::line_too_long, out);
   const Command command = parse_command(line.text);
+  verb_ = command.verb;
+  if (line.too_long) return answer(Refusal::line_too_long, out);
   if (line.raw.size() > facts_.listener->limits.command_length && command.verb != Verb::auth) {
     return answer(Refusal::line_too_long, out);
   }
@@ -117,6 +119,8 @@ void InboundDialogue::on_command(const Command& command, const Line& line, bool 
     oversized_ = false;
   }
   const Expected reply = reply_to(command.verb);
+  if (reply == Expected::mail) outcome_.envelope.mail(command.argument);
+  if (reply == Expected::recipient) outcome_.envelope.recipient(command.argument);
   forward(line, in_input, reply, out);
   if (is_sync_point(reply)) enter(State::await_reply);
 }
@@ -154,6 +158,7 @@ std::vector<std::string> InboundDialogue::words_before_hello(bool extended, std:
 
 void InboundDialogue::refuse_command(const Command& command, Refusal refusal, Effects& out) {
   if (command.verb == Verb::bdat) return refuse_bdat(command, refusal, out);
+  if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, row(refusal).reply);
   answer(refusal, out);
 }
 
@@ -189,6 +194,7 @@ void InboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out)
   if (!std::exchange(oversized_, true)) {
     out.message(MessageResult::refused_permanently);
     ++outcome_.messages_refused;
+    outcome_.envelope.message_answered(row(Refusal::message_too_large).reply);
     out.send(Side::backend, "RSET\r\n");
     expected_.push(Expected::swallowed);
   }
@@ -230,12 +236,12 @@ void InboundDialogue::content(std::string_view& rest, Effects& out) {
   progress_ = true;
   const bool at_its_end = scanned.outcome != ContentScanner::Outcome::more;
   if (too_large) {  // first: what made it so came before what was rejected
-    out.refused(Refusal::message_too_large);
+    out.refused(Refusal::message_too_large, to_string(Verb::data));
     ++outcome_.errors;
     return end_content(row(Refusal::message_too_large).reply, Ending::message_too_large, at_its_end, out);
   }
   if (scanned.outcome == ContentScanner::Outcome::rejected) {
-    out.refused(Refusal::bare_newline);
+    out.refused(Refusal::bare_newline, to_string(Verb::data));
     ++outcome_.errors;
     return end_content(row(Refusal::bare_newline).reply, Ending::bare_newline, true, out);
   }
@@ -249,6 +255,7 @@ void InboundDialogue::content(std::string_view& rest, Effects& out) {
 void InboundDialogue::end_content(std::string_view reply, Ending ending, bool at_its_end, Effects& out) {
   out.message(reply.starts_with('4') ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
   ++outcome_.messages_refused;
+  outcome_.envelope.message_answered(reply);
   out.drop_backend();
   server_ = Server::none;
   verdict_ = std::make_unique<Verdict>(Verdict{std::string(reply), ending});
@@ -279,7 +286,7 @@ void InboundDialogue::sasl(std::string_view& rest, Effects& out) {
   if (!line) return;
   progress_ = true;
   if (line->too_long || line->nul || line->bare_cr) {
-    out.refused(line->too_long ? Refusal::line_too_long : Refusal::malformed_line);
+    out.refused(line->too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
     ++outcome_.errors;
     out.send(Side::backend, "*\r\n");
     expected_.push(Expected::auth);

@@ -9,6 +9,7 @@ namespace postern::smtp {
 
 InboundDialogue::InboundDialogue(const InboundFacts& facts) : facts_(facts), scanner_(facts.listener->bare_newline) {
   standing_.tls_available = facts.tls_available;
+  if (!facts.notes_envelopes) outcome_.envelope.disable();
 }
 
 InboundDialogue::~InboundDialogue() = default;
@@ -260,7 +261,7 @@ void InboundDialogue::answer(Refusal refusal, Effects& out) {
   if (row(refusal).is_error && ++outcome_.errors > facts_.listener->limits.errors && !row(refusal).ends) {
     refusal = Refusal::too_many_errors;
   }
-  out.refused(refusal);
+  out.refused(refusal, to_string(verb_));
   expected_.push_own(refusal);
   if (row(refusal).ends) enter(State::closing);
   release_own_replies(out);
@@ -278,7 +279,7 @@ void InboundDialogue::release_own_replies(Effects& out) {
 // Ends the session, whatever was outstanding.
 void InboundDialogue::refuse_now(Refusal refusal, Ending ending, Effects& out) {
   if (state_ == State::ended) return;
-  count_lost_messages({}, out);
+  lose_messages(refusal == Refusal::timeout ? "no reply in time" : "", out);
   out.refused(refusal);
   out.send(Side::client, row(refusal).reply);
   finish(ending, out);

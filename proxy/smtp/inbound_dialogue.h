@@ -31,6 +31,7 @@ struct InboundFacts {
   config::IpAddress client_address;
   std::uint16_t client_port = 0;
   bool tls_available = true;  // false: STARTTLS is answered 454
+  bool notes_envelopes = true;
 };
 
 class InboundDialogue final : public Dialogue {
@@ -141,7 +142,6 @@ class InboundDialogue final : public Dialogue {
   void bid_farewell(Effects& out);
   void answer_for_who_left(const Line& line, Effects& out);
   bool owes_nothing() const;
-  void count_lost_messages(std::string_view why, Effects& out);
   void on_piece(const ReplyPiece& piece, bool more, Effects& out);
   void early_reply(const ReplyPiece& piece, Effects& out);
   void unasked(const ReplyPiece& piece, Effects& out);
@@ -150,6 +150,7 @@ class InboundDialogue final : public Dialogue {
   void hello_accepted(const ReplyPiece& piece, Effects& out);
   void replied(Expected to, int code, Effects& out);
   void message_result(int code, Effects& out);
+  void lose_messages(std::string_view why, Effects& out);
   bool believable(Expected to, int code) const;
   std::vector<std::string> words_before_hello(bool extended, std::string_view name) const;
   EhloView view() const;
@@ -171,6 +172,7 @@ class InboundDialogue final : public Dialogue {
   Server server_ = Server::none;
   Ending left_with_ = Ending::backend_closed;  // while Server::gone
   Timer armed_ = Timer::none;
+  Verb verb_ = Verb::invalid;   // of the client's last command
   bool progress_ = false;       // something whole came: time starts anew
   bool client_closed_ = false;  // … and nothing more will come
   bool client_rest_ = false;    // the session still holds octets of the client that we have not taken

@@ -104,8 +104,10 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
   if (expected_.size() == 1 && !expected_.own_is_next() && expected_.server() == Expected::quit)
     return bid_farewell(out);
   const bool in_content = state_ == State::content || state_ == State::chunk;
-  count_lost_messages(why, out);
-  if (state_ == State::content) out.message(MessageResult::lost);
+  lose_messages(why, out);
+  if (state_ == State::content) {
+    out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
+  }
   std::string reply(row(Refusal::backend_unavailable).reply);
   if (opening_ && opening_->state() == BackendOpening::State::rejected) reply = opening_->reply();
   out.drop_backend();
@@ -148,11 +150,17 @@ void InboundDialogue::bid_farewell(Effects& out) {
   finish(Ending::quit, out);
 }
 
-void InboundDialogue::count_lost_messages(std::string_view why, Effects& out) {
-  const std::size_t lost = expected_.messages();
-  for (std::size_t each = lost; each > 0; --each) out.message(MessageResult::lost);
-  if (lost == 0 || state_ == State::chunk) return;
-  out.because(may_come_twice(why));
+// Their replies will not come. What the server has whole it may deliver, and the client, which is told of no success,
+// sends it again.
+void InboundDialogue::lose_messages(std::string_view why, Effects& out) {
+  const bool half = state_ == State::chunk && expected_.message_is_last();
+  bool in_doubt = false;
+  for (std::size_t owed = expected_.messages(); owed > 0; --owed) {
+    const auto result = half && owed == 1 ? MessageResult::lost : MessageResult::in_doubt;
+    in_doubt = in_doubt || result == MessageResult::in_doubt;
+    out.message(result, why, outcome_.envelope.message_ended(result));
+  }
+  if (in_doubt) out.because(may_come_twice(why));
 }
 
 // --- its replies
@@ -170,6 +178,7 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
   if (piece.last && piece.code == 421) out.because(took_leave(piece));
   if (to == Expected::hello) return hello_reply(piece, out);
   if (!believable(to, piece.code)) return server_failed(Ending::backend_protocol, unbelievable(to, piece), out);
+  outcome_.envelope.replied(to, piece);
   const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code == 421);
   if (!ours) replies_.hand_on(piece, out);
   if (piece.last) replied(to, piece.code, out);

@@ -98,8 +98,9 @@ void OutboundDialogue::not_smtp(std::string_view& rest, Effects& out) {
 void OutboundDialogue::on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out) {
   if (left_with_) return answer_for_who_left(line, out);
   if (draining_ && !transaction_.active() && expected_.empty()) return answer(Refusal::draining, out);
-  if (line.too_long) return answer(Refusal::line_too_long, out);
   const Command command = parse_command(line.text);
+  verb_ = command.verb;
+  if (line.too_long) return answer(Refusal::line_too_long, out);
   if (line.raw.size() > facts_.listener->limits.command_length && command.verb != Verb::auth) {
     return answer(Refusal::line_too_long, out);
   }
@@ -193,7 +194,15 @@ std::optional<Refusal> OutboundDialogue::starttls_refusal(const Command& command
 
 void OutboundDialogue::refuse_command(const Command& command, Refusal refusal, Effects& out) {
   if (command.verb == Verb::bdat) return refuse_bdat(command, refusal, out);
+  if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, row(refusal).reply);
   answer(refusal, out);
+}
+
+// With a reply that is no row of refusals.
+void OutboundDialogue::turn_away(const Command& command, std::string_view reply, Effects& out) {
+  if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, reply);
+  out.turned_away(to_string(command.verb), reply);
+  say(reply, out);
 }
 
 // Whatever the reason: the octets that follow are content, never commands.
@@ -226,7 +235,9 @@ void OutboundDialogue::resume(Effects& out) {
   Line line;
   line.text = *held;
   line.raw = raw;
-  obey(parse_command(line.text), line, false, out);
+  const Command command = parse_command(line.text);
+  verb_ = command.verb;
+  obey(command, line, false, out);
 }
 
 // --- commands
@@ -272,30 +283,33 @@ void OutboundDialogue::mail(const Command& command, const Line& line, Effects& o
   if (too_large(from->parameters)) return answer(Refusal::message_too_large, out);
   transaction_ = {};
   transaction_.mail = std::string(line.text) + "\r\n";
+  outcome_.envelope.mail(command.argument, true);
   transaction_.unanswered = true;  // a recipient that comes with it saves its 250 a packet of its own
 }
 
 void OutboundDialogue::recipient(const Command& command, const Line& line, bool in_input, Effects& out) {
   if (!transaction_.active() && !in_turn(line)) return;
-  if (!transaction_.active()) return answer(Refusal::mail_first, out);
+  if (!transaction_.active()) return refuse_command(command, Refusal::mail_first, out);
   const auto to = parse_path_argument(command.argument, "TO");
   const auto domain = to && !to->path.empty() ? domain_to_judge(to->path) : std::nullopt;
-  if (!domain) return answer(Refusal::malformed_path, out);
+  if (!domain) return refuse_command(command, Refusal::malformed_path, out);
   const bool changes = *domain != transaction_.domain && !transaction_.domain.empty();
   const bool known = std::find(link_.domains.begin(), link_.domains.end(), *domain) != link_.domains.end();
   const bool at_once = known && transaction_.refusal.empty() && !(facts_.greets_itself && changes);
   if (!at_once && !in_turn(line)) return;
-  if (!transaction_.refusal.empty()) return say(transaction_.refusal, out);
-  if (facts_.greets_itself && changes && transaction_.accepted) return answer(Refusal::other_domain, out);
+  if (!transaction_.refusal.empty()) return turn_away(command, transaction_.refusal, out);
+  if (facts_.greets_itself && changes && transaction_.accepted)
+    return refuse_command(command, Refusal::other_domain, out);
   if (!known) {
     held_ = std::make_unique<std::string>(line.text);
     return ask(*domain, out);
   }
   // NOTIFY and ORCPT, offered by another connection: this server's refusal of them would be one of the recipient.
   const bool too_much = link_.poorer && !to->parameters.empty() && !link_.hello.has("DSN");
-  if (too_much) return answer(Refusal::remote_unusable, out);
+  if (too_much) return refuse_command(command, Refusal::remote_unusable, out);
   if (!begin_at_remote(line, out)) return;
   transaction_.domain = *domain;
+  outcome_.envelope.recipient(command.argument);
   forward(line, in_input, Expected::recipient, out);
 }
 
@@ -382,7 +396,7 @@ void OutboundDialogue::sasl(std::string_view& rest, Effects& out) {
   if (!line) return;
   progress_ = true;
   if (line->too_long || line->nul || line->bare_cr) {
-    out.refused(line->too_long ? Refusal::line_too_long : Refusal::malformed_line);
+    out.refused(line->too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
     ++outcome_.errors;
     out.send(Side::backend, "*\r\n");
     expected_.push(Expected::auth);

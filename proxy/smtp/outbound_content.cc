@@ -21,7 +21,7 @@ void OutboundDialogue::bdat(const Command& command, const Line& line, bool in_in
   if (!at_once && !in_turn(line)) return;
   if (!transaction_.active()) return refuse_bdat(command, Refusal::mail_first, out);
   if (!transaction_.refusal.empty()) {
-    say(transaction_.refusal, out);
+    turn_away(command, transaction_.refusal, out);
     return begin_chunk(State::discard_chunk, argument->size);
   }
   if (!transaction_.accepted || !transaction_.sent) return refuse_bdat(command, Refusal::recipients_first, out);
@@ -40,6 +40,7 @@ void OutboundDialogue::bdat(const Command& command, const Line& line, bool in_in
 void OutboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out) {
   out.message(MessageResult::refused_permanently);
   ++outcome_.messages_refused;
+  outcome_.envelope.message_answered(row(Refusal::message_too_large).reply);
   transaction_.refusal = row(Refusal::message_too_large).reply;
   answer(Refusal::message_too_large, out);
   if (state_ == State::command) begin_chunk(State::discard_chunk, argument.size);
@@ -81,7 +82,7 @@ void OutboundDialogue::content(std::string_view& rest, Effects& out) {
   if (rejected || over_limit) {
     // What made it too large came before what was rejected.
     const Refusal refusal = over_limit ? Refusal::message_too_large : Refusal::bare_newline;
-    out.refused(refusal);
+    out.refused(refusal, to_string(Verb::data));
     ++outcome_.errors;
     const Ending ending = over_limit ? Ending::message_too_large : Ending::bare_newline;
     return end_content({std::string(row(refusal).reply), ending}, at_its_end, out);
@@ -96,6 +97,7 @@ void OutboundDialogue::end_content(Verdict verdict, bool at_its_end, Effects& ou
   const bool temporary = verdict.reply.starts_with('4');
   out.message(temporary ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
   ++outcome_.messages_refused;
+  outcome_.envelope.message_answered(verdict.reply);
   drop_remote(out);
   remote_.stage = RemoteState::Stage::lost;
   discard_message(std::move(verdict));

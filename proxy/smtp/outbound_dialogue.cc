@@ -23,6 +23,7 @@ void remove(EhloReply& reply, std::string_view keyword) {
 
 OutboundDialogue::OutboundDialogue(const OutboundFacts& facts) : facts_(facts), scanner_(facts.listener->bare_newline) {
   standing_.tls_available = facts.tls_available;
+  if (!facts.notes_envelopes) outcome_.envelope.disable();
 }
 
 OutboundDialogue::~OutboundDialogue() = default;
@@ -248,7 +249,7 @@ void OutboundDialogue::answer(Refusal refusal, Effects& out) {
   if (row(refusal).is_error && ++outcome_.errors > facts_.listener->limits.errors && !row(refusal).ends) {
     refusal = Refusal::too_many_errors;
   }
-  out.refused(refusal);
+  out.refused(refusal, to_string(verb_));
   expected_.push_own(refusal);
   if (row(refusal).ends) enter(State::closing);
   release_own_replies(out);
@@ -273,8 +274,10 @@ void OutboundDialogue::say(std::string_view reply, Effects& out) {
 // Ends the session, whatever was outstanding.
 void OutboundDialogue::refuse_now(Refusal refusal, Ending ending, Effects& out) {
   if (state_ == State::ended) return;
-  if (expected_.messages() > 0 && state_ != State::chunk) out.because(may_come_twice({}));
-  for (std::size_t lost = expected_.messages(); lost > 0; --lost) out.message(MessageResult::lost);
+  while (expected_.messages() > 0) {
+    if (expected_.message_is_next()) lose_message(refusal == Refusal::timeout ? "no reply in time" : "", out);
+    expected_.pop();
+  }
   out.refused(refusal);
   out.send(Side::client, row(refusal).reply);
   finish(ending, out);

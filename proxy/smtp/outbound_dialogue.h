@@ -28,6 +28,7 @@ struct OutboundFacts {
   bool tls_available = true;                           // toward the client: false: STARTTLS is answered 454
   // No server is known before the first recipient (route: mx): we greet and answer EHLO ourselves.
   bool greets_itself = false;
+  bool notes_envelopes = true;
 };
 
 // The session's answer to Effect::Kind::judge.
@@ -175,6 +176,7 @@ class OutboundDialogue final : public Dialogue {
   void quit(const Line& line, Effects& out);
   void auth(const Line& line, bool in_input, Effects& out);
   void refuse_command(const Command& command, Refusal refusal, Effects& out);
+  void turn_away(const Command& command, std::string_view reply, Effects& out);
   void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
   void begin_chunk(State state, std::uint64_t size);
   void end_content(Verdict verdict, bool at_its_end, Effects& out);
@@ -225,6 +227,7 @@ class OutboundDialogue final : public Dialogue {
   void lose(Ending ending, const std::string& trouble, Effects& out);
   bool give_up_replies(Ending ending, Effects& out);
   std::string lost_reply(Refusal refusal, Ending ending) const;
+  void lose_message(std::string_view why, Effects& out);
   void on_piece(const ReplyPiece& piece, bool more, Effects& out);
   void pass_on(Expected to, const ReplyPiece& piece, Effects& out);
   void early_reply(const ReplyPiece& piece, Effects& out);
@@ -257,6 +260,7 @@ class OutboundDialogue final : public Dialogue {
   State state_ = State::await_greeting;
   Server server_ = Server::none;
   Timer armed_ = Timer::none;
+  Verb verb_ = Verb::invalid;  // of the client's last command
   bool fit_when_asked_ = false;
   bool introduced_ = false;     // EHLO or HELO in this standing
   std::uint8_t shown_ = 0;      // extensions_of() the reply to that

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "config/assert.h"
+#include "proxy/smtp/command.h"
 #include "proxy/smtp/octets.h"
 #include "proxy/smtp/outbound_dialogue.h"
 
@@ -19,6 +20,25 @@ constexpr std::size_t domain_limit = 64;
 bool is_refusal(std::string_view reply) {
   return reply.size() >= 3 && (reply[0] == '4' || reply[0] == '5') && is_digit(reply[1]) && is_digit(reply[2]) &&
          std::none_of(reply.begin(), reply.end(), is_control);
+}
+
+// The client's command that the reply is to.
+std::string_view what_was_asked(Expected to) {
+  switch (to) {
+    case Expected::mail: return to_string(Verb::mail);
+    case Expected::recipient: return to_string(Verb::rcpt);
+    case Expected::data:
+    case Expected::end_of_data: return to_string(Verb::data);
+    case Expected::chunk:
+    case Expected::last_chunk: return to_string(Verb::bdat);
+    case Expected::auth: return to_string(Verb::auth);
+    case Expected::hello: return to_string(Verb::ehlo);
+    case Expected::reset: return to_string(Verb::rset);
+    case Expected::quit: return to_string(Verb::quit);
+    case Expected::plain: return to_string(Verb::noop);
+    case Expected::swallowed: break;
+  }
+  return {};
 }
 
 }  // namespace
@@ -137,8 +157,14 @@ void OutboundDialogue::judged_unfit(const std::string& reply, Effects& out) {
   } else if (!greeted_ && is_refusal(remote_.reply)) {
     text = remote_.reply + "\r\n";
   }
-  held_.reset();
   if (remote_.stage == Stage::lost) outcome_.trouble = remote_.trouble;
+  if (const auto held = std::exchange(held_, nullptr)) {
+    const Command command = parse_command(*held);
+    if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, text);
+    out.turned_away(to_string(command.verb), text);
+  } else {
+    out.turned_away({}, text);  // the connection as such
+  }
   if (judging_.empty()) {
     if (server_ == Server::open) out.send(Side::backend, "QUIT\r\n");
     drop_remote(out);
@@ -218,8 +244,8 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
   if (authenticating) return refuse_now(Refusal::remote_closed, ending, out);
   const bool owed = give_up_replies(ending, out);
   if (state_ == State::content) {
-    out.message(MessageResult::lost);
-    out.refused(Refusal::remote_lost_message);
+    out.message(MessageResult::lost, trouble, outcome_.envelope.message_ended(MessageResult::lost));
+    out.refused(Refusal::remote_lost_message, to_string(Verb::data), trouble);
     return discard_message({lost_reply(Refusal::remote_lost_message, ending), std::nullopt});
   }
   if (standing_.authenticated) return refuse_now(Refusal::remote_closed, ending, out);
@@ -253,6 +279,7 @@ bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
       continue;
     }
     const Expected to = expected_.server();
+    if (expected_.message_is_next()) lose_message(remote_.trouble, out);
     expected_.pop();
     if (to == Expected::mail) answer_mail(out);
     if (to == Expected::mail || to == Expected::swallowed) continue;
@@ -262,16 +289,23 @@ bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
     }
     const bool message = to == Expected::end_of_data || to == Expected::last_chunk;
     const Refusal refusal = message ? Refusal::remote_lost_message : Refusal::remote_lost;
-    if (message) {
-      out.message(MessageResult::lost);
-      if (state_ != State::chunk) out.because(may_come_twice(remote_.trouble));
-      transaction_ = {};
-    }
-    out.refused(refusal);
-    out.send_copy(Side::client, lost_reply(refusal, ending));
+    if (message) transaction_ = {};
+    const std::string reply = lost_reply(refusal, ending);
+    if (to == Expected::recipient) outcome_.envelope.recipient_answered(reply);
+    out.refused(refusal, what_was_asked(to), remote_.trouble);
+    out.send_copy(Side::client, reply);
     owed = true;
   }
   return owed;
+}
+
+// Its reply will not come. What the server has whole it may deliver, and the client, which is told of no success, sends
+// it again.
+void OutboundDialogue::lose_message(std::string_view why, Effects& out) {
+  const bool half = state_ == State::chunk && expected_.size() == 1;
+  const auto result = half ? MessageResult::lost : MessageResult::in_doubt;
+  out.message(result, why, outcome_.envelope.message_ended(result));
+  if (!half) out.because(may_come_twice(why));
 }
 
 // --- its replies
@@ -291,6 +325,11 @@ void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out
   if (piece.code == 421 && facts_.greets_itself && before_recipient()) {
     if (piece.last) lose(Ending::backend_closed, wrong_answer(due(), piece), out);
     return;
+  }
+  if (to == Expected::recipient && !transaction_.refusal.empty()) {
+    if (piece.last) outcome_.envelope.recipient_answered(transaction_.refusal);
+  } else {
+    outcome_.envelope.replied(to, piece);
   }
   pass_on(to, piece, out);
   if (piece.last) replied(to, piece.code, out);
@@ -369,7 +408,9 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
       break;
   }
   if (code == 421) {
-    for (std::size_t lost = expected_.messages(); lost > 0; --lost) out.message(MessageResult::lost);
+    for (std::size_t lost = expected_.messages(); lost > 0; --lost) {
+      out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
+    }
     return finish(Ending::backend_closed, out);
   }
   release_own_replies(out);

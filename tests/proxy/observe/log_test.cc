@@ -60,6 +60,16 @@ TEST_CASE("log: before the start errors go to stderr plainly") {
   CHECK(line == "postern: cannot start why=\"no socket\"\n");
 }
 
+TEST_CASE("log: with format json the lines before the start are JSON, too") {
+  log::set_early_format(config::LogFormat::json);
+  const std::string line = captured([] { log::warning("configuration", {{"line", 7}, {"reason", "two\nlines"}}); });
+  log::set_early_format(config::LogFormat::text);
+  REQUIRE(line.size() > 33);
+  CHECK(line.substr(0, 9) == R"({"time":")");
+  CHECK(line.substr(32) ==
+        "Z\",\"level\":\"warning\",\"message\":\"configuration\",\"line\":7,\"reason\":\"two\\u000alines\"}\n");
+}
+
 TEST_CASE("log: a level that is off is known to be off") {
   CHECK_FALSE(log::enabled(config::LogLevel::info));
   captured([] {

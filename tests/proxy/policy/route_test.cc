@@ -384,6 +384,13 @@ TEST_CASE("route: the first host that is ours goes, and those that are no better
   CHECK(left("192.0.2.1") == " back");
 }
 
+TEST_CASE("route: a host without a name that is ours is called by its address") {
+  Route route;
+  route.hosts.emplace_back().addresses = {*postern::config::parse_ip_address("192.0.2.1")};
+  leave_out_ourselves(route, [](const auto&) { return true; });
+  CHECK(route.reason == "its mail host 192.0.2.1 is this machine");
+}
+
 TEST_CASE("route: what is no host name is no domain") {
   for (const char* name : {"", "a..b", "a b", "[192.0.2.1]"}) {
     RouteLookup lookup(name, {});

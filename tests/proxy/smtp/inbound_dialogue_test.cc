@@ -297,16 +297,51 @@ TEST_CASE("server lost: at every octet of a session, the client never gets a suc
   CHECK(tried > 500);
 }
 
-TEST_CASE("server lost: a message whose verdict is missing counts as lost") {
+TEST_CASE("server lost: a message whose verdict is missing is in doubt") {
   Rig rig;
   introduce(rig);
   rig.client("DATA\r\n");
   rig.server("354 go\r\n");
   rig.client("hello\r\n.\r\nNOOP\r\n");
   rig.close(Side::backend);
-  CHECK(happened(rig, "message lost"));
+  CHECK(happened(rig, "message in_doubt"));
   CHECK(rig.to_client.ends_with("421 4.3.2 Mail server not available, try again later\r\n"));
   CHECK(rig.ending == "backend_lost");
+}
+
+TEST_CASE("server lost: a message that was not sent whole is lost, those before it are in doubt") {
+  Rig rig;
+  introduce(rig);
+  rig.client("MAIL FROM:<a@x.example>\r\nRCPT TO:<b@x.example>\r\n");
+  rig.server("250 sender\r\n250 recipient\r\n");
+  rig.client("BDAT 5 LAST\r\nhelloMAIL FROM:<c@x.example>\r\nRCPT TO:<b@x.example>\r\nBDAT 5 LAST\r\nhel");
+  rig.close(Side::backend);
+  CHECK(happened(rig, "message in_doubt"));
+  CHECK(happened(rig, "message lost"));
+  const auto items = rig.dialogue().outcome().envelope.items();
+  REQUIRE(items.size() >= 2);
+  CHECK(items[items.size() - 2].ends_with("to=<b@x.example> possibly delivered twice"));
+  CHECK(items.back().ends_with("unanswered=<b@x.example> lost"));
+}
+
+TEST_CASE("server: the envelope is noted, with refusals of ours and of the server") {
+  Options options;
+  options.listener.recipients.allow_domains = {*config::parse_domain_pattern("x.example")};
+  Rig rig(options);
+  introduce(rig);
+  rig.client("RSET\r\n");
+  rig.server("250 ok\r\n");
+  rig.client("MAIL FROM:<a@y.example> SIZE=7\r\n");
+  rig.server("250 ok\r\n");
+  rig.client("RCPT TO:<b@x.example>\r\nRCPT TO:<c@z.example>\r\nRCPT TO:<d@x.example>\r\nDATA\r\n");
+  rig.server("250 ok\r\n550 5.1.1 unknown\r\n354 go\r\n");
+  rig.client("x\r\n.\r\n");
+  rig.server("250 2.0.0 queued as 4711\r\n");
+  const auto items = rig.dialogue().outcome().envelope.items();
+  REQUIRE(!items.empty());
+  CHECK(items.back() ==
+        "from=<a@y.example> to=<b@x.example> refused=<c@z.example> (550 5.7.1 Relaying denied),<d@x.example> "
+        "(550 5.1.1 unknown) reply=(250 2.0.0 queued as 4711)");
 }
 
 TEST_CASE("server: a success before the end of the message is not believed") {
@@ -399,7 +434,7 @@ TEST_CASE("server lost: a message that may have been stored is said to come twic
     gibberish ? rig.server("25O stored\r\n") : rig.time_out();
     CHECK(rig.ended());
     CHECK(rig.reason.ends_with("it may be delivered twice"));
-    CHECK(happened(rig, "message lost"));
+    CHECK(happened(rig, "message in_doubt"));
   }
 }
 
