@@ -56,10 +56,13 @@ Result<std::unique_ptr<OutboundService>> OutboundService::make(Surroundings& sur
                                                                std::shared_ptr<const Runtime> runtime) {
   auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime->settings.dns, runtime->trust_anchor);
   if (!resolver) return tl::unexpected(resolver.error());
-  std::unique_ptr<OutboundService> service(new OutboundService(surroundings));
-  service->resolver_ = std::move(*resolver);
-  service->adopt(std::move(runtime));
-  return service;
+  return std::make_unique<OutboundService>(surroundings, std::move(runtime), std::move(*resolver));
+}
+
+OutboundService::OutboundService(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime,
+                                 std::unique_ptr<dns::Resolver> resolver)
+    : around_(surroundings), resolver_(std::move(resolver)) {
+  adopt(std::move(runtime));
 }
 
 void OutboundService::adopt(std::shared_ptr<const Runtime> runtime) {

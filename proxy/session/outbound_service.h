@@ -43,6 +43,9 @@ class OutboundService {
   // `surroundings` outlive the service.
   static Result<std::unique_ptr<OutboundService>> make(Surroundings& surroundings,
                                                        std::shared_ptr<const Runtime> runtime);
+  // With another way to DNS than the runtime's settings say.
+  OutboundService(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime,
+                  std::unique_ptr<dns::Resolver> resolver);
 
   // Another snapshot takes over: for sessions that begin from now on. `dns` needs a restart.
   void adopt(std::shared_ptr<const Runtime> runtime);
@@ -61,7 +64,6 @@ class OutboundService {
   void stop() { sources_.reset(); }
 
  private:
-  explicit OutboundService(Surroundings& surroundings) : around_(surroundings) {}
   void sweep_reports();
 
   Surroundings& around_;
