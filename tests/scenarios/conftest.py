@@ -17,6 +17,17 @@ from harness.sink import Sink
 
 FULL = os.environ.get("POSTERN_SCENARIOS") == "full"
 
+# What ./dev test runs again with binaries of the sanitizers, by the names of files: where peers go away, misbehave and
+# overlap, and where threads share what they know.
+CHOSEN = {
+    "address": """
+        test_backends test_exec test_hostile test_lost_server test_plaintext_phase test_proxy_protocol test_real_servers
+        test_rules test_stopping test_tls test_client_certificate test_policies test_relay test_remote_misbehaves
+        test_resumption
+    """,
+    "thread": "test_backends test_concurrency test_exec test_policies test_resumption test_stopping test_tls",
+}
+
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: heavy, runs only with POSTERN_SCENARIOS=full")
@@ -28,6 +39,9 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     for item in items:
+        for kind, files in CHOSEN.items():
+            if item.path.stem in files.split():
+                item.add_marker(kind)
         if not FULL and item.get_closest_marker("full"):
             item.add_marker(pytest.mark.skip(reason="only with POSTERN_SCENARIOS=full"))
 
