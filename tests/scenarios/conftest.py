@@ -25,7 +25,8 @@ CHOSEN = {
         test_rules test_stopping test_tls test_client_certificate test_policies test_relay test_remote_misbehaves
         test_resumption
     """,
-    "thread": "test_backends test_concurrency test_exec test_policies test_resumption test_stopping test_tls",
+    # Without programs behind `exec`: libuv closes their descriptors in a way that this sanitizer does not see.
+    "thread": "test_backends test_concurrency test_policies test_resumption test_stopping test_tls",
 }
 
 
