@@ -30,15 +30,6 @@ std::optional<config::IpAddress> literal_address(std::string_view domain) {
   return address ? std::optional(*address) : std::nullopt;
 }
 
-std::string from_hexadecimal(std::string_view digits) {
-  const auto value = [](char digit) { return digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10; };
-  std::string octets;
-  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-    octets += static_cast<char>(value(digits[i]) * 16 + value(digits[i + 1]));
-  }
-  return octets;
-}
-
 policy::MailHost nameless(const config::IpAddress& address) {
   policy::MailHost host;
   host.address_state = policy::MailHost::Addresses::found;
@@ -62,70 +53,11 @@ policy::ReportedPolicy published(const policy::ReportRow& row, const std::vector
 // Attempts for one answer to the client: as many addresses as an itinerary tries, twice.
 constexpr std::size_t attempts_in_all = 20;
 
-// What became of a connection that is lost, for people.
-std::string trouble_of(const RemoteChoice::Link& link) {
-  const std::string& trouble = link.state.trouble;
-  if (trouble.empty() || link.error.empty()) return trouble.empty() ? std::string(link.error) : trouble;
-  return trouble + " (" + std::string(link.error) + ")";
-}
-
 std::string name_of(const Way& way) {
   return way.host.empty() ? config::to_string(way.address.address) : way.host;
 }
 
 }  // namespace
-
-namespace {
-
-// On a port where TLS comes first there is no plaintext to fall back to; and our credentials never leave in plaintext,
-// nor mail without them.
-Level demand_for(const config::OutboundListener& listener, Level level) {
-  const bool to_relay = listener.route == OutboundRoute::relay;
-  const bool needs_tls = to_relay && (listener.relay.mode == config::TlsMode::implicit || listener.relay.auth);
-  const bool allows_plaintext = level == Level::none || level == Level::may || level == Level::dane;
-  return needs_tls && allows_plaintext ? Level::encrypt : level;
-}
-
-}  // namespace
-
-std::optional<std::size_t> policy_row_for(const config::OutboundListener& listener, const std::string& domain) {
-  for (std::size_t row = 0; row < listener.policies.size(); ++row) {
-    const auto& patterns = listener.policies[row].match;
-    if (std::ranges::any_of(patterns, [&](const auto& pattern) { return config::matches(pattern, domain); }))
-      return row;
-  }
-  return std::nullopt;
-}
-
-policy::LocalPolicy local_policy(const config::OutboundListener& listener, std::optional<std::size_t> row) {
-  policy::LocalPolicy local;
-  const Level level = row ? listener.policies[*row].level.value_or(listener.level) : listener.level;
-  local.level = demand_for(listener, level);
-  local.dane = listener.dane || level == Level::dane;
-  local.mta_sts = listener.mta_sts;
-  local.observe = listener.enforcement == config::Enforcement::observe;
-  if (!row) return local;
-  local.names = listener.policies[*row].names;
-  for (const std::string& digits : listener.policies[*row].fingerprints) {
-    local.fingerprints.push_back(from_hexadecimal(digits));
-  }
-  return local;
-}
-
-std::optional<policy::Refusal> route_refusal(const config::OutboundListener& listener, const policy::Route& route) {
-  auto refusal = policy::refusal_of(route);
-  const bool to_relay = listener.route == OutboundRoute::relay;
-  if (refusal && to_relay && refusal->reply != policy::Reply::dns_failed) refusal->reply = policy::Reply::unreachable;
-  return refusal;
-}
-
-VersionRange versions_for(const config::OutboundListener& listener, const config::TlsSettings& tls,
-                          std::optional<std::size_t> row) {
-  VersionRange range{tls.min_version, tls.max_version};
-  if (!row) return range;
-  const auto& policy = listener.policies[*row];
-  return {policy.min_version.value_or(range.min), policy.max_version.value_or(range.max)};
-}
 
 RemoteChoice::RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
                            std::optional<net::SocketAddress> original, std::string server_name, IsOurs is_ours)
@@ -274,7 +206,7 @@ bool RemoteChoice::asks_again(const std::string& domain, std::optional<std::uint
 // server that closes at MAIL would be called again and again.
 Judgement RemoteChoice::lost(const Link& link) {
   trip_->taken = false;
-  const std::string why = trouble_of(link);
+  const std::string why = link.trouble();
   if (!trip_->borrowed) {
     policy::AttemptOutcome outcome;
     outcome.kind = policy::AttemptOutcome::Kind::lost;
@@ -392,109 +324,6 @@ Judgement RemoteChoice::wants_its_own(const Trip& trip) {
 
 Judgement RemoteChoice::refuse(std::string reply) {
   return {Judgement::Action::refuse, std::move(reply)};
-}
-
-// --- the present connection
-
-// The TLS session there is one that this domain's own row of parameters could have made.
-bool RemoteChoice::parameters_fit(const Trip& trip, const Link& link) const {
-  if (way_.policy == trip.policy) return true;
-  const auto range = versions_for(listener_, tls_, trip.policy);
-  const bool own_groups = trip.policy && !listener_.policies[*trip.policy].groups.empty();
-  return !own_groups && range.min <= link.version && link.version <= range.max;
-}
-
-std::optional<policy::Itinerary::Accepted> RemoteChoice::accepts(const Trip& trip, const Link& link) const {
-  if (link.tls ? !parameters_fit(trip, link) : way_.demand_tls) return std::nullopt;
-  const bool has_way = trip.itinerary.current().has_value();
-  if (link.tls && has_way && !trip.itinerary.demand().try_tls) return std::nullopt;  // `none` never uses TLS
-  const auto examine = [&](const policy::MailHost& host, const policy::Demand& demand) {
-    return tls_outcome(link, host, demand);
-  };
-  auto accepted = trip.itinerary.would_accept(way_.address.address, examine);
-  if (!accepted || link.tls || way_.use_tls || !has_way) return accepted;
-  // In plaintext only because TLS failed there, or was not wanted: with this domain's own parameters and name it may
-  // succeed.
-  const auto& demand = trip.itinerary.demand();
-  const bool failed = !way_.tls_error.empty() && way_.policy == trip.policy && way_.server_name == demand.server_name;
-  return !demand.try_tls || failed ? accepted : std::nullopt;
-}
-
-policy::TlsOutcome RemoteChoice::tls_outcome(const Link& link, const policy::MailHost& host,
-                                             const policy::Demand& demand) const {
-  using Result = policy::TlsOutcome::Stage;
-  if (link.tls) return link.examine(host, demand);
-  policy::TlsOutcome outcome;
-  if (link.state.stage == Stage::tls_not_offered) {
-    outcome.stage = Result::not_offered;
-  } else if (link.state.stage == Stage::tls_refused) {
-    outcome.stage = Result::refused;
-    outcome.error = smtp::tls_trouble(link.state, link.error);
-  } else if (!way_.tls_error.empty()) {
-    outcome.stage = Result::handshake_failed;
-    outcome.error = way_.tls_error;
-  }
-  return outcome;
-}
-
-policy::AttemptOutcome RemoteChoice::outcome_of(const Link& link) const {
-  using Kind = policy::AttemptOutcome::Kind;
-  policy::AttemptOutcome outcome;
-  switch (link.state.stage) {
-    case Stage::none:
-    case Stage::connect_failed:
-      outcome.kind = Kind::unreachable;
-      outcome.reply = link.error;
-      break;
-    case Stage::lost:
-      outcome.kind = Kind::lost;
-      outcome.reply = trouble_of(link);
-      break;
-    case Stage::greeting_failed:
-      outcome.kind = Kind::refused;
-      outcome.reply = link.state.reply;
-      break;
-    case Stage::tls_injected:
-    case Stage::tls_failed:
-    case Stage::tls_broken:
-      outcome.kind = Kind::tls_failed;
-      outcome.tls.stage = policy::TlsOutcome::Stage::handshake_failed;
-      outcome.tls.error = smtp::tls_trouble(link.state, link.error);
-      break;
-    case Stage::tls_not_offered:
-    case Stage::tls_refused:
-    case Stage::auth_failed:
-    case Stage::open:
-      outcome.kind = Kind::open;
-      outcome.tls = tls_outcome(link, trip_->itinerary.host(), trip_->itinerary.demand());
-      break;
-  }
-  return outcome;
-}
-
-Way RemoteChoice::way_of(const policy::Attempt& attempt) const {
-  Way way;
-  way.address.address = attempt.address;
-  switch (listener_.route) {
-    case OutboundRoute::original_destination: way.address.port = original_->port; break;
-    case OutboundRoute::relay: way.address.port = listener_.relay.address->port; break;
-    case OutboundRoute::mx: way.address.port = listener_.port; break;
-  }
-  way.host = trip_->itinerary.host().name;
-  way.server_name = trip_->itinerary.demand().server_name;
-  if (way.server_name.empty()) way.server_name = remembered_name_;
-  way.policy = trip_->policy;
-  way.use_tls = attempt.use_tls;
-  way.demand_tls = attempt.demand_tls;
-  return way;
-}
-
-// Another connection there would be no other.
-bool RemoteChoice::same_as_present(const Way& way, const Link& link) const {
-  // One in plaintext that was made for nothing but TLS takes no mail.
-  if (!link.tls && way_.demand_tls && !way.demand_tls) return false;
-  return way.address == way_.address && way.server_name == way_.server_name && way.policy == way_.policy &&
-         way.use_tls == way_.use_tls;
 }
 
 }  // namespace postern::session

@@ -14,6 +14,7 @@
 #include "proxy/policy/domain_lookup.h"
 #include "proxy/policy/itinerary.h"
 #include "proxy/policy/tls_report.h"
+#include "proxy/session/listener_demand.h"
 #include "proxy/smtp/outbound_dialogue.h"
 #include "proxy/smtp/plaintext.h"
 
@@ -61,6 +62,7 @@ class RemoteChoice {
     // Which command of the client is judged for: with the number of the decision before, the connection that this one
     // let proceed was lost before the client had an answer.
     std::optional<std::uint32_t> question = {};
+    std::string trouble() const;  // what became of it, where it is lost: for people
   };
   struct Lookup {
     std::string name;
@@ -153,20 +155,5 @@ class RemoteChoice {
   std::string refusal_;
   bool begun_ = false;
 };
-
-// The first row of `policies` that matches the recipient's domain, and what it makes of the listener's demands.
-std::optional<std::size_t> policy_row_for(const config::OutboundListener& listener, const std::string& domain);
-policy::LocalPolicy local_policy(const config::OutboundListener& listener, std::optional<std::size_t> row);
-
-// Why a route leads nowhere, with the reply that the client gets. A relay that cannot be found is the operator's
-// mistake, not the recipient's: never permanent.
-std::optional<policy::Refusal> route_refusal(const config::OutboundListener& listener, const policy::Route& route);
-
-// The TLS versions for a row of `policies`, or without one.
-struct VersionRange {
-  config::TlsVersion min, max;
-};
-VersionRange versions_for(const config::OutboundListener& listener, const config::TlsSettings& tls,
-                          std::optional<std::size_t> row);
 
 }  // namespace postern::session

@@ -22,10 +22,6 @@ std::string one_line(const ReplyPiece& piece) {
   return line;
 }
 
-std::string quoted(const ReplyPiece& piece) {
-  return '"' + one_line(piece) + '"';
-}
-
 }  // namespace
 
 std::string no_answer(std::string_view due, std::string_view why) {
@@ -33,11 +29,11 @@ std::string no_answer(std::string_view due, std::string_view why) {
 }
 
 std::string wrong_answer(std::string_view due, const ReplyPiece& piece) {
-  return "wrong " + std::string(due) + ": " + quoted(piece);
+  return "wrong " + std::string(due) + ": " + quote(piece);
 }
 
 std::string unasked_answer(const ReplyPiece& piece) {
-  return "it spoke unasked: " + quoted(piece);
+  return "it spoke unasked: " + quote(piece);
 }
 
 std::string tls_trouble(const RemoteState& state, std::string_view error) {

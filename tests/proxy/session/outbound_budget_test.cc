@@ -29,7 +29,8 @@ struct Server {
 
 class World {
  public:
-  World(const Journey& journey, Server server) : judged_(journey, Options()), server_(std::move(server)) {}
+  World(const Journey& journey, Server server, const Options& options = {})
+      : judged_(journey, options), server_(std::move(server)) {}
 
   void play() {
     judged_.start();
@@ -91,7 +92,10 @@ class World {
     if (verb == "EHLO") {
       std::string keywords = server_.pipelining ? "250-PIPELINING\r\n" : "";
       if (server_.starttls && !tls_) keywords += "250-STARTTLS\r\n";
+      if (tls_) keywords += "250-AUTH PLAIN\r\n";
       answer(tls_ ? "TLS EHLO" : "EHLO", "250-mx.example\r\n" + keywords + "250 SIZE 0\r\n");
+    } else if (verb == "AUTH") {
+      answer("AUTH", "235 ok\r\n");
     } else if (verb == "STAR") {
       answer("STARTTLS", "220 go\r\n");
     } else if (verb == "MAIL") {
@@ -150,6 +154,25 @@ TEST_CASE("outbound budget: no misdeed of a server costs more connections than t
             }
           }
         }
+      }
+    }
+  }
+}
+
+TEST_CASE("outbound budget: nor do misdeeds at AUTH") {
+  for (const std::size_t addresses : {1U, 3U}) {
+    const Journey journey(OutboundRoute::relay, TlsLevel::encrypt, addresses);
+    Options options;
+    options.plan.auth_mechanism = "PLAIN";
+    options.plan.auth_user = options.plan.auth_secret = "x";
+    for (const std::string step : {"TLS EHLO", "AUTH", "MAIL"}) {
+      for (const std::string& misdeed : misdeeds) {
+        INFO(addresses << " addresses, at " << step << " " << misdeed.substr(0, 20));
+        World world(journey, {step, misdeed, false, true}, options);
+        world.play();
+        CHECK(world.most_for_one_ <= journey.most_connections());
+        CHECK(world.ended());
+        CHECK(world.heard_.find("550 ") == std::string::npos);
       }
     }
   }

@@ -1,4 +1,4 @@
-"""A relay that is lost, late, silent or no SMTP server before it has taken a recipient, and clients that do not wait."""
+"""Relays that are lost, late, silent or no SMTP servers before they have taken a recipient, and clients that are gone."""
 
 import concurrent.futures
 import contextlib
@@ -95,8 +95,8 @@ def test_the_sentence_is_in_reply_and_log(start_relaying):
     with serving(Obedient(keywords=BARE, replies={"MAIL": "what?\r\n"})) as server:
         gateway = start_relaying(server)
         with begin(gateway) as client:
-            assert "no reply to MAIL: a line is no reply" in client.command("RCPT TO:<b@remote.example>").text
-        gateway.wait_for_log(r'policy_reason=lost .*detail="no reply to MAIL: a line is no reply')
+            assert "no reply to MAIL: a line that is no reply" in client.command("RCPT TO:<b@remote.example>").text
+        gateway.wait_for_log(r'policy_reason=lost .*detail="no reply to MAIL: a line that is no reply')
 
 
 @pytest.mark.parametrize(
@@ -146,9 +146,9 @@ def test_a_verdict_that_nobody_can_read_is_no_success(start_relaying):
             client.expect(354, "DATA")
             client.send(b"Subject: x\r\n\r\ny\r\n.\r\n")
             reply = client.reply()
-            assert str(reply).startswith("451 4.4.2 ") and "a line is no reply" in reply.text
+            assert str(reply).startswith("451 4.4.2 ") and "a line that is no reply" in reply.text
             client.expect(221, "QUIT")
-        gateway.wait_for_log(r'session ended .*reason="no reply to the message: a line is no reply')
+        gateway.wait_for_log(r'session ended .*reason="no reply to the message: a line that is no reply')
         assert server.messages() == []
 
 
@@ -226,6 +226,19 @@ def test_a_client_that_is_gone_is_noticed(start_relaying, step, held):
         wait_until(lambda: server.connections and step.encode() in server.received(), "it has come so far")
         client.reset()
         gateway.wait_for_log("session ended .*ended=client_lost|session ended .*ended=client_closed", timeout=4)
+        assert server.connections[0].finished.wait(4)
+
+
+@pytest.mark.parametrize("held", [b"QUIT\r\n", b"DATA\r\n" + 100_000 * b"x"], ids=["QUIT", "much"])
+def test_so_is_one_that_came_in(start_gateway, held):
+    with serving(Obedient(keywords=BARE, at_step=silent_at("MAIL"))) as server:
+        gateway = start_gateway({"address": server.address})
+        client = Client(gateway.port())
+        client.expect(220)
+        client.send(b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n" + held)
+        wait_until(lambda: b"MAIL" in server.received(), "it has come so far")
+        client.reset()
+        gateway.wait_for_log("session ended .*ended=client_", timeout=4)
         assert server.connections[0].finished.wait(4)
 
 
