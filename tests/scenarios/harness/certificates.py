@@ -23,6 +23,9 @@ commonName = supplied
 """
 
 
+_CURVES = {"p256": "P-256", "p384": "P-384", "p521": "P-521"}
+
+
 class Pair:
     """A certificate chain and its key, both PEM files."""
 
@@ -39,6 +42,8 @@ class Authority:
 
     def __init__(self, folder, name="Scenario CA"):
         self.folder = str(folder)
+        self.name = name
+        self._issued = 0
         os.makedirs(self.folder, exist_ok=True)
         self.key = os.path.join(self.folder, "ca.key")
         self.certificate = os.path.join(self.folder, "ca.pem")
@@ -53,29 +58,53 @@ class Authority:
         with open(os.path.join(self.folder, "index"), "w", encoding="ascii"):
             pass
 
-    def issue(self, name, key_type="p256", names=None, days=60, client=False):
-        """A leaf for the host names (default: `name`); negative days: expired since yesterday."""
-        base = os.path.join(self.folder, f"{name.replace('*', 'wildcard')}-{key_type}-{days}")
+    def issue(
+        self, name, key_type="p256", names=None, days=60, client=False, usage="digitalSignature,keyEncipherment"
+    ):
+        """A leaf for the host names (default: `name`; empty: none); negative days: expired since yesterday."""
+        self._issued += 1
+        base = os.path.join(self.folder, f"{name.replace('*', 'wildcard')}-{key_type}-{days}-{self._issued}")
         key, request, leaf, chain = (base + suffix for suffix in (".key", ".csr", ".crt", ".pem"))
         _new_key(key, key_type)
         _openssl("req", "-new", "-key", key, "-out", request, "-subj", f"/CN={name}")
         extensions = base + ".ext"
         with open(extensions, "w", encoding="ascii") as file:
-            file.write("basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature,keyEncipherment\n")
+            file.write(f"basicConstraints=CA:FALSE\nkeyUsage=critical,{usage}\n")
             file.write(f"extendedKeyUsage={'clientAuth' if client else 'serverAuth'}\n")
-            file.write("subjectAltName=" + ",".join(f"DNS:{san}" for san in names or [name]) + "\n")
-        now = datetime.datetime.now(datetime.timezone.utc)
-        _openssl(
-            "ca", "-batch", "-notext", "-config", self._configuration, "-in", request, "-out", leaf,
-            "-cert", self.certificate, "-keyfile", self.key, "-extfile", extensions,
-            "-startdate", _date(now - datetime.timedelta(days=2)),
-            "-enddate", _date(now + datetime.timedelta(days=days)),
-        )  # fmt: skip
+            if names is None or names:
+                file.write("subjectAltName=" + ",".join(f"DNS:{san}" for san in names or [name]) + "\n")
+        self._sign(request, leaf, extensions, days)
         with open(chain, "w", encoding="ascii") as out:
             for part in (leaf, self.certificate):
                 with open(part, encoding="ascii") as piece:
                     out.write(piece.read())
         return Pair(chain, key)
+
+
+    def intermediate(self, name):
+        """An authority below this one."""
+        made = Authority(os.path.join(self.folder, name.replace(" ", "-")), name)
+        made.certificate = self.certify(made)
+        return made
+
+    def certify(self, other, days=30):
+        """The path of one more certificate for the authority's name and key, by this one; negative days: expired."""
+        self._issued += 1
+        base = os.path.join(other.folder, f"ca-{self._issued}")
+        _openssl("req", "-new", "-key", other.key, "-out", f"{base}.csr", "-subj", f"/CN={other.name}")
+        with open(f"{base}.ext", "w", encoding="ascii") as file:
+            file.write("basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n")
+        self._sign(f"{base}.csr", f"{base}.pem", f"{base}.ext", days)
+        return f"{base}.pem"
+
+    def _sign(self, request, out, extensions, days):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        _openssl(
+            "ca", "-batch", "-notext", "-config", self._configuration, "-in", request, "-out", out,
+            "-cert", self.certificate, "-keyfile", self.key, "-extfile", extensions,
+            "-startdate", _date(now - datetime.timedelta(days=2)),
+            "-enddate", _date(now + datetime.timedelta(days=days)),
+        )  # fmt: skip
 
 
 def self_signed(folder, name):
@@ -114,8 +143,8 @@ def _date(moment):
 
 
 def _new_key(path, key_type):
-    if key_type == "p256":
-        _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path)
+    if key_type in _CURVES:
+        _openssl("genpkey", "-algorithm", "EC", "-pkeyopt", f"ec_paramgen_curve:{_CURVES[key_type]}", "-out", path)
     elif key_type == "rsa":
         _openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", path)
     else:

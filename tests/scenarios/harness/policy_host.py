@@ -43,6 +43,11 @@ class PolicyHost:
         finally:
             self.answers[f"mta-sts.{domain}"] = answer
 
+    def limit(self, pair, version):
+        """Where this pair is shown, one version of TLS is spoken."""
+        context = self._context_of(pair)
+        context.minimum_version = context.maximum_version = version
+
     def requests_for(self, domain):
         return [path for host, path in self.requests if host == f"mta-sts.{domain}"]
 
