@@ -64,6 +64,10 @@ Engine::Engine(SSL* ssl, std::unique_ptr<SessionUse> sessions) : Engine(ssl) {
   sessions_ = std::move(sessions);
 }
 
+Engine::Engine(SSL* ssl, const TrustStore* trust, std::function<void()> refused) : Engine(ssl, trust) {
+  refused_ = std::move(refused);
+}
+
 Engine::~Engine() {
   ERR_clear_error();
 }
@@ -107,6 +111,9 @@ bool Engine::handshake(Received& result) {
     return true;
   }
   if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ) {
+    if (refused_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_KEY_USAGE_BIT_INCORRECT) {
+      refused_();
+    }
     result.error = take_error(Errc::tls, "TLS handshake failed");
   }
   return false;

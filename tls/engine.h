@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -34,6 +35,8 @@ class Engine {
   // the BIO under the SSL points at it. `trust` judges the peer's certificate in facts(); null: nobody asks.
   // The context that made the SSL, and `trust`, must outlive the engine.
   explicit Engine(SSL* ssl, const TrustStore* trust = nullptr);
+  // Likewise; `refused` is called where the handshake fails because the peer's certificate may not sign.
+  Engine(SSL* ssl, const TrustStore* trust, std::function<void()> refused);
   // With the connection's part in a session cache, which is told how the handshake ends.
   Engine(SSL* ssl, std::unique_ptr<SessionUse> sessions);
   ~Engine();
@@ -78,6 +81,7 @@ class Engine {
   std::unique_ptr<SessionUse> sessions_;  // null: none are kept. Outlives the SSL, which points at it.
   std::unique_ptr<SSL, FreeSsl> ssl_;
   const TrustStore* trust_;
+  std::function<void()> refused_;  // may be empty
   SpanBioRound round_;
   bool completed_ = false;  // handshake_completed has been reported
 };

@@ -18,6 +18,7 @@
 #include "tls/ticket_keys.h"
 #include "tls/tlsa.h"
 #include "tls/trust_store.h"
+#include "tls/unasked_clients.h"
 
 namespace postern::tls {
 
@@ -27,6 +28,8 @@ struct ServerContext::State {
   std::shared_ptr<const CertificateStore> certificates;
   std::shared_ptr<TicketKeys> ticket_keys;
   std::shared_ptr<const TrustStore> trust;
+  bool may_be_spared = false;  // a client may do without a certificate
+  UnaskedClients unasked;
   ServerAbilities abilities;
   std::vector<bssl::UniquePtr<SSL_CTX>> contexts;  // at the positions of certificates->all()
   std::vector<std::string> scopes;                 // of sessions, likewise
@@ -193,6 +196,7 @@ std::unique_ptr<ServerContext> ServerContext::make(const Options& options, std::
   state->certificates = options.certificates;
   state->ticket_keys = options.ticket_keys;
   state->trust = options.trust;
+  state->may_be_spared = options.client_certificates == config::ClientCertificateMode::request;
   state->abilities.max_version = library_version(options.tls.max_version);
   for (const auto& certificate : options.certificates->all()) {
     auto context = new_ssl_ctx();
@@ -231,13 +235,20 @@ std::unique_ptr<ServerContext> ServerContext::make(const Options& options, std::
 ServerContext::ServerContext(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ServerContext::~ServerContext() = default;
 
-Result<std::unique_ptr<Engine>> ServerContext::make_engine() const {
+Result<std::unique_ptr<Engine>> ServerContext::make_engine(const std::optional<config::IpAddress>& client) const {
   bssl::UniquePtr<SSL> ssl(SSL_new(state_->first));
   if (ssl == nullptr) {
     return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));
   }
   SSL_set_accept_state(ssl.get());
-  return std::make_unique<Engine>(ssl.release(), state_->trust.get());
+  if (!state_->may_be_spared || !client) {
+    return std::make_unique<Engine>(ssl.release(), state_->trust.get());
+  }
+  if (state_->unasked.contains(*client)) {
+    SSL_set_custom_verify(ssl.get(), SSL_VERIFY_NONE, accept_any_certificate);
+  }
+  return std::make_unique<Engine>(ssl.release(), state_->trust.get(),
+                                  [this, address = *client] { state_->unasked.add(address); });
 }
 
 }  // namespace postern::tls

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "config/settings.h"
@@ -35,8 +36,9 @@ class ServerContext {
   ServerContext& operator=(const ServerContext&) = delete;
 
   // A new server connection on this context, which must outlive it; thread-safe. Fails only when memory or the
-  // library does. The client's certificate, where it is asked for, never fails the handshake: see the engine's facts.
-  Result<std::unique_ptr<Engine>> make_engine() const;
+  // library does. The client's certificate, where it is asked for, fails the handshake only where it may not sign (see
+  // UnaskedClients); else see the engine's facts. `client`: whose connection it is, where that is known.
+  Result<std::unique_ptr<Engine>> make_engine(const std::optional<config::IpAddress>& client = std::nullopt) const;
 
   struct State;  // for the library's callbacks
 

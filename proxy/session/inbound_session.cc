@@ -81,7 +81,7 @@ Result<std::unique_ptr<tls::Engine>> InboundSession::make_engine(Side side) {
   if (side == Side::client) {
     const auto* context = runtime_->contexts->server(listener_);
     POSTERN_ASSERT(context != nullptr, "TLS was asked for on a listener that has none");
-    return context->make_engine();
+    return context->make_engine(record_.client.address);
   }
   const auto* context = runtime_->contexts->backend(listener_);
   POSTERN_ASSERT(context != nullptr, "TLS was asked for toward a backend that has none");

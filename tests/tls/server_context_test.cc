@@ -4,6 +4,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/tls/engine_pair.h"
+#include "tls/unasked_clients.h"
 
 namespace postern::tls::server_context_test {
 
@@ -459,6 +460,50 @@ TEST_CASE("server_context: a client certificate is judged, and never fails the h
     client.use(made.client({.issuer = &middle}), &middle);
     CHECK(facts_with(client, *server).verification == Verification::verified);
   }
+}
+
+TEST_CASE("server_context: a client whose certificate may not sign is not asked again, where it need not have one") {
+  const ClientCertificates made;
+  const auto address = *config::parse_ip_address("192.0.2.7");
+  const std::uint16_t version = GENERATE(TLS1_2_VERSION, TLS1_3_VERSION);
+  const auto error_of = [&](const ServerContext& server, const std::optional<config::IpAddress>& from) {
+    TestClient client(version);
+    // RSA: the library lets no client use such a pair with another key.
+    const auto bad = made.client({.key_usage = {2}, .existing_key = test_support::shared_rsa_key()});
+    client.use(bad);
+    Pair pair(client.engine(), std::move(*server.make_engine(from)));
+    pair.handshake();
+    if (pair.server.error.empty()) {
+      CHECK(pair.facts().verification == Verification::no_certificate);
+    }
+    return pair.server.error;
+  };
+  const std::string refused =
+      "TLS handshake failed: the peer's certificate may not sign: its keyUsage lacks digitalSignature";
+  const auto requesting = make_server(made.options(config::ClientCertificateMode::request));
+  CHECK(error_of(*requesting, address) == refused);
+  CHECK(error_of(*requesting, address).empty());
+  CHECK(error_of(*requesting, config::parse_ip_address("192.0.2.8").value()) == refused);
+  CHECK(error_of(*requesting, std::nullopt) == refused);
+  const auto requiring = make_server(made.options());
+  CHECK(error_of(*requiring, address) == refused);
+  CHECK(error_of(*requiring, address) == refused);
+}
+
+TEST_CASE("server_context: clients that are not asked are forgotten in time, and the oldest when there are many") {
+  std::chrono::steady_clock::time_point now;
+  UnaskedClients clients([&now] { return now; });
+  const auto numbered = [](int number) {
+    return *config::parse_ip_address("10.0." + std::to_string(number / 250) + "." + std::to_string(number % 250));
+  };
+  for (int number = 0; number <= static_cast<int>(UnaskedClients::most); ++number) {
+    clients.add(numbered(number));
+    now += std::chrono::milliseconds(1);
+  }
+  CHECK_FALSE(clients.contains(numbered(0)));
+  CHECK(clients.contains(numbered(1)));
+  now += UnaskedClients::memory;
+  CHECK_FALSE(clients.contains(numbered(UnaskedClients::most)));
 }
 
 TEST_CASE("server_context: a session does not carry over to other client-certificate settings") {
