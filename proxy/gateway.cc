@@ -172,6 +172,7 @@ void Gateway::report() const {
   std::uint64_t handshakes = 0;
   std::uint64_t failures = 0;
   std::uint64_t unreachable = 0;
+  std::uint64_t twice = 0;
   std::array<std::uint64_t, smtp::message_result_count> messages{};
   std::array<std::uint64_t, smtp::plaintext_count> plaintext{};
   std::array<std::uint64_t, smtp::refusal_count> refusals{};
@@ -182,6 +183,7 @@ void Gateway::report() const {
     handshakes += counters.tls_handshakes.value();
     failures += counters.tls_handshake_failures.value();
     unreachable += counters.backend_failures.value();
+    twice += counters.possibly_delivered_twice.value();
     for (std::size_t i = 0; i < messages.size(); ++i) messages[i] += counters.messages[i].value();
     for (std::size_t i = 0; i < refusals.size(); ++i) refusals[i] += counters.refusals[i].value();
     for (std::size_t i = 0; i < plaintext.size(); ++i) plaintext[i] += counters.plaintext[i].value();
@@ -201,7 +203,7 @@ void Gateway::report() const {
                         {"messages_refused_temporarily", messages[1]},
                         {"messages_refused_permanently", messages[2]},
                         {"messages_lost", messages[3] + messages[4]},
-                        {"messages_possibly_delivered_twice", messages[4]},
+                        {"messages_possibly_delivered_twice", twice},
                         {"policy_satisfied", decisions[0]},
                         {"policy_observed", decisions[1]},
                         {"policy_refused", decisions[2]},

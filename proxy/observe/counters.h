@@ -27,6 +27,7 @@ struct Counters {
   Counter bytes_from_clients;
   Counter bytes_to_clients;
   Counter backend_failures;
+  Counter possibly_delivered_twice;  // messages
   // By who demanded (policy::Source) and result: satisfied, observed, refused.
   std::array<std::array<Counter, 3>, 3> policy_decisions;
   std::array<Counter, smtp::message_result_count> messages;  // by smtp::MessageResult

@@ -110,6 +110,7 @@ void Session::on_end(Side side, std::string_view error) {
 
 // No reply reaches it any more. What it has sent in full is the server's to take or refuse, and is waited for.
 void Session::client_is_broken() {
+  client_is_deaf_ = true;
   held_ = {};
   held_taken_ = 0;
   (void)dialogue_->on_client_bytes({}, around_.effects);
@@ -178,6 +179,7 @@ void Session::abandon() {
   if (retired_) return;
   record_.ending = Ending::draining;
   record_.reason = "stopped at once";
+  if (dialogue_ && dialogue_->awaits_verdict()) doubt(record_.reason, {});
   retire();
 }
 
@@ -252,11 +254,19 @@ void Session::refused(smtp::Refusal refusal, std::string_view what, std::string_
 
 void Session::message(const smtp::Effect& effect) {
   around_.counters.messages[static_cast<std::size_t>(effect.message_result)].add();
-  if (effect.message_result != smtp::MessageResult::in_doubt) return;
+  if (effect.message_result == smtp::MessageResult::in_doubt) {
+    const std::string_view reason = effect.reason.empty() ? std::string_view(record_.reason) : effect.reason;
+    doubt(reason.empty() ? "the server closed the connection" : reason, effect.bytes);
+  } else if (effect.message_result == smtp::MessageResult::accepted && client_is_deaf_) {
+    doubt("the server took it, but the client was gone before it could be told", effect.bytes);
+  }
+}
+
+// The server has a message, or may have it, and the client does not know.
+void Session::doubt(std::string_view reason, std::string_view about) {
   ++record_.in_doubt;
-  std::string_view reason = effect.reason.empty() ? std::string_view(record_.reason) : effect.reason;
-  if (reason.empty()) reason = "the server closed the connection";
-  log_doubt(record_, listener_name(), reason, effect.bytes);
+  around_.counters.possibly_delivered_twice.add();
+  log_doubt(record_, listener_name(), reason, about);
 }
 
 // The backend first: what a client is told should have happened already. A connection that proves broken here is not

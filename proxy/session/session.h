@@ -113,6 +113,7 @@ class Session : public Stream::Owner {
   void look_after_client(std::uint64_t now);
   void perform(const smtp::Effect& effect);
   void message(const smtp::Effect& effect);
+  void doubt(std::string_view reason, std::string_view about);
   void update_reading();
   void drop_backend();
   void retire();
@@ -132,6 +133,7 @@ class Session : public Stream::Owner {
     bool client_tls_failed = false;
     bool backend_tls_failed = false;
   } pending_;
+  bool client_is_deaf_ = false;  // its connection is broken: no reply reaches it
   bool finishing_ = false;
   bool retired_ = false;
 };

@@ -1,9 +1,13 @@
 """What is said: every refusal, every doubt and every connection without TLS has its reason in the log."""
 
 import json
+import os
 import re
+import signal
 import ssl
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -213,6 +217,40 @@ def test_outbound_as_well(start_relaying, scripted_server, case):
         client.expect(451)
         client.quit()
     check_doubt(gateway)
+
+
+def test_a_client_that_is_gone_before_the_reply_will_come_again(start_gateway, scripted_server):
+    may_answer = threading.Event()
+
+    def wait(connection, name):
+        if name == ".?":
+            assert may_answer.wait(20)
+
+    gateway = start_gateway({"address": scripted_server(Obedient(at_step=wait)).address})
+    client = plaintext_client(gateway, "mx")
+    to_the_final_dot(client)
+    client.reset()
+    time.sleep(0.3)  # the reset is there first
+    may_answer.set()
+    assert "the client was gone" in the_line(gateway, "a message is possibly delivered twice")
+    line = the_line(gateway)
+    assert "messages=1 possibly_delivered_twice=1" in line and "reply=(250 " in line
+
+
+def test_a_reply_that_is_not_waited_for(start_gateway, scripted_server):
+    """SIGTERM twice ends everything at once."""
+    asked = threading.Event()
+    server = scripted_server(Obedient(at_step=lambda connection, name: name == ".?" and asked.set() or None))
+    server.script.acknowledge = lambda connection, step, content: (asked.set(), connection.more())
+    gateway = start_gateway({"address": server.address})
+    with plaintext_client(gateway, "mx") as client:
+        to_the_final_dot(client)
+        assert asked.wait(20)
+        os.kill(gateway.pid, signal.SIGTERM)
+        gateway.wait_for_log("draining")
+        daemon = gateway.daemon
+        gateway.stop()
+    assert "stopped at once" in re.search("[^\n]*a message is possibly delivered twice[^\n]*", daemon.output()).group(0)
 
 
 # --- plaintext
