@@ -102,8 +102,10 @@ void Session::on_end(Side side, std::string_view error) {
   }
   if (!dialogue_) return on_early_end(Early::closed);
   if (!error.empty() && record_.reason.empty()) record_.reason = error;
+  end_error_ = error;  // a dialogue's sentence about this end goes before it
   dialogue_->on_closed(side, around_.effects);
   carry_out();
+  end_error_ = {};
   if (side == Side::client && !error.empty() && !over()) client_is_broken();
   pump();
 }
@@ -241,9 +243,14 @@ void Session::perform(const smtp::Effect& effect) {
     case smtp::Effect::Kind::refused: return refused(effect.refusal, effect.bytes, effect.reason);
     case smtp::Effect::Kind::turned_away: return record_.refused.add(effect.bytes, {}, effect.reason, {});
     case smtp::Effect::Kind::message: return message(effect);
-    case smtp::Effect::Kind::because: record_.reason = effect.bytes; return;
+    case smtp::Effect::Kind::because: return because(effect.bytes);
     case smtp::Effect::Kind::finish: return finish(effect.ending);
   }
+}
+
+void Session::because(std::string_view reason) {
+  record_.reason = reason;
+  if (!end_error_.empty()) record_.reason.append(" (").append(end_error_).append(")");
 }
 
 void Session::refused(smtp::Refusal refusal, std::string_view what, std::string_view reason) {

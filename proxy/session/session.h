@@ -89,6 +89,7 @@ class Session : public Stream::Owner {
   void finish(smtp::Ending ending);
   bool over() const { return finishing_ || retired_; }
   // Counts a refusal, and notes it for the session's line.
+  void because(std::string_view reason);
   void refused(smtp::Refusal refusal, std::string_view what, std::string_view reason);
   smtp::Effects& effects() { return around_.effects; }
 
@@ -120,6 +121,7 @@ class Session : public Stream::Owner {
 
   std::string held_;            // bytes of the client that the dialogue did not take yet
   std::size_t held_taken_ = 0;  // of held_, already consumed
+  std::string_view end_error_;  // of the stream whose end is being told
   std::uint64_t deadline_ = 0;  // loop time; 0: none
   std::uint64_t draining_since_ = 0;
   smtp::Timer timer_ = smtp::Timer::none;

@@ -136,7 +136,10 @@ void InboundDialogue::on_timer(Timer which, Effects& out) {
     case Timer::reply:
     case Timer::command:
     case Timer::data_block:
-    case Timer::data_end: refuse_now(Refusal::timeout, Ending::timeout, out); break;
+    case Timer::data_end:
+      out.because(late());
+      refuse_now(Refusal::timeout, Ending::timeout, out);
+      break;
   }
   settle(out);
 }
@@ -146,9 +149,11 @@ void InboundDialogue::on_closed(Side side, Effects& out) {
     client_closed_ = true;
   } else if (opening_) {
     const bool in_tls = opening_->state() == BackendOpening::State::handshake;
-    server_failed(in_tls ? Ending::backend_tls_failed : Ending::backend_unreachable, {}, out);
+    const bool greets = opening_->state() == BackendOpening::State::greeting;
+    server_failed(in_tls ? Ending::backend_tls_failed : Ending::backend_unreachable,
+                  greets ? "the server went before it had greeted" : "the server went before it was ready", out);
   } else if (server_ == Server::open) {
-    server_failed(owes_nothing() || server_said_farewell_ ? Ending::backend_closed : Ending::backend_lost, {}, out);
+    server_failed(owes_nothing() || server_said_farewell_ ? Ending::backend_closed : Ending::backend_lost, gone(), out);
   }
   settle(out);
 }

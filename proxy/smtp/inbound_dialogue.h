@@ -142,6 +142,8 @@ class InboundDialogue final : public Dialogue {
   void bid_farewell(Effects& out);
   void answer_for_who_left(const Line& line, Effects& out);
   bool owes_nothing() const;
+  std::string gone() const;
+  std::string late() const;
   void on_piece(const ReplyPiece& piece, bool more, Effects& out);
   void early_reply(const ReplyPiece& piece, Effects& out);
   void unasked(const ReplyPiece& piece, Effects& out);

@@ -130,6 +130,18 @@ bool InboundDialogue::owes_nothing() const {
   return server_ == Server::open && expected_.empty() && (state_ == State::command || state_ == State::handshake);
 }
 
+// For the record: the server went, or somebody let the time run out.
+std::string InboundDialogue::gone() const {
+  if (!expected_.empty()) return "the server went before its reply to " + std::string(to_string(expected_.server()));
+  const bool in_content = state_ == State::content || state_ == State::chunk;
+  return in_content ? "the server went in the middle of a message" : "the server went while nothing was asked of it";
+}
+
+std::string InboundDialogue::late() const {
+  if (expected_.empty()) return "the client was silent too long";
+  return "the server did not reply in time to " + std::string(to_string(expected_.server()));
+}
+
 // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
 void InboundDialogue::server_left(Ending ending, Effects& out) {
   out.drop_backend();
@@ -289,11 +301,12 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
   enter(State::command);
 }
 
-// Some servers take no second EHLO on a connection: they say 503, or that they do not know the command.
+// Some servers take no second EHLO on a connection: they say 503, or that they do not know the command, or worse. One
+// that means it says so again where it hears EHLO first.
 bool InboundDialogue::may_reopen(int code) const {
   constexpr std::uint8_t limit = 8;
-  return server_heard_hello_ && wants_one_hello_only(code) && state_ == State::await_reply &&
-         !standing_.authenticated && !draining_ && reopened_ < limit;
+  return server_heard_hello_ && code / 100 == 5 && state_ == State::await_reply && !standing_.authenticated &&
+         !draining_ && reopened_ < limit;
 }
 
 // It hears this one on a connection of its own then: everything begins anew there, as it should (RFC 3207 4.2).

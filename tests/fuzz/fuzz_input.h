@@ -46,4 +46,13 @@ inline bool lies_in(std::string_view part, std::string_view whole) {
   return part.empty() || (part.data() >= whole.data() && part.data() + part.size() <= whole.data() + whole.size());
 }
 
+// What a client was told ends with the last line of a reply.
+inline bool ends_whole(std::string_view told) {
+  if (told.empty()) return true;
+  if (!told.ends_with("\r\n")) return false;
+  const auto before = told.substr(0, told.size() - 2).rfind('\n');
+  const std::string_view line = told.substr(before == std::string_view::npos ? 0 : before + 1);
+  return line.size() > 3 && line[3] != '-';
+}
+
 }  // namespace postern::fuzz

@@ -6,6 +6,7 @@
 //  - no message is accepted that no server accepted;
 //  - one command of the client is the reason for a bounded number of connections: whatever is judged, for no more than
 //    the dialogue's own bound; and judged as a session judges, for no more than the way there has addresses;
+//  - the client is told whole replies;
 //  - how the bytes are cut changes nothing.
 #include <algorithm>
 #include <cstddef>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "config/assert.h"
+#include "tests/fuzz/fuzz_input.h"
 #include "tests/proxy/session/judged_rig.h"
 #include "tests/proxy/smtp/outbound_rig.h"
 
@@ -208,7 +210,9 @@ class Player {
     }
     POSTERN_ASSERT(accepted_ <= successes_, "a success that no server gave");
     POSTERN_ASSERT(dialed_.most <= smtp::OutboundDialogue::connections_per_command, "connections without end");
-    played_.to_client += rig_.take_client();
+    const std::string told = rig_.take_client();
+    POSTERN_ASSERT(fuzz::ends_whole(told), "the client was told part of a reply");
+    played_.to_client += told;
     played_.to_server += rig_.take_server();
   }
 

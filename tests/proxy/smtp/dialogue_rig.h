@@ -124,6 +124,7 @@ class Rig {
   std::vector<std::string> events;  // "dial", "drop", "tls client", "refused LABEL", "message RESULT", "end ENDING"
   std::string ending;
   std::string reason;       // given last
+  std::string reasons;      // all of them, each with a line end
   std::string turned_away;  // "verb: reply"
   std::string unread;       // of the client, not yet taken by the dialogue
   Timer timer = Timer::none;
@@ -200,7 +201,10 @@ class Rig {
         turned_away += std::string(effect.bytes) + ": " + std::string(effect.reason);
         return;
       case Effect::Kind::message: return events.push_back("message " + std::string(name_of(effect.message_result)));
-      case Effect::Kind::because: reason = effect.bytes; return;
+      case Effect::Kind::because:
+        reason = effect.bytes;
+        reasons += reason + "\n";
+        return;
       case Effect::Kind::finish: ending = to_string(effect.ending); return events.push_back("end " + ending);
     }
   }

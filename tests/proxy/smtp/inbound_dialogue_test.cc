@@ -424,6 +424,56 @@ TEST_CASE("server: why it was given up is said") {
   }
 }
 
+TEST_CASE("server lost: cut off at every octet of a reply, the client is told nothing of it") {
+  const std::vector<std::pair<std::string, std::string>> turns = {
+      {"", "220-mx.example\r\n220 ESMTP\r\n"},
+      {"EHLO client.example\r\n", "250-mx.example\r\n250 AUTH PLAIN\r\n"},
+      {"AUTH PLAIN\r\n", "334-go\r\n334 on\r\n"},
+      {"AGEAYg==\r\n", "235-you\r\n235 are\r\n"},
+      {"MAIL FROM:<a@example.com>\r\n", "250-yes\r\n250 yes\r\n"},
+      {"RCPT TO:<b@example.org>\r\n", "550-no\r\n550 no\r\n"},
+      {"DATA\r\n", "354-go\r\n354 on\r\n"},
+      {".\r\n", "250-queued\r\n250 queued\r\n"},
+      {"QUIT\r\n", "221-good\r\n221 bye\r\n"}};
+  Options options = with_mode(config::TlsMode::none);
+  options.listener.auth_requires_tls = false;
+  for (std::size_t last = 0; last < turns.size(); ++last) {
+    for (std::size_t octets = 0; octets < turns[last].second.size(); ++octets) {
+      INFO("turn " << last << ", octet " << octets);
+      Rig rig(options);
+      rig.start();
+      rig.connected();
+      for (std::size_t i = 0; i < last; ++i) {
+        rig.client(turns[i].first);
+        rig.server(turns[i].second);
+      }
+      rig.client(turns[last].first);
+      rig.take_client();
+      rig.server(turns[last].second.substr(0, octets));
+      CHECK(rig.to_client.empty());
+      rig.close(Side::backend);
+      CHECK((rig.to_client.starts_with("421 ") || rig.to_client == "221 2.0.0 Bye\r\n"));
+    }
+  }
+}
+
+TEST_CASE("the record: who went, and who let the time run out") {
+  const auto reason = [](std::string_view said, bool closes) {
+    Rig rig;
+    introduce(rig);
+    rig.client(said);
+    if (said == "DATA\r\n") rig.server("354 go\r\n");
+    closes ? rig.close(Side::backend) : rig.time_out();
+    return rig.reason;
+  };
+  CHECK(reason("", true) == "the server went while nothing was asked of it");
+  CHECK(reason("MAIL FROM:<a@example.com>\r\n", true) == "the server went before its reply to MAIL");
+  CHECK(reason("DATA\r\n", true) == "the server went in the middle of a message");
+  CHECK(reason("", false) == "the client was silent too long");
+  CHECK(reason("DATA\r\n", false) == "the client was silent too long");
+  CHECK(reason("EHLO again.example\r\n", false) == "the server did not reply in time to EHLO");
+}
+
 TEST_CASE("server lost: a message that may have been stored is said to come twice") {
   for (const bool gibberish : {false, true}) {
     Rig rig;
@@ -489,6 +539,15 @@ TEST_CASE("server: a refusal of the first EHLO, or of one after AUTH, is the cli
   second.client("EHLO client.example\r\n");
   second.server("502 what\r\n");
   CHECK(second.take_client() == "502 what\r\n");
+  Rig third(with_mode(config::TlsMode::none));
+  introduce(third);
+  third.client("EHLO bad.example\r\n");
+  third.server("550 not by that name\r\n");
+  third.connected();
+  third.server(greeting);
+  third.server("550-not\r\n550 at all\r\n");
+  CHECK(third.take_client() == "550-not\r\n550 at all\r\n");
+  CHECK(std::count(third.events.begin(), third.events.end(), "dial") == 1);
 }
 
 // --- the client goes away
