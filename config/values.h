@@ -70,7 +70,8 @@ struct DomainPattern {
 Result<DomainPattern> parse_domain_pattern(std::string_view text);
 bool matches(const DomainPattern& pattern, std::string_view domain);
 
-// A syntactically valid host name (RFC 1123 letters, digits, hyphens, labels up to 63, total 253).
+// A name that hosts and mail domains have: RFC 1123's letters, digits and hyphens, and the underscore, which DNS never
+// forbade (RFC 2181 11) and many machines have; labels up to 63, total 253.
 bool is_host_name(std::string_view text);
 
 }  // namespace postern::config

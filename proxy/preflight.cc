@@ -9,6 +9,7 @@
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/log.h"
+#include "proxy/process/host_name.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/secret_file.h"
 #include "tls/file.h"
@@ -58,6 +59,16 @@ void check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
   if (!resolver) loaded.add_error(anchor.empty() ? "dns" : "dns.trust_anchor", resolver.error().message);
 }
 
+// What we call ourselves is what this machine is called, unless `hostname` says otherwise.
+void check_host_name(config::Loaded& loaded) {
+  if (!loaded.settings.hostname.empty()) return;
+  if (const auto name = process::unusable_host_name()) {
+    loaded.add_warning("hostname", "this machine is called '" + *name +
+                                       "', which is no domain name, so that replies and EHLO say "
+                                       "localhost.localdomain: set hostname");
+  }
+}
+
 void check_state_directory(config::Loaded& loaded) {
   const std::string& path = loaded.settings.state_directory;
   struct stat found {};
@@ -96,6 +107,7 @@ Prepared prepare(config::Loaded from, const tls::Contexts* previous) {
   if (const std::string& user = loaded.settings.user; !user.empty()) {
     if (const auto found = process::find_user(user); !found) loaded.add_error("user", found.error().message);
   }
+  check_host_name(loaded);
   prepared.trust_anchor = check_trust_anchor(loaded);
   if (!loaded.settings.outbound.empty()) check_dns(loaded, prepared.trust_anchor);
   check_state_directory(loaded);

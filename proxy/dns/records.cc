@@ -318,10 +318,4 @@ std::string normalize_name(std::string_view name) {
   return result;
 }
 
-bool is_domain_name(std::string_view name) {
-  std::string without(name);
-  std::replace(without.begin(), without.end(), '_', 'x');
-  return config::is_host_name(without);
-}
-
 }  // namespace postern::dns

@@ -36,7 +36,5 @@ Result<std::string> parse_txt(std::string_view rdata);
 std::optional<std::string> name_to_wire(std::string_view name);
 // Lower case, one trailing dot dropped: how names are written in questions and answers.
 std::string normalize_name(std::string_view name);
-// A name that mail domains and their hosts have in practice: as a host name, with underscores allowed.
-bool is_domain_name(std::string_view name);
 
 }  // namespace postern::dns

@@ -86,7 +86,7 @@ RouteLookup::RouteLookup(std::string_view domain, const Options& options) : opti
   route_.domain = dns::normalize_name(domain);
   route_.ttl = longest_ttl;
   expanded_domain_ = route_.domain;
-  if (!dns::is_domain_name(route_.domain)) {
+  if (!config::is_host_name(route_.domain)) {
     route_.outcome = Route::Outcome::no_such_domain;
     route_.reason = "not a domain name";
   } else if (options_.kind == Kind::host) {
@@ -152,7 +152,7 @@ void RouteLookup::on_mx(const dns::Answer& answer) {
   for (const std::string& rdata : answer.rdata) {
     auto mx = dns::parse_mx(rdata);
     null_mx = null_mx || (mx && mx->exchange.empty());
-    if (mx && dns::is_domain_name(mx->exchange)) exchanges.emplace_back(mx->preference, std::move(mx->exchange));
+    if (mx && config::is_host_name(mx->exchange)) exchanges.emplace_back(mx->preference, std::move(mx->exchange));
   }
   if (exchanges.empty()) {
     route_.outcome = null_mx ? Route::Outcome::null_mx : Route::Outcome::dns_failed;

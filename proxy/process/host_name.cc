@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -22,12 +23,24 @@ std::string canonical_name(const std::string& host) {
   return answer->ai_canonname == nullptr ? std::string() : std::string(answer->ai_canonname);
 }
 
-}  // namespace
-
-std::string host_name() {
+std::string bare_name() {
   std::array<char, 256> bare{};
   if (::gethostname(bare.data(), bare.size() - 1) != 0) bare[0] = '\0';
-  const std::string host(bare.data());
+  return bare.data();
+}
+
+}  // namespace
+
+std::optional<std::string> unusable_host_name() {
+  std::string name = bare_name();
+  if (config::is_host_name(name)) return std::nullopt;
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return name;
+}
+
+std::string host_name() {
+  const std::string host = bare_name();
   if (!config::is_host_name(host)) return "localhost.localdomain";
   const std::string full = canonical_name(host);
   // A machine whose /etc/hosts maps its name to "localhost" first is better served by the name it was given.

@@ -42,7 +42,7 @@ policy::AttemptOutcome::Kind kind_of(const smtp::RemoteState& state) {
 Result<ProbeTarget> parse_probe_target(std::string_view target) {
   const std::string text = dns::normalize_name(dns::to_ascii(target));
   if (const auto address = config::parse_ip_address(text)) return ProbeTarget{config::to_string(*address), 25};
-  if (dns::is_domain_name(text)) return ProbeTarget{text, std::nullopt};
+  if (config::is_host_name(text)) return ProbeTarget{text, std::nullopt};
   const auto endpoint = config::parse_endpoint(text);
   if (!endpoint) return tl::unexpected(endpoint.error());
   if (endpoint->kind == config::Endpoint::Kind::ip)

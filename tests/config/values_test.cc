@@ -174,7 +174,13 @@ TEST_CASE("values: what is no domain pattern is refused") {
   }
 }
 
-TEST_CASE("values: a host name has labels of letters, digits and inner hyphens") {
+TEST_CASE("values: names with underscores are names, wherever one stands") {
+  CHECK(parse_endpoint("mail_server:4525")->name == "mail_server");
+  CHECK(domain("under_score.example") == "under_score.example");
+  CHECK(domain("._sub.example") == "._sub.example");
+}
+
+TEST_CASE("values: a host name has labels of letters, digits, underscores and inner hyphens") {
   CHECK(is_host_name("localhost"));
   CHECK(is_host_name("mx-1.example.org"));
   CHECK(is_host_name("3com.com"));
@@ -182,7 +188,10 @@ TEST_CASE("values: a host name has labels of letters, digits and inner hyphens")
   CHECK_FALSE(is_host_name(std::string(64, 'a') + ".org"));
   CHECK_FALSE(is_host_name(""));
   CHECK_FALSE(is_host_name("example.org."));
-  CHECK_FALSE(is_host_name("a_b.example"));
+  CHECK(is_host_name("mail_server"));
+  CHECK(is_host_name("_mx._tcp.example.org"));
+  CHECK(is_host_name("a_.example"));
+  CHECK_FALSE(is_host_name("1.2.3.4_5."));
   CHECK_FALSE(is_host_name("-a.example"));
   CHECK_FALSE(is_host_name("a-.example"));
   CHECK_FALSE(is_host_name("192.0.2.1"));

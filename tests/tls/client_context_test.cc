@@ -26,6 +26,7 @@ std::string sni_for(const std::string& name) {
 TEST_CASE("client_context: SNI carries host names alone") {
   CHECK(sni_for("mx.example.org") == "mx.example.org");
   CHECK(sni_for("mx.example.org.") == "mx.example.org");
+  CHECK(sni_for("mx_1.example.org") == "mx_1.example.org");
   CHECK(sni_for("").empty());
   CHECK(sni_for("192.0.2.1").empty());
   CHECK(sni_for("2001:db8::1").empty());
