@@ -22,6 +22,30 @@ bool is_literal_octet(char octet) {
   return is_alphanumeric(octet) || is_one_of(octet, "[].:-");
 }
 
+// What stands between labels: the full stop, and those that IDNA takes for one (UTS 46 2.3).
+std::size_t label_end(std::string_view text) {
+  for (const std::string_view dot : {".", "\xe3\x80\x82", "\xef\xbc\x8e", "\xef\xbd\xa1"})
+    if (text.starts_with(dot)) return dot.size();
+  return 0;
+}
+
+// Takes one final dot off. False: a label is empty, so that no name is meant; least of all another one, which taking
+// more dots off would lead to.
+bool take_final_dot(std::string& domain) {
+  std::size_t label = 0;  // octets of the present one
+  std::size_t last_dot = 0;
+  const std::string_view text(domain);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t dot = label_end(text.substr(at));
+    if (dot != 0 && label == 0) return false;
+    label = dot != 0 ? 0 : label + 1;
+    if (dot != 0) last_dot = at;
+    at += std::max<std::size_t>(dot, 1);
+  }
+  if (label == 0) domain.resize(last_dot);
+  return !domain.empty();
+}
+
 // What is judged for a recipient; nothing: no domain that could be looked up.
 std::optional<std::string> domain_to_judge(std::string_view path) {
   std::string domain(domain_of(path));
@@ -34,8 +58,7 @@ std::optional<std::string> domain_to_judge(std::string_view path) {
   if (domain.size() > domain_length_limit) return std::nullopt;
   const bool literal = domain.size() > 2 && domain.front() == '[' && domain.back() == ']';
   if (!std::all_of(domain.begin(), domain.end(), literal ? is_literal_octet : is_domain_octet)) return std::nullopt;
-  if (domain.back() == '.') domain.pop_back();
-  if (domain.empty()) return std::nullopt;
+  if (!literal && !take_final_dot(domain)) return std::nullopt;
   return domain;
 }
 

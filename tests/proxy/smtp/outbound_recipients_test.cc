@@ -32,6 +32,18 @@ TEST_CASE("outbound: recipients' domains as they are judged") {
       {"<a@b.example.>", "judge b.example"},
       {"<a@>", ""},
       {"<a@.>", ""},
+      {"<a@mail_1.b_c.example>", "judge mail_1.b_c.example"},
+      {"<a@b.example..>", ""},
+      {"<a@..>", ""},
+      {"<a@.b.example>", ""},
+      {"<a@b..example>", ""},
+      {"<a@b\xe3\x80\x82"
+       "example\xe3\x80\x82>",
+       "judge b\xe3\x80\x82"
+       "example"},
+      {"<a@b.example\xe3\x80\x82.>", ""},
+      {"<a@b.example.\xef\xbc\x8e>", ""},
+      {"<a@b\xef\xbd\xa1.example>", ""},
       {"<>", ""},
       {"<a@b c>", ""},
       {"<a@b\x01>", ""},
