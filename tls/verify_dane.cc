@@ -36,7 +36,7 @@ bool names_any(const X509& certificate, std::span<const std::string> reference_n
 }
 
 DaneResult matched(std::span<const TlsaRecord> records, std::size_t index) {
-  // Numbers and the first octets of the data identify a record; whole certificates would drown the log.
+  // Not the whole of it: certificates would drown the log.
   return {DaneOutcome::matched, index, "matched TLSA record " + to_string(records[index]).substr(0, 22)};
 }
 
@@ -160,6 +160,29 @@ std::vector<std::size_t> effective_records(std::span<const TlsaRecord> records) 
   return effective;
 }
 
+namespace {
+
+// Numbers and the first octets of the data identify a record.
+std::string in_brief(const TlsaRecord& record) {
+  return to_string(record).substr(0, 22);
+}
+
+// Whoever sees his record in DNS and the right key in his server wants to know why the two do not meet.
+std::string passed_over(std::span<const TlsaRecord> records, std::span<const std::size_t> effective) {
+  std::string text;
+  for (const TlsaRecord& record : records) {
+    if (text.size() > 200 || why_unusable(record)) continue;
+    const auto stronger = std::find_if(effective.begin(), effective.end(),
+                                       [&](std::size_t other) { return is_weaker_digest(record, records[other]); });
+    if (stronger == effective.end()) continue;
+    text += "; " + in_brief(record) + " does not count beside " + in_brief(records[*stronger]) +
+            ", which has a stronger digest (RFC 7671 9)";
+  }
+  return text;
+}
+
+}  // namespace
+
 DaneResult verify_dane(std::span<const TlsaRecord> records, const STACK_OF(X509) * chain,
                        std::span<const std::string> reference_names, std::time_t now) {
   const std::vector<std::size_t> effective = effective_records(records);
@@ -174,7 +197,9 @@ DaneResult verify_dane(std::span<const TlsaRecord> records, const STACK_OF(X509)
   TrustAnchorCheck check(records, std::move(certificates));
   for (const std::size_t index : effective)
     if (records[index].usage == TlsaRecord::dane_ta) check.consider(index);
-  return check.verify(reference_names, now);
+  DaneResult result = check.verify(reference_names, now);
+  if (result.outcome != DaneOutcome::matched) result.reason += passed_over(records, effective);
+  return result;
 }
 
 }  // namespace postern::tls

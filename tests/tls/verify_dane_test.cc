@@ -236,7 +236,12 @@ TEST_CASE("verify_dane: digest agility, a weaker digest is ignored beside a stro
   const World world;
   const TlsaRecord weak = record_for(world.leaf, 3, 1, 1);
   const TlsaRecord strong_of_another = record_for(world.other, 3, 1, 2);
-  CHECK(verify({weak, strong_of_another}, world.whole).outcome == DaneOutcome::no_match);
+  const DaneResult stale = verify({weak, strong_of_another}, world.whole);
+  CHECK(stale.outcome == DaneOutcome::no_match);
+  CHECK(stale.reason == "no TLSA record matches the certificate chain; " + to_string(weak).substr(0, 22) +
+                            " does not count beside " + to_string(strong_of_another).substr(0, 22) +
+                            ", which has a stronger digest (RFC 7671 9)");
+  CHECK(verify({strong_of_another}, world.whole).reason == "no TLSA record matches the certificate chain");
   CHECK(verify({weak, record_for(world.other, 3, 0, 2)}, world.whole).outcome == DaneOutcome::matched);
   CHECK(verify({weak, record_for(world.other, 2, 1, 2)}, world.whole).outcome == DaneOutcome::matched);
   CHECK(verify({record_for(world.leaf, 3, 1, 0), strong_of_another}, world.whole).outcome == DaneOutcome::matched);
