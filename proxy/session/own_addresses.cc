@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/net/interface_addresses.h"
 #include "proxy/net/original_destination.h"
 
 namespace postern::session {
@@ -30,7 +31,8 @@ bool is_outbound_listener(const config::Settings& settings, const net::SocketAdd
 
 bool is_own_mail_host(const config::Settings& settings, const net::SocketAddress& address) {
   return contains(config::loopback_networks(), address.address) || is_any(address.address) ||
-         one_listens(settings.outbound, address) || one_listens(settings.inbound, address);
+         net::is_interface_address(address.address) || one_listens(settings.outbound, address) ||
+         one_listens(settings.inbound, address);
 }
 
 }  // namespace postern::session

@@ -1,5 +1,6 @@
 #include "proxy/session/own_addresses.h"
 
+#include "proxy/net/interface_addresses.h"
 #include "tests/support/catch.h"
 
 namespace own_addresses_test {
@@ -29,6 +30,12 @@ TEST_CASE("own addresses: a listener's own address, and on a listener for all of
   CHECK(is_own_mail_host(settings, at("192.0.2.1:25")));
   CHECK_FALSE(is_own_mail_host(settings, at("192.0.2.1:26")));
   CHECK_FALSE(is_own_mail_host(settings, at("192.0.2.77:25")));
+}
+
+TEST_CASE("own addresses: what an interface has is ours, and a whole network of it is not") {
+  CHECK(net::is_interface_address(*config::parse_ip_address("127.0.0.1")));
+  CHECK_FALSE(net::is_interface_address(*config::parse_ip_address("127.9.9.9")));
+  CHECK_FALSE(net::is_interface_address(*config::parse_ip_address("192.0.2.77")));
 }
 
 TEST_CASE("own addresses: loopback is nobody's mail host, whoever listens") {
