@@ -58,10 +58,17 @@ void HttpsGet::on_failed(Step step, std::string why) {
     case Step::connect: return try_next(std::move(why));
     case Step::tls: return done(fail(Errc::tls, request_.host + ": " + why));
     case Step::time: return done(fail(Errc::timeout, request_.host + ": " + why));
-    // A response that only the end of the connection delimits is not taken either: whoever can cut the connection
-    // could shorten the policy.
+    // Nor is a response taken that only the end of the connection delimits: whoever can cut the connection could
+    // shorten the policy. See on_goodbye().
     case Step::talk: return done(fail(Errc::closed, request_.host + ": " + why));
   }
+}
+
+// An end that TLS vouches for ends a body that has no other end (RFC 9112 9.8).
+void HttpsGet::on_goodbye() {
+  auto response = reader_.finish();
+  if (!response) response.error().message = request_.host + ": " + response.error().message;
+  done(std::move(response));
 }
 
 void HttpsGet::done(Result<wire::HttpResponse> result) {

@@ -35,6 +35,7 @@ class HttpsGet final : public Errand {
   void on_secured(tls::SessionFacts facts) override;
   void on_plaintext(std::string_view bytes) override;
   void on_failed(Step step, std::string why) override;
+  void on_goodbye() override;
   void try_next(std::string last_error);
   void give_up_address();
   void done(Result<wire::HttpResponse> result);

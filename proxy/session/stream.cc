@@ -219,6 +219,7 @@ void Stream::receive(std::string_view raw) {
   }
   if (got.plaintext != 0 && !finishing_) owner_.on_bytes(side_, {scratch_.plain.data(), got.plaintext});
   if (!cipher.empty()) write_out();  // there was no answer
+  peer_said_goodbye_ = peer_said_goodbye_ || (got.peer_closed && !got.error);
   if (got.error || got.peer_closed) end(got.error ? got.error->message : "");
 }
 

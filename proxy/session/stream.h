@@ -74,6 +74,8 @@ class Stream {
   bool reading() const { return reading_; }
   bool finished() const { return finishing_; }
   bool ended() const { return ended_; }
+  // The end was announced within TLS (close_notify): nobody on the way has cut anything off.
+  bool peer_said_goodbye() const { return peer_said_goodbye_; }
 
   uv_stream_t* socket() const { return socket_.get(); }
   const tls::Engine* engine() const { return engine_.get(); }  // null: plaintext
@@ -104,6 +106,7 @@ class Stream {
   bool ended_ = false;
   bool finishing_ = false;
   bool broken_ = false;
+  bool peer_said_goodbye_ = false;
 };
 
 }  // namespace postern::session

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view content_type = "content-type";
 constexpr int ok = 200;
+constexpr int switching_protocols = 101;  // we asked for no other
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -27,9 +28,14 @@ std::string media_type(std::string_view value) {
 }  // namespace
 
 struct HttpResponseReader::State {
-  explicit State(const Limits& wanted) : limits(wanted) {
+  explicit State(const Limits& wanted) : limits(wanted) { begin(); }
+
+  void begin() {
     http_parser_init(&parser, HTTP_RESPONSE);
     parser.data = this;
+    response = {};
+    in_head = true;
+    interim = false;
   }
 
   // Each returns non-zero to stop the parser; `error` then says why.
@@ -53,6 +59,7 @@ struct HttpResponseReader::State {
   std::string field, value;  // the header being read; no more of either than is of use
   bool in_value = false;
   bool in_head = true;
+  bool interim = false;  // this response announces another one
   bool complete = false;
   bool given = false;
   std::size_t head_size = 0;
@@ -90,6 +97,8 @@ int HttpResponseReader::State::on_headers_complete(http_parser* parser) {
   self.keep_header();
   self.in_head = false;
   self.response.status = parser->status_code;
+  self.interim = parser->status_code / 100 == 1 && parser->status_code != switching_protocols;
+  if (self.interim) return 0;
   if (parser->status_code != ok) return self.stop(Errc::refused, "HTTP status " + std::to_string(parser->status_code));
   const bool has_length = (parser->flags & F_CONTENTLENGTH) != 0;
   if (has_length && parser->content_length > self.limits.body)
@@ -106,7 +115,7 @@ int HttpResponseReader::State::on_body(http_parser* parser, const char* bytes, s
 }
 
 int HttpResponseReader::State::on_message_complete(http_parser* parser) {
-  of(parser).complete = true;
+  of(parser).complete = !of(parser).interim;
   http_parser_pause(parser, 1);  // nothing behind the response is of interest
   return 0;
 }
@@ -156,8 +165,12 @@ std::optional<Result<HttpResponse>> HttpResponseReader::feed(std::string_view by
       break;
     }
     if (state.in_head) state.head_size += piece.size();
-    http_parser_execute(&state.parser, &State::callbacks(), piece.data(), piece.size());
-    bytes.remove_prefix(piece.size());
+    const std::size_t read = http_parser_execute(&state.parser, &State::callbacks(), piece.data(), piece.size());
+    const bool another_follows = state.interim && HTTP_PARSER_ERRNO(&state.parser) == HPE_PAUSED;
+    bytes.remove_prefix(another_follows ? read : piece.size());
+    if (!another_follows) continue;
+    state.head_size -= piece.size() - read;  // of the next head, and counted with that
+    state.begin();
   }
   return state.outcome();
 }

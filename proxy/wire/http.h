@@ -24,7 +24,8 @@ struct HttpResponse {
 };
 
 // Reads one response, fed as it comes. Only status 200 is a success: a redirect is never followed (RFC 8461 3.3), and
-// the rest are refusals. Chunked bodies, and bodies that the end of the connection ends, are understood.
+// the rest are refusals, but for interim responses (1xx), which are passed over (RFC 9110 15.2). Chunked bodies, and
+// bodies that the end of the connection ends, are understood.
 class HttpResponseReader {
  public:
   struct Limits {

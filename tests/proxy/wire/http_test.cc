@@ -63,7 +63,22 @@ TEST_CASE("http: redirects and every status but 200 are refusals") {
   CHECK(error_of("HTTP/1.1 301 Moved\r\nLocation: https://example.org/\r\nContent-Length: 0\r\n\r\n") == Errc::refused);
   CHECK(error_of("HTTP/1.1 204 No Content\r\n\r\n") == Errc::refused);
   CHECK(error_of("HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nno!") == Errc::refused);
-  CHECK(error_of("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx") == Errc::refused);
+  CHECK(error_of("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n") == Errc::refused);
+}
+
+TEST_CASE("http: interim responses are passed over, as many as the head's limit allows") {
+  const std::string early = "HTTP/1.1 103 Early Hints\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n";
+  const auto response = read("HTTP/1.1 100 Continue\r\n\r\n" + early + early + head +
+                             "Content-Type: text/plain\r\nContent-Length: 1\r\n\r\nx");
+  REQUIRE(response);
+  CHECK(response->body == "x");
+  CHECK(response->content_type == "text/plain");
+  CHECK(read("HTTP/1.1 100 Continue\r\n\r\n" + head + "\r\nabc")->body == "abc");
+  CHECK(error_of("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n") == Errc::refused);
+  CHECK(error_of("HTTP/1.1 100 Continue\r\n\r\n") == Errc::closed);
+  std::string endless;
+  for (int i = 0; i < 1000; ++i) endless += "HTTP/1.1 100 Continue\r\n\r\n";
+  CHECK(error_of(endless) == Errc::limit_exceeded);
 }
 
 TEST_CASE("http: body and head have their limits") {
