@@ -31,6 +31,7 @@ struct LocalPolicy {
 struct MtaStsFacts {
   std::optional<MtaStsPolicy> policy;
   std::optional<ReportResult> trouble;  // sts_policy_fetch_error, sts_policy_invalid or sts_webpki_invalid
+  std::string remark = {};              // for people: why there is trouble, or what is odd about the policy
 };
 
 // The policy that decided.

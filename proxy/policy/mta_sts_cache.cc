@@ -125,8 +125,14 @@ const CachedPolicy* MtaStsCache::find(std::string_view domain, Time now) const {
 
 bool MtaStsCache::should_fetch(std::string_view domain, std::string_view id, Time now) const {
   const auto failure = failures_.find(domain);
-  if (failure != failures_.end() && now < failure->second + retry_after) return false;
+  const bool failed_lately = failure != failures_.end() && now < failure->second.time + retry_after;
+  if (failed_lately && (id.empty() || id == failure->second.id)) return false;
   const CachedPolicy* entry = find(domain, now);
+  // A policy that ends at once (max_age 0) is known for a while all the same.
+  const auto held = entries_.find(domain);
+  if (entry == nullptr && held != entries_.end() && held->second.policy.id == id &&
+      now < held->second.policy.fetched + retry_after)
+    return false;
   // Without a record nobody new has a policy; a policy in force is refreshed all the same, as its record may be hidden.
   if (entry == nullptr) return !id.empty();
   return (!id.empty() && entry->id != id) || now >= refresh_time(*entry);
@@ -177,10 +183,10 @@ std::string MtaStsCache::evict(std::string_view but, Less goes_before) {
   return domain;
 }
 
-void MtaStsCache::fetch_failed(std::string_view domain, Time now) {
+void MtaStsCache::fetch_failed(std::string_view domain, std::string_view id, Time now) {
   if (failures_.size() >= max_entries_) expire(now);
   if (failures_.size() >= max_entries_) failures_.clear();
-  failures_.insert_or_assign(std::string(domain), now);
+  failures_.insert_or_assign(std::string(domain), Failure{std::string(id), now});
 }
 
 std::vector<std::string> MtaStsCache::expire(Time now) {
@@ -193,7 +199,7 @@ std::vector<std::string> MtaStsCache::expire(Time now) {
     gone.push_back(entry->first);
     entry = forget(entry);
   }
-  std::erase_if(failures_, [now](const auto& failure) { return failure.second + retry_after <= now; });
+  std::erase_if(failures_, [now](const auto& failure) { return failure.second.time + retry_after <= now; });
   return gone;
 }
 

@@ -39,7 +39,8 @@ class MtaStsCache {
   const CachedPolicy* find(std::string_view domain, Time now) const;
 
   // The policy must be fetched, as `id` (from the TXT record just looked up; empty: there is no valid record, or the
-  // lookup failed) is new, or what we have is a day old or half its age. Not within five minutes of a failed attempt.
+  // lookup failed) is new, or what we have is a day old or half its age. Not within five minutes of an attempt for the
+  // same id, failed or not; another id is another policy.
   // What is in force stays so meanwhile, and also if the fetch fails.
   bool should_fetch(std::string_view domain, std::string_view id, Time now) const;
   // Domains whose policy is to be refreshed although no mail asks for it, at most `limit`.
@@ -47,7 +48,8 @@ class MtaStsCache {
 
   // Returns the domains whose policy had to make room, and whose file can go: never the one just stored.
   std::vector<std::string> store(std::string_view domain, CachedPolicy entry);
-  void fetch_failed(std::string_view domain, Time now);
+  // `id`: as with should_fetch().
+  void fetch_failed(std::string_view domain, std::string_view id, Time now);
   // Drops what is expired, and failures long past. Returns the domains whose file can go.
   std::vector<std::string> expire(Time now);
   std::size_t size() const { return entries_.size(); }
@@ -70,7 +72,11 @@ class MtaStsCache {
   std::size_t max_octets_;
   std::size_t octets_ = 0;  // of all entries
   Entries entries_;
-  std::map<std::string, Time, std::less<>> failures_;
+  struct Failure {
+    std::string id;
+    Time time{};
+  };
+  std::map<std::string, Failure, std::less<>> failures_;
 };
 
 // The file's text, and back. Errc::protocol: not ours, damaged, or for another domain.

@@ -73,12 +73,26 @@ std::optional<MtaStsMode> mode_of(std::string_view value) {
   return std::nullopt;
 }
 
+// RFC 8461 3.2: a number of seconds, 31557600 at most. What is more is meant to last as long as it can.
 std::optional<std::chrono::seconds> max_age_of(std::string_view value) {
   std::uint64_t seconds = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), seconds);
-  if (error != std::errc{} || end != value.data() + value.size()) return std::nullopt;
-  if (seconds == 0 || seconds > static_cast<std::uint64_t>(max_mta_sts_age.count())) return std::nullopt;
-  return std::chrono::seconds(seconds);
+  if (value.empty() || end != value.data() + value.size() || value.front() == '-') return std::nullopt;
+  if (error == std::errc::result_out_of_range) return max_mta_sts_age;
+  if (error != std::errc()) return std::nullopt;
+  return std::min(std::chrono::seconds(std::min<std::uint64_t>(seconds, max_mta_sts_age.count())), max_mta_sts_age);
+}
+
+// Words of the network's in a sentence of ours.
+std::string quote(std::string_view text) {
+  constexpr std::size_t longest = 64;
+  return "'" + std::string(text.substr(0, longest)) + (text.size() > longest ? "...'" : "'");
+}
+
+// "the policy has no mode", "the policy's mode 'strict' is not enforce, testing or none".
+std::string wrong_field(const std::string& name, std::optional<std::string_view> value, const std::string& wanted) {
+  if (!value) return "the policy has no " + name;
+  return "the policy's " + name + " " + quote(*value) + " is not " + wanted;
 }
 
 // The fields as they stand, before any is judged.
@@ -96,14 +110,15 @@ struct Fields {
   }
 };
 
-Result<Fields> split(std::string_view text) {
+Fields split(std::string_view text) {
+  constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
   Fields fields;
   while (!text.empty()) {
     std::string_view line = take_until(text, '\n');
     if (line.ends_with('\r')) line.remove_suffix(1);
-    if (trim(line).empty()) continue;
     const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos) return fail(Errc::protocol, "a line of the policy has no colon");
+    if (colon == std::string_view::npos) continue;  // a comment, a ruler: whatever it is, no field
     fields.take(trim(line.substr(0, colon)), trim(line.substr(colon + 1)));
   }
   return fields;
@@ -122,7 +137,7 @@ Result<std::string> parse_mta_sts_record(std::span<const std::string> txt_record
   const auto ours = [](const std::string& record) { return is_mta_sts_record(record); };
   const auto count = std::count_if(txt_records.begin(), txt_records.end(), ours);
   if (count == 0) return fail(Errc::not_found, "no MTA-STS record");
-  if (count > 1) return fail(Errc::not_found, "more than one MTA-STS record");
+  if (count > 1) return fail(Errc::protocol, "there is more than one MTA-STS record");
   std::string_view rest = *std::find_if(txt_records.begin(), txt_records.end(), ours);
 
   std::optional<std::string_view> id;
@@ -131,7 +146,9 @@ Result<std::string> parse_mta_sts_record(std::span<const std::string> txt_record
     const std::string_view key = trim(take_until(value, '='));
     if (key == "id" && !id) id = trim(value);
   }
-  if (!id || !is_id(*id)) return fail(Errc::protocol, "the MTA-STS record has no valid id");
+  if (!id) return fail(Errc::protocol, "the MTA-STS record has no id");
+  if (!is_id(*id))
+    return fail(Errc::protocol, "the MTA-STS record's id " + quote(*id) + " is not 1 to 32 letters and digits");
   return std::string(*id);
 }
 
@@ -146,16 +163,15 @@ std::string_view to_string(MtaStsMode mode) {
 
 Result<MtaStsPolicy> parse_mta_sts_policy(std::string_view text) {
   if (text.size() > max_mta_sts_policy) return fail(Errc::limit_exceeded, "the policy is longer than 64 KiB");
-  const auto fields = split(text);
-  if (!fields) return tl::unexpected(fields.error());
-  if (fields->version != version) return fail(Errc::protocol, "the policy's version is not STSv1");
-  const auto mode = mode_of(fields->mode.value_or(""));
-  if (!mode) return fail(Errc::protocol, "the policy's mode is not enforce, testing or none");
-  const auto max_age = max_age_of(fields->max_age.value_or(""));
-  if (!max_age) return fail(Errc::protocol, "the policy's max_age is missing or out of bounds");
+  const Fields fields = split(text);
+  if (fields.version != version) return fail(Errc::protocol, wrong_field("version", fields.version, "STSv1"));
+  const auto mode = mode_of(fields.mode.value_or(""));
+  if (!mode) return fail(Errc::protocol, wrong_field("mode", fields.mode, "enforce, testing or none"));
+  const auto max_age = max_age_of(fields.max_age.value_or(""));
+  if (!max_age) return fail(Errc::protocol, wrong_field("max_age", fields.max_age, "a number of seconds"));
 
   MtaStsPolicy policy{*mode, *max_age, {}};
-  for (const std::string_view value : fields->mx) {
+  for (const std::string_view value : fields.mx) {
     if (auto pattern = pattern_of(value)) policy.mx.push_back(std::move(*pattern));
   }
   if (policy.mx.empty() && policy.mode != MtaStsMode::none) return fail(Errc::protocol, "the policy lists no valid mx");

@@ -18,8 +18,8 @@ std::string mta_sts_policy_host(std::string_view domain);
 inline constexpr std::string_view mta_sts_path = "/.well-known/mta-sts.txt";
 
 // The id of the policy, from all TXT records of that name (RFC 8461 3.1), each with its strings joined.
-// Errc::not_found: none, or more than one, begins with "v=STSv1"; Errc::protocol: it is malformed. Either way there is
-// no new policy.
+// Errc::not_found: none begins with "v=STSv1"; Errc::protocol: more than one does, or it is malformed. Either way there
+// is no new policy.
 Result<std::string> parse_mta_sts_record(std::span<const std::string> txt_records);
 
 enum class MtaStsMode : std::uint8_t { none, testing, enforce };
@@ -36,8 +36,8 @@ inline constexpr std::size_t max_mta_sts_policy = 64 * 1024;
 inline constexpr std::chrono::seconds max_mta_sts_age{31557600};
 
 // The policy file (RFC 8461 3.2): "key: value" lines, LF or CRLF, the first of duplicate keys counts except for mx,
-// keys not known are passed over. A policy that demands but names no valid mx is invalid, not empty; so is a max_age of
-// 0.
+// keys not known and lines that are no field are passed over. A policy that demands but names no valid mx is invalid,
+// not empty. A max_age of 0 ends what was in force before; one above the limit is the limit.
 Result<MtaStsPolicy> parse_mta_sts_policy(std::string_view text);
 // The same text again, for the cache and for reports.
 std::string to_string(const MtaStsPolicy& policy);

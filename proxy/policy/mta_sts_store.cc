@@ -53,14 +53,14 @@ std::vector<std::string> MtaStsStore::take_due(Time now, std::size_t limit) {
   return domains;
 }
 
-void MtaStsStore::fetch_failed(std::string_view domain, ReportResult trouble, Time now) {
+void MtaStsStore::fetch_failed(std::string_view domain, std::string_view id, Trouble trouble, Time now) {
   const std::scoped_lock lock(mutex_);
-  cache_.fetch_failed(domain, now);
+  cache_.fetch_failed(domain, id, now);
   if (troubles_.size() >= max_troubles) troubles_.clear();
-  troubles_.insert_or_assign(std::string(domain), trouble);
+  troubles_.insert_or_assign(std::string(domain), std::move(trouble));
 }
 
-std::optional<ReportResult> MtaStsStore::trouble(std::string_view domain) const {
+std::optional<MtaStsStore::Trouble> MtaStsStore::trouble(std::string_view domain) const {
   const std::scoped_lock lock(mutex_);
   const auto found = troubles_.find(domain);
   return found != troubles_.end() ? std::optional(found->second) : std::nullopt;

@@ -40,9 +40,13 @@ class MtaStsStore {
   bool should_fetch(std::string_view domain, std::string_view id, Time now) const;
   // Domains whose policy the caller is to refresh, at most `limit`: nobody else is given them for some minutes.
   std::vector<std::string> take_due(Time now, std::size_t limit);
-  void fetch_failed(std::string_view domain, ReportResult trouble, Time now);
+  struct Trouble {
+    ReportResult result = ReportResult::sts_policy_fetch_error;
+    std::string reason;  // for people
+  };
+  void fetch_failed(std::string_view domain, std::string_view id, Trouble trouble, Time now);
   // Why the last fetch failed, if it did.
-  std::optional<ReportResult> trouble(std::string_view domain) const;
+  std::optional<Trouble> trouble(std::string_view domain) const;
   void store(std::string_view domain, CachedPolicy entry);
   // Forgets what is too old, its file too.
   void expire(Time now);
@@ -62,7 +66,7 @@ class MtaStsStore {
   const Complain complain_;
   mutable std::mutex mutex_;
   MtaStsCache cache_;
-  std::map<std::string, ReportResult, std::less<>> troubles_;
+  std::map<std::string, Trouble, std::less<>> troubles_;
   std::map<std::string, Time, std::less<>> taken_;  // given out by take_due, and when
   std::set<std::string> changed_;                   // domains whose file is not yet what the cache says
   std::size_t missed_ = 0;                          // changes beyond max_changed

@@ -15,6 +15,16 @@ namespace {
 constexpr std::size_t max_inquiries = 256;  // under way at once; beyond that, what is known already must do
 constexpr std::size_t refreshed_at_once = 10;
 constexpr std::size_t max_policy_addresses = 2;  // of each family
+constexpr std::size_t max_told = 1000;
+
+// RFC 8461 3.3: senders should look whether it is text/plain, so that nobody who may only put pictures on a host
+// publishes a policy there. Whoever can answer under that host's name and path is the domain's own administrator all
+// the same, and a policy that is not heeded protects nobody: it counts, and they are told.
+std::string remark_on(const std::string& media_type) {
+  if (media_type == "text/plain") return {};
+  const std::string found = media_type.empty() ? "none" : "'" + media_type.substr(0, 64) + "'";
+  return "the policy's media type is " + found + ", not text/plain (RFC 8461 3.3); it counts all the same";
+}
 
 }  // namespace
 
@@ -28,6 +38,7 @@ struct MtaStsFetcher::Inquiry {
   bool confirmed = false;
   std::map<dns::Type, std::unique_ptr<dns::Lookup>> host;
   std::size_t unanswered = 0;
+  std::string dns_trouble;  // of one family at least; empty: none
   HttpsGet::Request request;
   std::unique_ptr<HttpsGet> get;
 };
@@ -87,12 +98,20 @@ void MtaStsFetcher::on_record(Inquiry& inquiry, const dns::Answer& found) {
   }
   const auto id = policy::parse_mta_sts_record(texts);
   if (id) inquiry.id = *id;
+  const bool void_record = !id && id.error().code == Errc::protocol;
+  if (void_record) complain_once(inquiry.domain, id.error());
   const auto now = access_.now();
   const auto cached = access_.store.find(inquiry.domain, now);
   MtaStsFacts facts = known(inquiry.domain);
   if (!access_.store.should_fetch(inquiry.domain, inquiry.id, now)) {
-    if (!facts.policy && id) facts.trouble = access_.store.trouble(inquiry.domain);
-    if (!facts.policy && !id && id.error().code == Errc::protocol) facts.trouble = ReportResult::sts_policy_invalid;
+    if (const auto trouble = access_.store.trouble(inquiry.domain); trouble && !facts.policy && id) {
+      facts.trouble = trouble->result;
+      facts.remark = trouble->reason;
+    }
+    if (!facts.policy && void_record) {
+      facts.trouble = ReportResult::sts_policy_invalid;
+      facts.remark = id.error().message;
+    }
     return end(inquiry, facts);
   }
   inquiry.confirmed = cached && (inquiry.id.empty() || inquiry.id == cached->id);
@@ -123,7 +142,14 @@ void MtaStsFetcher::on_address(Inquiry& inquiry, dns::Type type, const dns::Answ
     if (!address || ++taken > max_policy_addresses) continue;
     inquiry.request.addresses.push_back({*address, access_.port});
   }
-  if (--inquiry.unanswered == 0) fetch(inquiry);
+  const bool broken = !found.exists() && !found.absent();
+  if (broken) {
+    inquiry.dns_trouble = inquiry.request.host + ": " + std::string(dns::to_string(found.status)) + ", " +
+                          found.reason + (found.asked.empty() ? "" : ", asked: " + found.asked);
+  }
+  if (--inquiry.unanswered != 0) return;
+  if (!inquiry.request.addresses.empty() || inquiry.dns_trouble.empty()) return fetch(inquiry);
+  failed(inquiry, ReportResult::sts_policy_fetch_error, {Errc::io, inquiry.dns_trouble});
 }
 
 void MtaStsFetcher::fetch(Inquiry& inquiry) {
@@ -141,15 +167,27 @@ void MtaStsFetcher::on_response(Inquiry& inquiry, const Result<wire::HttpRespons
   auto parsed = policy::parse_mta_sts_policy(response->body);
   if (!parsed) return failed(inquiry, ReportResult::sts_policy_invalid, parsed.error());
   access_.store.store(inquiry.domain, {inquiry.id, std::move(*parsed), access_.now()});
-  end(inquiry, known(inquiry.domain));
+  MtaStsFacts facts = known(inquiry.domain);
+  facts.remark = remark_on(response->content_type);
+  if (!facts.remark.empty()) access_.complain(inquiry.domain, {Errc::protocol, facts.remark});
+  end(inquiry, facts);
 }
 
 void MtaStsFetcher::failed(Inquiry& inquiry, ReportResult trouble, const Error& why) {
   access_.complain(inquiry.domain, why);
-  access_.store.fetch_failed(inquiry.domain, trouble, access_.now());
+  access_.store.fetch_failed(inquiry.domain, inquiry.id, {trouble, why.message}, access_.now());
   MtaStsFacts facts = known(inquiry.domain);
   if (!facts.policy) facts.trouble = trouble;
+  facts.remark = why.message;
   end(inquiry, facts);
+}
+
+void MtaStsFetcher::complain_once(const std::string& domain, const Error& why) {
+  if (told_.size() >= max_told) told_.clear();
+  std::string& told = told_[domain];
+  if (told == why.message) return;
+  told = why.message;
+  access_.complain(domain, why);
 }
 
 void MtaStsFetcher::answer(Inquiry& inquiry, const MtaStsFacts& facts) {

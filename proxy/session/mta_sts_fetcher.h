@@ -51,12 +51,14 @@ class MtaStsFetcher final : public policy::MtaStsSource {
   void fetch(Inquiry& inquiry);
   void on_response(Inquiry& inquiry, const Result<wire::HttpResponse>& response);
   void failed(Inquiry& inquiry, policy::ReportResult trouble, const Error& why);
+  void complain_once(const std::string& domain, const Error& why);
   void answer(Inquiry& inquiry, const policy::MtaStsFacts& facts);
   void end(Inquiry& inquiry, const policy::MtaStsFacts& facts);
   policy::MtaStsFacts known(const std::string& domain) const;
 
   Access access_;
   std::map<std::string, std::unique_ptr<Inquiry>> inquiries_;
+  std::map<std::string, std::string> told_;  // what was said of a domain's record, which is looked up for each mail
 };
 
 }  // namespace postern::session

@@ -11,7 +11,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auto policy = parse_mta_sts_policy(text);
   if (policy) {
     POSTERN_ASSERT(policy->mode == MtaStsMode::none || !policy->mx.empty(), "a policy that demands names hosts");
-    POSTERN_ASSERT(policy->max_age.count() > 0 && policy->max_age <= max_mta_sts_age, "max_age is within its bounds");
+    POSTERN_ASSERT(policy->max_age.count() >= 0 && policy->max_age <= max_mta_sts_age, "max_age is within its bounds");
     const auto again = parse_mta_sts_policy(to_string(*policy));
     POSTERN_ASSERT(again && *again == *policy, "a printed policy reads as the same");
     for (const std::string& pattern : policy->mx) {

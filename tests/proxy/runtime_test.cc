@@ -41,7 +41,7 @@ TEST_CASE("runtime: what one listener's CAs vouched for counts for those who tru
   const Stores stores = open_stores(settings_for("", {"system", "/a.pem", "system", "/b.pem", "/a.pem"}));
   REQUIRE(stores.size() == 5);
   stores[1]->store("example.org", policy_of("mx.a.example"));
-  stores[3]->fetch_failed("example.org", policy::ReportResult::sts_webpki_invalid, now());
+  stores[3]->fetch_failed("example.org", "1", {policy::ReportResult::sts_webpki_invalid, ""}, now());
   CHECK(mx_in(*stores[0]) == "no policy");
   CHECK(mx_in(*stores[1]) == "mx.a.example");
   CHECK(mx_in(*stores[2]) == "no policy");

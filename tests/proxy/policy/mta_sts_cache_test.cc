@@ -59,12 +59,25 @@ TEST_CASE("mta_sts_cache: a new id fetches, the same id does not until a day or 
 TEST_CASE("mta_sts_cache: a failed fetch leaves the policy in force, and is not repeated for five minutes") {
   MtaStsCache cache;
   cache.store("example.org", entry("1"));
-  cache.fetch_failed("example.org", start + 10s);
+  cache.fetch_failed("example.org", "2", start + 10s);
   CHECK(cache.find("example.org", start + 20s));
+  CHECK_FALSE(cache.should_fetch("example.org", "", start + 309s));
+  CHECK(cache.should_fetch("example.org", "3", start + 11s));  // another policy
   CHECK_FALSE(cache.should_fetch("example.org", "2", start + 309s));
   CHECK(cache.should_fetch("example.org", "2", start + 310s));
   cache.store("example.org", entry("2", 240h, start + 20s));
   CHECK(cache.should_fetch("example.org", "3", start + 21s));
+}
+
+TEST_CASE("mta_sts_cache: a policy that ends at once ends what was in force, and is not fetched for each message") {
+  MtaStsCache cache;
+  cache.store("example.org", entry("1"));
+  cache.store("example.org", entry("2", 0s, start + 1h));
+  CHECK_FALSE(cache.find("example.org", start + 1h));
+  CHECK_FALSE(cache.should_fetch("example.org", "2", start + 1h));
+  CHECK(cache.should_fetch("example.org", "2", start + 1h + 5min));
+  CHECK(cache.should_fetch("example.org", "3", start + 1h));
+  CHECK(cache.expire(start + 1h) == std::vector<std::string>{"example.org"});
 }
 
 TEST_CASE("mta_sts_cache: what is expired goes, and says whose file can go") {
@@ -84,7 +97,7 @@ TEST_CASE("mta_sts_cache: a full cache drops what ends first") {
   CHECK_FALSE(cache.find("b.example", start));
   cache.store("a.example", entry("2", 3h));
   CHECK(cache.size() == 2);
-  for (int i = 0; i < 10; ++i) cache.fetch_failed(std::to_string(i) + ".example", start);
+  for (int i = 0; i < 10; ++i) cache.fetch_failed(std::to_string(i) + ".example", "1", start);
 }
 
 // A policy may have so many lines; each here is 160 octets long.

@@ -148,12 +148,13 @@ TEST_CASE("mta_sts_store: a policy that is too old goes, and its file") {
 TEST_CASE("mta_sts_store: the trouble with a fetch is remembered until one succeeds") {
   MtaStsStore store("", start);
   CHECK_FALSE(store.trouble("example.org"));
-  store.fetch_failed("example.org", ReportResult::sts_webpki_invalid, start);
-  CHECK(store.trouble("example.org") == ReportResult::sts_webpki_invalid);
+  store.fetch_failed("example.org", "1", {ReportResult::sts_webpki_invalid, "why"}, start);
+  CHECK(store.trouble("example.org")->result == ReportResult::sts_webpki_invalid);
+  CHECK(store.trouble("example.org")->reason == "why");
   CHECK_FALSE(store.should_fetch("example.org", "1", start + 5min - 1s));
   CHECK(store.should_fetch("example.org", "1", start + 5min));
-  store.fetch_failed("example.org", ReportResult::sts_policy_invalid, start + 5min);
-  CHECK(store.trouble("example.org") == ReportResult::sts_policy_invalid);
+  store.fetch_failed("example.org", "1", {ReportResult::sts_policy_invalid, ""}, start + 5min);
+  CHECK(store.trouble("example.org")->result == ReportResult::sts_policy_invalid);
   store.store("example.org", entry("1"));
   CHECK_FALSE(store.trouble("example.org"));
 }
@@ -167,7 +168,7 @@ TEST_CASE("mta_sts_store: what is due is given to one worker, and again if that 
   CHECK(store.take_due(now, 2) == Domains{"c.example"});
   CHECK(store.take_due(now + 5min - 1s, 2).empty());
   store.store("a.example", entry("2", 240h, now));
-  store.fetch_failed("b.example", ReportResult::sts_policy_fetch_error, now + 1min);
+  store.fetch_failed("b.example", "1", {ReportResult::sts_policy_fetch_error, ""}, now + 1min);
   CHECK(store.take_due(now + 5min, 10) == Domains{"c.example"});
   CHECK(store.take_due(now + 6min, 10) == Domains{"b.example"});
 }
@@ -179,7 +180,7 @@ TEST_CASE("mta_sts_store: workers may use it at the same time") {
     for (int i = 0; i < 20; ++i) {
       store.store(own, entry(std::to_string(i)));
       store.store("shared.example", entry("1"));
-      store.fetch_failed("failing.example", ReportResult::sts_policy_fetch_error, start);
+      store.fetch_failed("failing.example", "1", {ReportResult::sts_policy_fetch_error, ""}, start);
       (void)store.trouble("failing.example");
       (void)store.take_due(start + 24h, 1);
       store.expire(start);

@@ -133,7 +133,11 @@ TEST_CASE("mta_sts_fetcher: a published policy is fetched once, and kept while i
 TEST_CASE("mta_sts_fetcher: a wrong media type does not make a policy invalid") {
   World world;
   world.host.answer_with(http_ok(policy_text("mx.example.org"), "application/octet-stream"));
-  CHECK(mx_of(world.ask()) == "mx.example.org");
+  const auto facts = world.ask();
+  CHECK(mx_of(facts) == "mx.example.org");
+  CHECK(facts.remark ==
+        "the policy's media type is 'application/octet-stream', not text/plain (RFC 8461 3.3); it counts all the same");
+  CHECK(world.complaints == std::vector<std::string>{"example.org: " + facts.remark});
 }
 
 TEST_CASE("mta_sts_fetcher: those who ask at the same time share one fetch, and one that leaves harms nobody") {
@@ -214,7 +218,10 @@ TEST_CASE("mta_sts_fetcher: a malformed record is trouble, and nothing is fetche
   const auto facts = world.ask();
   CHECK(mx_of(facts) == "no policy");
   CHECK(trouble_of(facts) == "sts-policy-invalid");
+  CHECK(facts.remark == "the MTA-STS record's id 'not one' is not 1 to 32 letters and digits");
   CHECK(world.host.connections() == 0);
+  (void)world.ask();  // for the next message: nobody wants to read it again
+  CHECK(world.complaints == std::vector<std::string>{"example.org: " + facts.remark});
 }
 
 TEST_CASE("mta_sts_fetcher: what is no host name has no policy, and nobody is asked") {
@@ -269,6 +276,27 @@ TEST_CASE("mta_sts_fetcher: after a failure there is no new try for five minutes
   const auto facts = world.ask();
   CHECK(mx_of(facts) == "mx.example.org");
   CHECK(trouble_of(facts) == "none");
+  CHECK(world.fetches() == 2);
+}
+
+TEST_CASE("mta_sts_fetcher: another id is fetched although the last one could not be had") {
+  World world;
+  world.host.answer_with("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+  CHECK(world.ask().remark == "HTTP status 404");
+  world.host.answer_with(http_ok(policy_text("mx.example.org")));
+  CHECK(world.ask().remark == "HTTP status 404");
+  world.publish("v=STSv1; id=2");
+  CHECK(mx_of(world.ask()) == "mx.example.org");
+  CHECK(world.fetches() == 2);
+}
+
+TEST_CASE("mta_sts_fetcher: a policy that ends at once ends the old one") {
+  World world;
+  (void)world.ask();
+  world.publish("v=STSv1; id=2");
+  world.host.answer_with(http_ok(policy_text("mx.example.org", 0s)));
+  CHECK(mx_of(world.ask()) == "no policy");
+  CHECK(mx_of(world.ask()) == "no policy");
   CHECK(world.fetches() == 2);
 }
 
