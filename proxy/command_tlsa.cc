@@ -5,6 +5,7 @@
 #include <set>
 
 #include "proxy/commands.h"
+#include "proxy/dns/fitness_watch.h"
 #include "proxy/dns/make_resolver.h"
 #include "proxy/dns/records.h"
 #include "proxy/net/loop.h"
@@ -52,10 +53,10 @@ int print_records(const TlsaPlaces& places, const std::vector<CertificateFacts>&
 // --- comparing with DNS
 
 // All answers, in the order of the places; wildcards, which cannot be asked for, have an empty one.
-Result<std::vector<dns::Answer>> look_up(const TlsaPlaces& places, const config::DnsSettings& settings,
+Result<std::vector<dns::Answer>> look_up(const TlsaPlaces& places, const dns::NameServers& servers,
                                          const dns::TrustAnchor& anchor) {
   net::Loop loop;
-  const auto resolver = dns::make_resolver(loop.raw(), settings, anchor);
+  const auto resolver = dns::make_resolver(loop.raw(), servers, anchor);
   if (!resolver) return tl::unexpected(resolver.error());
   std::vector<dns::Answer> answers(places.size());
   std::vector<std::unique_ptr<dns::Lookup>> lookups;
@@ -135,16 +136,38 @@ bool verify_place(const TlsaPlace& place, const dns::Answer& answer,
   return problem.empty();
 }
 
-int verify(const TlsaPlaces& places, const std::vector<CertificateFacts>& certificates,
-           const config::DnsSettings& settings, const dns::TrustAnchor& anchor) {
+// False: no name server hands on what a comparison needs, and that is said.
+bool can_be_verified(const dns::NameServers& servers, const dns::TrustAnchor& anchor) {
+  net::Loop loop;
+  const auto resolver = dns::make_resolver(loop.raw(), servers, anchor, std::chrono::seconds(5));
+  if (!resolver) return true;  // the lookups will say so
+  dns::KeysFound found;
+  const auto lookup = (*resolver)->lookup(dns::keys_question(anchor), [&](const dns::Answer& answer) {
+    found = dns::keys_found(answer);
+    loop.stop();
+  });
+  loop.run();
+  if (found.result != dns::KeysFound::Result::withheld) return true;
+  std::fprintf(stderr, "postern: tlsa --verify: %s cannot be asked about DNSSEC, so nothing can be compared: %s\n",
+               dns::to_string(servers).c_str(), found.reason.c_str());
+  return false;
+}
+
+int verify(const TlsaPlaces& places, const std::vector<CertificateFacts>& certificates, const config::Loaded& loaded,
+           const dns::TrustAnchor& anchor) {
   if (anchor.empty()) {
     std::fprintf(stderr, "postern: tlsa --verify: cannot read the trust anchor %s, so nothing will count as signed\n",
-                 settings.trust_anchor.c_str());
+                 loaded.settings.dns.trust_anchor.c_str());
   }
-  const auto answers = look_up(places, settings, anchor);
+  const auto servers = name_servers_of(loaded);
+  if (servers && !anchor.empty() && !can_be_verified(*servers, anchor)) return not_good;
+  const auto answers = servers ? look_up(places, *servers, anchor) : tl::unexpected(servers.error());
   if (!answers) {
     std::fprintf(stderr, "postern: tlsa --verify: %s\n", answers.error().message.c_str());
     return not_good;
+  }
+  if (std::ranges::any_of(*answers, [](const auto& answer) { return !answer.asked.empty(); })) {
+    std::fprintf(stderr, "postern: tlsa --verify: asked: %s\n", dns::to_string(*servers).c_str());
   }
   std::size_t verified = 0;
   bool good = true;
@@ -192,7 +215,7 @@ int command_tlsa(const TlsaOptions& options) {
     std::fprintf(stderr, "postern: tlsa: no certificate with a host name is configured\n");
     return not_good;
   }
-  if (options.verify) return verify(places, certificates, settings.dns, prepared.trust_anchor);
+  if (options.verify) return verify(places, certificates, prepared.loaded, prepared.trust_anchor);
   return print_records(places, certificates);
 }
 

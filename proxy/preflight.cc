@@ -53,10 +53,16 @@ dns::TrustAnchor check_trust_anchor(config::Loaded& loaded) {
 }
 
 // Whether DNS can be asked at all.
-void check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
+dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
+  auto servers = name_servers_of(loaded);
+  if (!servers) {
+    loaded.add_error("dns", servers.error().message);
+    return {};
+  }
   net::Loop loop;
-  const auto resolver = dns::make_resolver(loop.raw(), loaded.settings.dns, anchor);
+  const auto resolver = dns::make_resolver(loop.raw(), *servers, anchor);
   if (!resolver) loaded.add_error(anchor.empty() ? "dns" : "dns.trust_anchor", resolver.error().message);
+  return std::move(*servers);
 }
 
 // What we call ourselves is what this machine is called, unless `hostname` says otherwise.
@@ -100,7 +106,7 @@ Prepared prepare(const std::string& file, const tls::Contexts* previous) {
 }
 
 Prepared prepare(config::Loaded from, const tls::Contexts* previous) {
-  Prepared prepared{std::move(from), nullptr, {}};
+  Prepared prepared{std::move(from), nullptr, {}, {}};
   config::Loaded& loaded = prepared.loaded;
   if (!loaded.ok()) return prepared;  // the settings are not to be used
 
@@ -109,12 +115,18 @@ Prepared prepare(config::Loaded from, const tls::Contexts* previous) {
   }
   check_host_name(loaded);
   prepared.trust_anchor = check_trust_anchor(loaded);
-  if (!loaded.settings.outbound.empty()) check_dns(loaded, prepared.trust_anchor);
+  if (!loaded.settings.outbound.empty()) prepared.name_servers = check_dns(loaded, prepared.trust_anchor);
   check_state_directory(loaded);
   check_secrets(loaded);
   prepared.contexts = tls::Contexts::build(loaded, previous);
   if (!loaded.ok()) prepared.contexts = nullptr;
   return prepared;
+}
+
+Result<dns::NameServers> name_servers_of(const config::Loaded& loaded) {
+  const config::Place place = loaded.place_of("dns.servers");
+  return dns::find_name_servers(loaded.settings.dns,
+                                "dns.servers at " + loaded.file + ":" + std::to_string(place.line));
 }
 
 bool wants_dane(const config::Settings& settings) {

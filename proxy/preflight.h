@@ -5,6 +5,7 @@
 #include <string>
 
 #include "config/load.h"
+#include "proxy/dns/name_servers.h"
 #include "proxy/dns/trust_anchor.h"
 #include "tls/contexts.h"
 
@@ -14,6 +15,7 @@ struct Prepared {
   config::Loaded loaded;
   std::shared_ptr<const tls::Contexts> contexts;  // null: loaded.diagnostics holds an error
   dns::TrustAnchor trust_anchor;                  // empty: the default file is not there, so nothing is ever secure
+  dns::NameServers name_servers;                  // for those who ask; with outbound listeners only
 };
 // Reads and validates `file`, loads certificates, keys and the trust anchor, looks for the user. The user that is
 // dropped to need not be able to read any of these. `previous`: the contexts of the snapshot that is to be followed, or
@@ -21,6 +23,9 @@ struct Prepared {
 Prepared prepare(const std::string& file, const tls::Contexts* previous = nullptr);
 // The same for settings that have been loaded.
 Prepared prepare(config::Loaded loaded, const tls::Contexts* previous = nullptr);
+
+// Whom to ask, and where that stands.
+Result<dns::NameServers> name_servers_of(const config::Loaded& loaded);
 
 // Whether some outbound listener would use DANE.
 bool wants_dane(const config::Settings& settings);

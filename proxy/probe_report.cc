@@ -66,6 +66,7 @@ class Text {
     line(0, "level",
          std::string(config::to_string(report_.local.level)) + (report_.local.dane ? ", DANE" : "") +
              (report_.local.mta_sts ? ", MTA-STS" : "") + (report_.local.observe ? ", observed only" : ""));
+    if (report_.by != session::ProbedBy::address) line(0, "name servers", name_servers());
     line(0, "mail hosts", mail_hosts());
     if (report_.local.mta_sts) line(0, "MTA-STS", mta_sts());
     for (std::size_t i = 0; i < report_.facts.route.hosts.size(); ++i) host(i);
@@ -89,8 +90,26 @@ class Text {
       return std::string(policy::to_string(route.outcome)) + (route.reason.empty() ? "" : ": " + route.reason);
     }
     if (route.hosts.empty()) return "none";
-    return std::to_string(route.hosts.size()) + ", records " +
-           (route.hosts.front().mx_secure ? "signed (DNSSEC)" : "not signed");
+    const std::string count = std::to_string(route.hosts.size());
+    switch (report_.by) {
+      case session::ProbedBy::address: return count + ", by address: nothing was looked up";
+      case session::ProbedBy::host: return count + ", by name: no MX records were looked up";
+      case session::ProbedBy::domain: break;
+    }
+    if (route.hosts.front().dane == policy::DaneState::unknowable) return count + ", signed or not: cannot be known";
+    return count + ", records " + (route.hosts.front().mx_secure ? "signed (DNSSEC)" : "not signed");
+  }
+
+  std::string name_servers() const {
+    const std::string servers = dns::to_string(report_.name_servers);
+    if (!report_.fitness) return servers + ": no trust anchor, DNSSEC is not used";
+    switch (*report_.fitness) {
+      case dns::Fitness::fit: return servers + ": fit for DNSSEC";
+      case dns::Fitness::unknown:
+      case dns::Fitness::unfit:
+      case dns::Fitness::lost: break;
+    }
+    return servers + ": NOT fit for DNSSEC" + (report_.fitness_reason.empty() ? "" : ": " + report_.fitness_reason);
   }
 
   std::string mta_sts() const {
@@ -98,9 +117,11 @@ class Text {
     if (found.policy) {
       std::string text(policy::to_string(found.policy->mode));
       for (const auto& pattern : found.policy->mx) text += " " + pattern;
-      return text;
+      return text + (found.remark.empty() ? "" : " (" + found.remark + ")");
     }
-    return found.trouble ? "none: " + std::string(policy::to_string(*found.trouble)) : "none";
+    if (!found.trouble) return "none";
+    return "none: " + std::string(policy::to_string(*found.trouble)) +
+           (found.remark.empty() ? "" : " (" + found.remark + ")");
   }
 
   void host(std::size_t index) {
@@ -127,8 +148,11 @@ class Text {
                (tls->sni.empty() ? ", no SNI" : ", SNI " + tls->sni));
       certificate(probed);
     }
-    line(2, "verdict", verdict_text(probed.verdict));
+    line(2, "verdict", of_use(probed) ? verdict_text(probed.verdict) : "a session has given up before it comes here");
   }
+
+  // One address that would do is no comfort where a session never gets to it.
+  bool of_use(const ProbedAddress& probed) const { return report_.verdict.satisfied || !probed.verdict.satisfied; }
 
   void certificate(const ProbedAddress& probed) {
     const auto& certificates = probed.connection.certificates;
@@ -212,7 +236,7 @@ void add_host(policy::JsonWriter& json, const ProbeReport& report, std::size_t i
   json.begin_object();
   json.value("name", host.name);
   json.value("preference", static_cast<std::uint64_t>(host.preference));
-  json.flag("mx_secure", host.mx_secure);
+  if (report.by == session::ProbedBy::domain) json.flag("mx_secure", host.mx_secure);
   json.value("dane", policy::to_string(host.dane));
   std::vector<std::string> records;
   for (const auto& record : host.tlsa) records.push_back(tls::to_string(record));
@@ -227,11 +251,21 @@ void add_host(policy::JsonWriter& json, const ProbeReport& report, std::size_t i
   json.end_object();
 }
 
+void add_name_servers(policy::JsonWriter& json, const ProbeReport& report) {
+  json.begin_object("name_servers");
+  json.value("addresses", dns::addresses(report.name_servers));
+  json.value("taken_from", report.name_servers.origin);
+  json.value("dnssec", report.fitness ? dns::to_string(*report.fitness) : "off");
+  if (!report.fitness_reason.empty()) json.value("reason", report.fitness_reason);
+  json.end_object();
+}
+
 void add_mta_sts(policy::JsonWriter& json, const policy::MtaStsFacts& facts) {
   json.begin_object("mta_sts");
   json.value("mode", facts.policy ? policy::to_string(facts.policy->mode) : "none");
   json.values("mx", facts.policy ? facts.policy->mx : std::vector<std::string>());
   if (facts.trouble) json.value("trouble", policy::to_string(*facts.trouble));
+  if (!facts.remark.empty()) json.value("remark", facts.remark);
   json.end_object();
 }
 
@@ -248,6 +282,7 @@ std::string print_probe_json(const ProbeReport& report) {
   json.value("level", config::to_string(report.local.level));
   json.value("route", policy::to_string(report.facts.route.outcome));
   if (!report.facts.route.reason.empty()) json.value("route_reason", report.facts.route.reason);
+  if (report.by != session::ProbedBy::address) add_name_servers(json, report);
   if (report.local.mta_sts) add_mta_sts(json, report.facts.mta_sts);
   json.begin_array("hosts");
   for (std::size_t i = 0; i < report.facts.route.hosts.size(); ++i) add_host(json, report, i);

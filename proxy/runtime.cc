@@ -65,6 +65,7 @@ std::shared_ptr<Runtime> make_runtime(Prepared prepared, policy::MtaStsStore::Ac
   runtime->settings = std::move(prepared.loaded.settings);
   runtime->contexts = std::move(prepared.contexts);
   runtime->trust_anchor = std::move(prepared.trust_anchor);
+  runtime->name_servers = std::move(prepared.name_servers);
   runtime->hostname = runtime->settings.hostname.empty() ? process::host_name() : runtime->settings.hostname;
   runtime->mta_sts = open_mta_sts_stores(runtime->settings, access, previous);
   if (previous != nullptr) runtime->own_connections = previous->own_connections;

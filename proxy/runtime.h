@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "config/load.h"
+#include "proxy/dns/fitness.h"
+#include "proxy/dns/name_servers.h"
 #include "proxy/dns/trust_anchor.h"
 #include "proxy/net/own_connections.h"
 #include "proxy/policy/mta_sts_store.h"
@@ -18,6 +20,8 @@ struct Runtime {
   std::shared_ptr<const tls::Contexts> contexts;
   std::string hostname;
   dns::TrustAnchor trust_anchor;  // what was in dns.trust_anchor; empty: nothing is ever secure
+  dns::NameServers name_servers;  // as they were found at the start
+  std::shared_ptr<dns::FitnessState> fitness = std::make_shared<dns::FitnessState>();  // thread-safe
   // For each of settings.outbound. Those that trust the same CAs share one: what one's CAs have vouched for is nothing
   // to another's. Thread-safe.
   std::vector<std::shared_ptr<policy::MtaStsStore>> mta_sts;

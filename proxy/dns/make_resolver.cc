@@ -5,22 +5,16 @@
 
 namespace postern::dns {
 
-Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const config::DnsSettings& settings,
-                                                const TrustAnchor& anchor) {
-  using Source = ResolverSettings::Source;
-  ResolverSettings resolver;
-  resolver.servers = settings.servers;
-  resolver.source =
-      settings.recursive ? Source::recursion : (settings.servers.empty() ? Source::resolv_conf : Source::servers);
-  resolver.trust_anchor = anchor;
-  return make_unbound_resolver(loop, resolver);
+Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const NameServers& servers, const TrustAnchor& anchor,
+                                                config::Duration timeout) {
+  return make_unbound_resolver(loop, {servers, anchor, timeout});
 }
 
 }  // namespace postern::dns
 #else
 namespace postern::dns {
 
-Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t*, const config::DnsSettings&, const TrustAnchor&) {
+Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t*, const NameServers&, const TrustAnchor&, config::Duration) {
   return fail(Errc::unsupported,
               "this build has no DNS resolver: it was made where libunbound would have loaded OpenSSL");
 }

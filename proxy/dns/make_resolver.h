@@ -6,17 +6,17 @@
 #include <memory>
 
 #include "config/result.h"
-#include "config/settings.h"
+#include "config/values.h"
+#include "proxy/dns/name_servers.h"
 #include "proxy/dns/resolver.h"
 #include "proxy/dns/trust_anchor.h"
 
 namespace postern::dns {
 
-// Fails where a setting or a record of the trust anchor is wrong; Errc::unsupported: this build has no libunbound. The
-// file that `settings` names is not read: `anchor` is what it held, or empty, and then nothing is ever secure. One for
-// each loop; it may be made before the loop's thread starts, and belongs to that from then on; the loop must turn once
-// more after its end.
-Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const config::DnsSettings& settings,
-                                                const TrustAnchor& anchor);
+// Fails where a server or a record of the trust anchor is wrong; Errc::unsupported: this build has no libunbound. An
+// empty `anchor`: nothing is ever secure. It belongs to the loop's thread once that has started; the loop must turn
+// once more after its end. `timeout` is for a whole lookup, validation included.
+Result<std::unique_ptr<Resolver>> make_resolver(uv_loop_t* loop, const NameServers& servers, const TrustAnchor& anchor,
+                                                config::Duration timeout = std::chrono::seconds(10));
 
 }  // namespace postern::dns

@@ -11,6 +11,7 @@ std::string_view to_string(Type type) {
     case Type::mx: return "MX";
     case Type::txt: return "TXT";
     case Type::aaaa: return "AAAA";
+    case Type::dnskey: return "DNSKEY";
     case Type::tlsa: return "TLSA";
   }
   return "unknown";

@@ -12,7 +12,7 @@
 
 namespace postern::dns {
 
-enum class Type : std::uint16_t { a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28, tlsa = 52 };
+enum class Type : std::uint16_t { a = 1, cname = 5, mx = 15, txt = 16, aaaa = 28, dnskey = 48, tlsa = 52 };
 std::string_view to_string(Type type);
 
 // `name` is in A-labels, lower case, without a trailing dot; the empty name is the root.
@@ -38,6 +38,7 @@ struct Answer {
   std::string canonical_name;      // where CNAMEs led, written as in Question; the name asked for if there are none
   std::vector<std::string> rdata;  // in wire form, names in it decompressed; records.h takes it apart
   std::string reason;              // for people: why it failed or is bogus; else empty
+  std::string asked;               // then: which servers were asked, and where they were taken from
 
   bool exists() const { return status == Status::exists; }
   bool absent() const { return status == Status::no_data || status == Status::no_such_name; }

@@ -20,7 +20,6 @@ namespace {
 std::mutex making_contexts;
 
 constexpr int class_in = 1;
-constexpr std::uint16_t dns_port = 53;
 
 struct DeleteContext {
   void operator()(ub_ctx* context) const noexcept { ub_ctx_delete(context); }
@@ -57,7 +56,8 @@ Answer to_answer(const Question& question, int rcode, std::string_view packet, i
     answer.status = Status::bogus;
     return answer;
   }
-  if (rcode != 0 || packet.empty()) return failure("DNS response code " + std::to_string(rcode));
+  // The library says "server failure" for all of these, and for silence too: no code that a server gave is known.
+  if (rcode != 0 || packet.empty()) return failure("no usable answer");
   Answer answer = parse_message(packet, question);
   answer.secure = security == 2 && answer.status != Status::failed;
   return answer;
@@ -65,9 +65,10 @@ Answer to_answer(const Question& question, int rcode, std::string_view packet, i
 
 class UnboundResolver final : public Resolver {
  public:
-  UnboundResolver(uv_loop_t* loop, config::Duration timeout)
+  UnboundResolver(uv_loop_t* loop, const ResolverSettings& settings)
       : loop_(loop),
-        timeout_(static_cast<std::uint64_t>(timeout.count())),
+        timeout_(static_cast<std::uint64_t>(settings.timeout.count())),
+        asked_(to_string(settings.servers)),
         events_(loop),
         context_(ub_ctx_create_ub_event(events_.base())),
         ready_timer_(make_timer(loop, this)),
@@ -99,6 +100,7 @@ class UnboundResolver final : public Resolver {
 
   uv_loop_t* loop_;
   std::uint64_t timeout_;
+  std::string asked_;
   std::unordered_map<const Ticket*, std::unique_ptr<Ticket>> tickets_;
   std::vector<std::shared_ptr<Request>> ready_;                             // to be called back in the next turn
   std::deque<std::pair<std::uint64_t, std::weak_ptr<Request>>> deadlines_;  // the earliest first: one timeout for all
@@ -113,35 +115,33 @@ std::optional<Error> as_error(int code, const std::string& what) {
   return Error{Errc::invalid_argument, what + ": " + ub_strerror(code)};
 }
 
+// The library answers these by itself, with names that do not exist, instead of asking anybody. Networks that use them
+// have servers that know them, and a bounce is nothing that a library should decide. They are never signed where they
+// are anybody's own (RFC 8375 4, 6761 6): what the root says of them is no proof against that.
+constexpr const char* private_zones[] = {"home.arpa.", "test.", "invalid.", "onion."};
+
 std::optional<Error> set_options(ub_ctx* context) {
   // Servers on the loopback are ordinary here. A server that was down is asked again soon: mail waits in somebody's
   // queue meanwhile. The library's own sizes are for a program that asks a name at a time.
   constexpr std::pair<const char*, const char*> options[] = {
       {"do-not-query-localhost:", "no"}, {"infra-keep-probing:", "yes"}, {"infra-host-ttl:", "60"},
       {"outgoing-range:", "256"},        {"outgoing-num-tcp:", "16"},    {"num-queries-per-thread:", "1024"},
-      {"msg-cache-size:", "4m"},         {"rrset-cache-size:", "8m"},
+      {"msg-cache-size:", "4m"},         {"rrset-cache-size:", "8m"},    {"unblock-lan-zones:", "yes"},
+      {"insecure-lan-zones:", "yes"},
   };
   for (const auto& [name, value] : options)
     if (auto error = as_error(ub_ctx_set_option(context, name, value), std::string("libunbound option ") + name))
       return error;
+  for (const char* zone : private_zones)
+    if (auto error = as_error(ub_ctx_set_option(context, "domain-insecure:", zone), std::string("zone ") + zone))
+      return error;
   return std::nullopt;
 }
 
-std::optional<Error> set_servers(ub_ctx* context, const ResolverSettings& settings) {
-  switch (settings.source) {
-    case ResolverSettings::Source::recursion: return std::nullopt;
-    case ResolverSettings::Source::resolv_conf:
-      return as_error(ub_ctx_resolvconf(context, nullptr), "reading /etc/resolv.conf");
-    case ResolverSettings::Source::servers: break;
-  }
-  for (const config::Endpoint& server : settings.servers) {
-    if (server.kind != config::Endpoint::Kind::ip)
-      return Error{Errc::invalid_argument, "a DNS server is given by its address: " + to_string(server)};
-    const std::uint16_t port = server.port == 0 ? dns_port : server.port;
-    const std::string text = to_string(server.address) + "@" + std::to_string(port);
-    if (auto error = as_error(ub_ctx_set_fwd(context, text.c_str()), "DNS server " + text)) return error;
-  }
-  if (settings.servers.empty()) return Error{Errc::invalid_argument, "no DNS servers are given"};
+std::optional<Error> set_servers(ub_ctx* context, const NameServers& servers) {
+  for (const std::string& server : servers.servers)
+    if (auto error = as_error(ub_ctx_set_fwd(context, server.c_str()), "DNS server " + server)) return error;
+  if (servers.servers.empty() && !servers.recursive) return Error{Errc::invalid_argument, "no DNS servers are given"};
   return std::nullopt;
 }
 
@@ -157,8 +157,10 @@ std::optional<Error> UnboundResolver::configure(const ResolverSettings& settings
   if (!context_) return Error{Errc::unsupported, "libunbound gives no context"};
   ub_ctx_debugout(context_.get(), nullptr);  // it would write to stderr on its own
   if (auto error = set_options(context_.get())) return error;
-  if (auto error = set_servers(context_.get(), settings)) return error;
+  if (auto error = set_servers(context_.get(), settings.servers)) return error;
   if (auto error = set_trust_anchor(context_.get(), settings)) return error;
+  // No option can be set after that. An error: this library knows nothing of the zone.
+  for (const char* zone : private_zones) ub_ctx_zone_remove(context_.get(), zone);
   // The library reads its anchors at the first question. It knows this one's answer by itself.
   return as_error(ub_resolve_event(context_.get(), "localhost", 1, class_in, nullptr, ignore_result, nullptr),
                   "starting libunbound (is the trust anchor well-formed?)");
@@ -195,6 +197,7 @@ void UnboundResolver::on_result(void* data, int rcode, void* packet, int size, i
 void UnboundResolver::finish(const std::shared_ptr<Request>& request, Answer answer) {
   if (!request->callback) return;
   request->answer = std::move(answer);
+  if (!request->answer.exists() && !request->answer.absent()) request->answer.asked = asked_;
   ready_.push_back(request);
   uv_timer_start(
       ready_timer_.get(), [](uv_timer_t* timer) { static_cast<UnboundResolver*>(timer->data)->deliver(); }, 0, 0);
@@ -237,7 +240,7 @@ Result<std::unique_ptr<Resolver>> make_unbound_resolver(uv_loop_t* loop, const R
   std::optional<Error> error;
   {
     const std::scoped_lock lock(making_contexts);
-    resolver = std::make_unique<UnboundResolver>(loop, settings.timeout);
+    resolver = std::make_unique<UnboundResolver>(loop, settings);
     error = resolver->configure(settings);
   }
   if (error) return tl::unexpected(std::move(*error));

@@ -11,30 +11,24 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "config/result.h"
 #include "config/values.h"
+#include "proxy/dns/name_servers.h"
 #include "proxy/dns/resolver.h"
 #include "proxy/dns/trust_anchor.h"
 
 namespace postern::dns {
 
 struct ResolverSettings {
-  enum class Source : std::uint8_t {
-    resolv_conf,  // the servers of /etc/resolv.conf
-    servers,      // those below
-    recursion,    // ask the authoritative servers, from the root down
-  };
-  Source source = Source::resolv_conf;
-  std::vector<config::Endpoint> servers;                // by address; they forward, and need not validate
-  TrustAnchor trust_anchor;                             // empty: nothing is ever secure
-  config::Duration timeout = std::chrono::seconds(10);  // for a whole lookup, validation included
+  NameServers servers;       // they forward, and need not validate
+  TrustAnchor trust_anchor;  // empty: nothing is ever secure
+  config::Duration timeout = std::chrono::seconds(10);
 };
 
 // Fails where a setting is wrong, a malformed trust anchor too. One for each loop; it may be made before the loop's
 // thread starts, and belongs to that from then on; the loop must turn once more after its end. Lookups may outlive it
-// and are then never answered. No file is read but /etc/resolv.conf, and that while it is made.
+// and are then never answered. No file is read.
 Result<std::unique_ptr<Resolver>> make_unbound_resolver(uv_loop_t* loop, const ResolverSettings& settings);
 
 // "1.17.1", for `postern --version`.

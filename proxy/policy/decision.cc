@@ -11,88 +11,6 @@ namespace {
 using Stage = TlsOutcome::Stage;
 using Chain = TlsOutcome::Chain;
 
-bool wants_dane(const LocalPolicy& local) {
-  return local.dane || local.level == Level::dane || local.level == Level::dane_only;
-}
-
-// A host that cannot be connected to, whatever anybody's policy says.
-std::optional<Refusal> unreachable(const MailHost& host) {
-  Refusal refusal{Source::local, Reason::no_address, Reply::unreachable, host.reason, std::nullopt, false};
-  switch (host.address_state) {
-    case MailHost::Addresses::found: return std::nullopt;
-    case MailHost::Addresses::none: return refusal;
-    case MailHost::Addresses::failed: refusal.reason = Reason::dns_failed; break;
-    case MailHost::Addresses::bogus: refusal.reason = Reason::dns_bogus; break;
-  }
-  refusal.reply = Reply::dns_failed;
-  return refusal;
-}
-
-// The answer about TLSA is unknown. A man in the middle would make it so: the host waits (RFC 7672 2.1.2).
-std::optional<Refusal> unknown_tlsa(const MailHost& host) {
-  if (host.dane != DaneState::failed && host.dane != DaneState::bogus) return std::nullopt;
-  const Reason reason = host.dane == DaneState::bogus ? Reason::dns_bogus : Reason::dns_failed;
-  return Refusal{Source::dane, reason, Reply::dns_failed, host.reason, ReportResult::dnssec_invalid, true};
-}
-
-void add_dane(const MailHost& host, const LocalPolicy& local, Demand& demand) {
-  demand.refusal = unknown_tlsa(host);
-  const bool usable = host.dane == DaneState::records && tls::any_usable(host.tlsa);
-  if (host.dane == DaneState::records) {
-    demand.encrypt = true;
-    demand.source = Source::dane;
-    demand.dane = usable;
-    demand.tlsa_unusable = !usable;
-    demand.dane_by_secure_mx = host.mx_secure;
-  }
-  if (local.level == Level::dane_only && !demand.refusal && !(usable && host.mx_secure))
-    demand.refusal = Refusal{Source::dane,
-                             Reason::dane_required,
-                             Reply::tls_failed,
-                             usable ? "the MX records are not signed" : "no usable TLSA records, proven by DNSSEC",
-                             ReportResult::dane_required,
-                             true};
-}
-
-void add_mta_sts(const MailHost& host, const MtaStsFacts& facts, Demand& demand) {
-  if (!facts.policy) demand.mta_sts_trouble = facts.trouble;  // a cached policy outlives a failed fetch
-  if (!facts.policy || facts.policy->mode == MtaStsMode::none) return;
-  // DANE in full says more than MTA-STS and wins. By unsigned MX records it does not: those MTA-STS must vouch for.
-  if (demand.dane && demand.dane_by_secure_mx) return;
-  demand.mta_sts_listed = lists_host(*facts.policy, host.name);
-  if (facts.policy->mode == MtaStsMode::testing) {
-    demand.mta_sts_testing = true;
-    return;
-  }
-  demand.mta_sts = true;
-  demand.encrypt = true;
-  if (!demand.dane) demand.source = Source::mta_sts;
-  if (!demand.mta_sts_listed && !demand.refusal)
-    demand.refusal = Refusal{Source::mta_sts,
-                             Reason::host_not_listed,
-                             Reply::tls_failed,
-                             "the domain's MTA-STS policy does not list this host",
-                             ReportResult::validation_failure,
-                             true};
-}
-
-void add_local(const MailHost& host, std::string_view domain, const LocalPolicy& local, Demand& demand) {
-  switch (local.level) {
-    case Level::none:
-    case Level::may:
-    case Level::dane: return;
-    case Level::encrypt:
-    case Level::dane_only: break;
-    case Level::fingerprint: demand.fingerprints = local.fingerprints; break;
-    case Level::verify: demand.names = {host.name}; break;
-    case Level::secure:
-      demand.names = local.names.empty() ? std::vector<std::string>{std::string(domain)} : local.names;
-      break;
-  }
-  demand.encrypt = true;
-  if (local.level != Level::encrypt && local.level != Level::dane_only) demand.local = local.level;
-}
-
 // What one demand found wanting.
 struct Failure {
   Source source = Source::local;
@@ -263,29 +181,6 @@ void fail_with(const Failure& failure, bool observe, Verdict& verdict) {
 }
 
 }  // namespace
-
-Demand demand_on(const MailHost& host, std::string_view domain, const LocalPolicy& local, const MtaStsFacts& mta_sts) {
-  Demand demand;
-  demand.level = local.level;
-  demand.observe = local.observe;
-  demand.host = host.name;
-  demand.server_name = host.name;
-  if (auto refusal = unreachable(host)) {
-    demand.refusal = std::move(refusal);
-    return demand;
-  }
-  if (local.level == Level::none) {
-    demand.try_tls = false;
-    return demand;
-  }
-  if (wants_dane(local)) {
-    demand.server_name = host.tlsa_base;
-    add_dane(host, local, demand);
-  }
-  if (local.mta_sts) add_mta_sts(host, mta_sts, demand);
-  add_local(host, domain, local, demand);
-  return demand;
-}
 
 Verdict judge(const Demand& demand, const TlsOutcome& outcome) {
   Verdict verdict;

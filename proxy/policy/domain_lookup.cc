@@ -4,18 +4,38 @@
 
 namespace postern::policy {
 
-DomainLookup::DomainLookup(dns::Resolver& resolver, MtaStsSource* mta_sts, std::string_view domain,
+DomainLookup::DomainLookup(const dns::Resolvers& resolvers, MtaStsSource* mta_sts, std::string_view domain,
                            const RouteLookup::Options& options, Callback callback)
-    : resolver_(resolver), route_(domain, options), callback_(std::move(callback)) {
-  ask();
-  if (mta_sts != nullptr && !lookups_.empty()) {
-    mta_sts_done_ = false;
-    mta_sts_lookup_ = mta_sts->lookup(std::string(domain), [this](const MtaStsFacts& found) {
-      facts_.mta_sts = found;
-      mta_sts_done_ = true;
-      finish_if_done();
+    : resolvers_(resolvers),
+      domain_(domain),
+      options_(options),
+      mta_sts_(mta_sts),
+      route_(domain, options),
+      callback_(std::move(callback)) {
+  if (route_.done()) return;
+  if (resolvers_.fitness() == dns::Fitness::unknown) {
+    waiting_ = resolvers_.watch->wait([this] {
+      waiting_.reset();
+      begin();
     });
+  } else {
+    begin();
   }
+}
+
+void DomainLookup::begin() {
+  // Where nothing is lost by it, a server that was fit and is no longer may be believed, too.
+  const dns::Fitness fitness = resolvers_.fitness();
+  proves_ = fitness == dns::Fitness::fit || (fitness == dns::Fitness::lost && options_.dane);
+  if (!proves_) route_.nothing_is_proven(resolvers_.watch->reason());
+  ask();
+  if (mta_sts_ == nullptr) return;
+  mta_sts_done_ = false;
+  mta_sts_lookup_ = mta_sts_->lookup(domain_, [this](const MtaStsFacts& found) {
+    facts_.mta_sts = found;
+    mta_sts_done_ = true;
+    finish_if_done();
+  });
 }
 
 DomainFacts DomainLookup::take() {
@@ -24,23 +44,47 @@ DomainFacts DomainLookup::take() {
 }
 
 void DomainLookup::ask() {
+  dns::Resolver& resolver = proves_ ? resolvers_.validating : *resolvers_.plain;
   for (const dns::Question& question : route_.take_questions()) {
     lookups_[question] =
-        resolver_.lookup(question, [this, question](const dns::Answer& answer) { on_answer(question, answer); });
+        resolver.lookup(question, [this, question](const dns::Answer& answer) { on_answer(question, answer); });
   }
 }
 
 void DomainLookup::on_answer(const dns::Question& question, const dns::Answer& answer) {
   route_.on_answer(question, answer);
   ask();
+  if (route_.done()) on_route();
+}
+
+void DomainLookup::on_route() {
+  Route found = route_.take();
+  if (proves_ && is_bogus(found) && resolvers_.watch != nullptr) resolvers_.watch->suspect();
+  if (wants_second_look(found)) {
+    doubted_ = std::move(found);
+    proves_ = false;
+    route_ = RouteLookup(domain_, options_);
+    route_.nothing_is_proven({});
+    return ask();
+  }
+  // Nothing that is not proven makes a message bounce, or wait where it did not have to.
+  const bool better = !doubted_ || leads_somewhere(found);
+  facts_.route = !better ? std::move(*doubted_) : (doubted_ ? without_proof(std::move(found), *doubted_) : found);
+  route_known_ = true;
   finish_if_done();
 }
 
+// Who only observes delivers what anybody would deliver who has never heard of DNSSEC.
+bool DomainLookup::wants_second_look(const Route& found) const {
+  const bool settled = found.outcome == Route::Outcome::no_such_domain || found.outcome == Route::Outcome::null_mx;
+  return options_.observe && proves_ && resolvers_.plain != nullptr && !settled && !leads_somewhere(found);
+}
+
 void DomainLookup::finish_if_done() {
-  if (!mta_sts_done_ || !route_.done() || !callback_) return;
+  if (!mta_sts_done_ || !route_known_ || !callback_) return;
   // The callback may destroy us; nothing of ours is touched after it.
   const Callback callback = std::exchange(callback_, nullptr);
-  callback(take());
+  callback(std::move(facts_));
 }
 
 }  // namespace postern::policy

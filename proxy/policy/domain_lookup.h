@@ -5,10 +5,11 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "proxy/dns/resolver.h"
+#include "proxy/dns/resolvers.h"
 #include "proxy/policy/decision.h"
 #include "proxy/policy/route.h"
 
@@ -32,28 +33,38 @@ class DomainLookup {
  public:
   using Callback = std::function<void(DomainFacts)>;
 
-  // Asks at once; calls back once, later. `mta_sts` null: not asked for. Both outlive the lookup. Destroying it
-  // cancels; the callback may destroy it. Where there is nothing to ask (the domain is no host name) it never calls
-  // back: see complete().
-  DomainLookup(dns::Resolver& resolver, MtaStsSource* mta_sts, std::string_view domain,
+  // Asks at once, or as soon as it is known whether anything can be proven; calls back once, later. `mta_sts` null: not
+  // asked for. All that it is given outlives the lookup. Destroying it cancels; the callback may destroy it. Where
+  // there is nothing to ask (the domain is no host name) it never calls back: see complete().
+  DomainLookup(const dns::Resolvers& resolvers, MtaStsSource* mta_sts, std::string_view domain,
                const RouteLookup::Options& options, Callback callback);
 
   // Nothing is waited for, and the callback will not come: take() what there is.
-  bool complete() const { return mta_sts_done_ && route_.done(); }
+  bool complete() const { return !waiting_ && mta_sts_done_ && route_.done(); }
   DomainFacts take();
 
  private:
+  void begin();
   void ask();
+  void on_route();
+  bool wants_second_look(const Route& found) const;
   void on_answer(const dns::Question& question, const dns::Answer& answer);
   void finish_if_done();
 
-  dns::Resolver& resolver_;
+  dns::Resolvers resolvers_;
+  std::string domain_;
+  RouteLookup::Options options_;
+  MtaStsSource* mta_sts_;
   RouteLookup route_;
+  std::optional<Route> doubted_;  // what the first look came to, while there is a second
+  bool proves_ = true;
   DomainFacts facts_;
   Callback callback_;
   std::map<dns::Question, std::unique_ptr<dns::Lookup>> lookups_;
+  std::unique_ptr<dns::Lookup> waiting_;  // for what the name servers are fit for
   std::unique_ptr<dns::Lookup> mta_sts_lookup_;
   bool mta_sts_done_ = true;
+  bool route_known_ = false;
 };
 
 }  // namespace postern::policy

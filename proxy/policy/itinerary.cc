@@ -52,15 +52,26 @@ std::optional<Refusal> pin(Route& route, const config::IpAddress& address) {
   return refusal;
 }
 
+// Who is on the way to some address needs no DNS for it, and who only observes is not kept from it: why the domain's
+// own hosts are not known stands in the log. A domain that is not in DNS is the client's own business in any case.
+std::optional<Refusal> only_noted(const Route& route) {
+  auto refusal = refusal_of(route);
+  if (!refusal || refusal->reply == Reply::no_such_domain) return std::nullopt;
+  refusal->policy = true;
+  return refusal;
+}
+
 }  // namespace
 
 Itinerary::Itinerary(Route route, std::string domain, const LocalPolicy& local, const MtaStsFacts& mta_sts,
                      std::optional<config::IpAddress> pinned)
     : route_(std::move(route)), domain_(std::move(domain)), pinned_(pinned.has_value()) {
+  const auto nowhere = pinned && local.observe ? only_noted(route_) : std::nullopt;
   const auto astray = pinned ? pin(route_, *pinned) : std::nullopt;
   for (const MailHost& host : route_.hosts) demands_.push_back(demand_on(host, domain_, local, mta_sts));
   const bool wants_dane = local.dane || local.level == Level::dane || local.level == Level::dane_only;
   if (astray && wants_dane && local.level != Level::none) demands_.front().refusal = astray;
+  if (nowhere && local.level != Level::none && !demands_.front().refusal) demands_.front().refusal = nowhere;
   begin_host(0);
 }
 

@@ -42,6 +42,7 @@ class Itinerary {
   // `route` has hosts, `local` the operator's demand for `domain`. `pinned`, where given, is the one address to go to
   // (an intercepted connection): hosts that do not have it are left out. Where none has it the address is tried as a
   // host without a name, unless one of the domain's hosts is protected by DANE: then the client has been led astray.
+  // Where policies are only observed, a pinned route may also lead nowhere: that is noted, and the address tried.
   Itinerary(Route route, std::string domain, const LocalPolicy& local, const MtaStsFacts& mta_sts,
             std::optional<config::IpAddress> pinned = std::nullopt);
 

@@ -33,7 +33,7 @@ std::vector<config::IpAddress> by_turns(const std::vector<config::IpAddress>& fi
 
 std::string failure_of(std::string_view what, const dns::Answer& answer) {
   return std::string(what) + " lookup: " + std::string(dns::to_string(answer.status)) +
-         (answer.reason.empty() ? "" : ", " + answer.reason);
+         (answer.reason.empty() ? "" : ", " + answer.reason) + (answer.asked.empty() ? "" : ", asked: " + answer.asked);
 }
 
 bool broken(const dns::Answer& answer) {
@@ -53,6 +53,7 @@ std::string_view to_string(DaneState state) {
     case DaneState::records: return "records";
     case DaneState::failed: return "failed";
     case DaneState::bogus: return "bogus";
+    case DaneState::unknowable: return "cannot be known";
   }
   return "unknown";
 }
@@ -67,6 +68,29 @@ std::string_view to_string(Route::Outcome outcome) {
     case Route::Outcome::leads_back: return "leads back";
   }
   return "unknown";
+}
+
+bool leads_somewhere(const Route& route) {
+  return route.outcome == Route::Outcome::hosts &&
+         std::ranges::any_of(route.hosts, [](const MailHost& host) { return !host.addresses.empty(); });
+}
+
+bool is_bogus(const Route& route) {
+  return route.outcome == Route::Outcome::dns_bogus || std::ranges::any_of(route.hosts, [](const MailHost& host) {
+           return host.address_state == MailHost::Addresses::bogus || host.dane == DaneState::bogus;
+         });
+}
+
+Route without_proof(Route found, const Route& doubted) {
+  for (MailHost& host : found.hosts) {
+    const auto before = std::ranges::find(doubted.hosts, host.name, &MailHost::name);
+    const bool known = before != doubted.hosts.end();
+    const bool bogus =
+        doubted.outcome == Route::Outcome::dns_bogus || (known && before->address_state == MailHost::Addresses::bogus);
+    host.dane = bogus ? DaneState::bogus : DaneState::failed;
+    host.reason = known ? before->reason : doubted.reason;
+  }
+  return found;
 }
 
 void leave_out_ourselves(Route& route, const std::function<bool(const config::IpAddress&)>& is_ours) {
@@ -94,6 +118,10 @@ RouteLookup::RouteLookup(std::string_view domain, const Options& options) : opti
   } else {
     ask(route_.domain, dns::Type::mx);
   }
+}
+
+void RouteLookup::nothing_is_proven(std::string why) {
+  unproven_ = std::move(why);
 }
 
 std::vector<dns::Question> RouteLookup::take_questions() {
@@ -199,7 +227,12 @@ void RouteLookup::addresses_known(HostState& state) {
   // One family is enough: the other may fail (a server that answers AAAA badly would else take the host away).
   if (!host.addresses.empty()) {
     host.address_state = MailHost::Addresses::found;
-    if (options_.dane) ask_dane(state);
+    if (options_.dane && unproven_) {
+      host.dane = DaneState::unknowable;
+      host.reason = *unproven_;
+    } else if (options_.dane) {
+      ask_dane(state);
+    }
   } else if (broken(a) || broken(aaaa)) {
     const dns::Answer& failed = broken(a) ? a : aaaa;
     host.address_state = failed.status == dns::Status::bogus ? MailHost::Addresses::bogus : MailHost::Addresses::failed;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@ enum class DaneState : std::uint8_t {
   records,         // there are, DNSSEC proves them
   failed,          // it cannot be known: the host must not be used now (a man in the middle would see to that)
   bogus,           // likewise, with a wrong signature as the reason
+  unknowable,      // the name servers never handed on a proof: only whoever demands DANE has to wait for that
 };
 std::string_view to_string(DaneState state);
 
@@ -70,6 +72,14 @@ std::string_view to_string(Route::Outcome outcome);
 // come back here. With none left the route leads_back.
 void leave_out_ourselves(Route& route, const std::function<bool(const config::IpAddress&)>& is_ours);
 
+// Some host can be connected to.
+bool leads_somewhere(const Route& route);
+// Something of it is bogus.
+bool is_bogus(const Route& route);
+// The route that answers without proof gave, where a `doubted` one leads nowhere: its hosts have what was wrong with
+// that for a DANE state.
+Route without_proof(Route found, const Route& doubted);
+
 class RouteLookup {
  public:
   enum class Kind : std::uint8_t {
@@ -81,9 +91,12 @@ class RouteLookup {
     bool dane = true;          // ask for TLSA records where that makes sense
     std::uint16_t port = 25;   // in the TLSA name
     std::uint32_t random = 0;  // orders hosts of equal preference (RFC 5321 5.1)
+    bool observe = false;      // where the answers are bogus, or nothing, those without a proof will do
   };
   RouteLookup(std::string_view domain, const Options& options);
 
+  // What is answered from now on is never proven, whatever it says: there may be TLSA records for `why` to hide.
+  void nothing_is_proven(std::string why);
   // What must be asked now; each question is handed out once. All may be asked at the same time.
   std::vector<dns::Question> take_questions();
   // Takes an answer to a question that was handed out.
@@ -122,6 +135,7 @@ class RouteLookup {
   std::vector<std::string> reference_names(const HostState& host) const;
 
   Options options_;
+  std::optional<std::string> unproven_;  // why nothing can be
   Route route_;
   bool implicit_mx_ = false;     // no MX records: the domain is its own host
   std::string expanded_domain_;  // where secure CNAMEs lead the domain; the domain itself where they do not

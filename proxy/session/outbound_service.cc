@@ -10,7 +10,29 @@ namespace postern::session {
 
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::uint64_t chore_interval = 60'000;  // milliseconds
+constexpr config::Duration time_for_keys = 5s;    // the first message may wait for it
+
+// The one line that an operator gets instead of one for each message.
+void tell(const dns::NameServers& servers, const dns::FitnessState::News& news) {
+  if (news.fitness == dns::Fitness::fit) {
+    return log::info("DNSSEC can be used again",
+                     {{"servers", dns::addresses(servers)}, {"taken_from", servers.origin}});
+  }
+  const bool lost = news.fitness == dns::Fitness::lost;
+  log::warning(lost ? "DNSSEC cannot be used any more" : "DNSSEC cannot be used",
+               {{"servers", dns::addresses(servers)},
+                {"taken_from", servers.origin},
+                {"reason", news.reason},
+                {"effect", lost ? "it could before, so this may be an attack: mail that DANE may protect waits"
+                                : "DANE cannot be known: mail waits where it is demanded (level dane, dane-only), and "
+                                  "goes on elsewhere as if there were none"},
+                {"remedy",
+                 "name servers in dns.servers that hand on DNSSEC records, such as Unbound on this machine, "
+                 "or write servers: recursive"}});
+}
 
 // Toward some domain at least.
 bool uses_mta_sts(const config::OutboundListener& listener) {
@@ -54,19 +76,42 @@ void PolicySources::refresh() {
 
 Result<std::unique_ptr<OutboundService>> OutboundService::make(Surroundings& surroundings,
                                                                std::shared_ptr<const Runtime> runtime) {
-  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime->settings.dns, runtime->trust_anchor);
+  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime->name_servers, runtime->trust_anchor);
   if (!resolver) return tl::unexpected(resolver.error());
-  return std::make_unique<OutboundService>(surroundings, std::move(runtime), std::move(*resolver));
+  auto service = std::make_unique<OutboundService>(surroundings, runtime, std::move(*resolver));
+  if (auto error = service->watch_name_servers(runtime)) return tl::unexpected(std::move(*error));
+  return service;
 }
 
 OutboundService::OutboundService(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime,
                                  std::unique_ptr<dns::Resolver> resolver)
-    : around_(surroundings), resolver_(std::move(resolver)) {
+    : around_(surroundings), validating_(std::move(resolver)), resolvers_(*validating_) {
+  fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
   adopt(std::move(runtime));
 }
 
+// Without a trust anchor nothing can be proven by anybody.
+std::optional<Error> OutboundService::watch_name_servers(const std::shared_ptr<const Runtime>& runtime) {
+  if (runtime->trust_anchor.empty()) return std::nullopt;
+  auto plain = dns::make_resolver(around_.loop.raw(), runtime->name_servers, {});
+  if (!plain) return plain.error();
+  plain_ = std::move(*plain);
+  dns::FitnessWatch::Means means;
+  means.fresh_resolver = [&loop = around_.loop, servers = runtime->name_servers, anchor = runtime->trust_anchor] {
+    auto fresh = dns::make_resolver(loop.raw(), servers, anchor, time_for_keys);
+    return fresh ? std::move(*fresh) : nullptr;
+  };
+  means.later = [&loop = around_.loop](std::function<void()> task) { loop.post(std::move(task)); };
+  means.tell = [servers = runtime->name_servers](const auto& news) { tell(servers, news); };
+  watch_ = std::make_unique<dns::FitnessWatch>(runtime->fitness, dns::keys_question(runtime->trust_anchor), means);
+  resolvers_.emplace(*validating_, *plain_, *watch_);
+  fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
+  adopt(runtime);
+  return std::nullopt;
+}
+
 void OutboundService::adopt(std::shared_ptr<const Runtime> runtime) {
-  sources_ = std::make_shared<PolicySources>(around_, std::move(runtime), *resolver_);
+  sources_ = std::make_shared<PolicySources>(around_, std::move(runtime), *fitting_);
 }
 
 void OutboundService::report(const Decision& decision, const Way& way, const std::string& sending_ip) {
@@ -83,6 +128,7 @@ void OutboundService::report(const Decision& decision, const Way& way, const std
 }
 
 void OutboundService::sweep(std::uint64_t now) {
+  if (watch_) watch_->sweep(now);
   if (now < next_sweep_) return;
   next_sweep_ = now + chore_interval;
   if (sources_) sources_->refresh();

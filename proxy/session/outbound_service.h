@@ -4,9 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
-#include "proxy/dns/resolver.h"
+#include "proxy/dns/resolvers.h"
 #include "proxy/policy/domain_lookup.h"
 #include "proxy/policy/tls_report.h"
 #include "proxy/runtime.h"
@@ -52,7 +53,7 @@ class OutboundService {
   // Those of the present snapshot; a session keeps the ones that it began with.
   const std::shared_ptr<PolicySources>& sources() const { return sources_; }
 
-  dns::Resolver& resolver() { return *resolver_; }
+  const dns::Resolvers& resolvers() const { return *resolvers_; }
   RememberedNames& names() { return names_; }
 
   // Counts the decision for the domain's TLS reports.
@@ -61,13 +62,20 @@ class OutboundService {
   // is loop time in milliseconds.
   void sweep(std::uint64_t now);
   // The process is stopping: what is under way for its own sake is given up.
-  void stop() { sources_.reset(); }
+  void stop() {
+    sources_.reset();
+    watch_.reset();
+  }
 
  private:
+  std::optional<Error> watch_name_servers(const std::shared_ptr<const Runtime>& runtime);
   void sweep_reports();
 
   Surroundings& around_;
-  std::unique_ptr<dns::Resolver> resolver_;
+  std::unique_ptr<dns::Resolver> validating_, plain_;
+  std::unique_ptr<dns::FitnessWatch> watch_;  // null: there is no trust anchor
+  std::optional<dns::Resolvers> resolvers_;
+  std::unique_ptr<dns::Resolver> fitting_;  // for MTA-STS, which needs no proof
   std::shared_ptr<PolicySources> sources_;
   RememberedNames names_;
   policy::TlsReport tls_report_;

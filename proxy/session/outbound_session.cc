@@ -127,7 +127,7 @@ void OutboundSession::look_up(const std::string& domain, Then then) {
   wanted->options.random = static_cast<std::uint32_t>(random());
   then_ = then;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolver(), wanted->mta_sts ? &sources_->mta_sts(listener_) : nullptr, wanted->name, wanted->options,
+      service_.resolvers(), wanted->mta_sts ? &sources_->mta_sts(listener_) : nullptr, wanted->name, wanted->options,
       [this, dane = wanted->options.dane, mta_sts = wanted->mta_sts](const policy::DomainFacts& facts) {
         if (over()) return;
         lookup_.reset();

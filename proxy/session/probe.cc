@@ -81,6 +81,12 @@ std::uint16_t Probe::port() const {
   return to_relay() ? settings().relay.address->port : target_.port.value_or(settings().port);
 }
 
+bool Probe::wants_dane() const {
+  const auto& local = report_.local;
+  return local.level != policy::Level::none &&
+         (local.dane || local.level == policy::Level::dane || local.level == policy::Level::dane_only);
+}
+
 // Where an address is given there is nothing to ask.
 policy::DomainFacts Probe::known() const {
   policy::DomainFacts facts;
@@ -95,13 +101,17 @@ policy::DomainFacts Probe::known() const {
 void Probe::look_up() {
   const bool by_address = to_relay() ? settings().relay.address->kind == config::Endpoint::Kind::ip
                                      : config::parse_ip_address(target_.name).has_value();
+  report_.by = by_address ? ProbedBy::address : ProbedBy::domain;
   if (by_address) return around_.loop.post([this] { on_facts(known()); });
   policy::RouteLookup::Options options;
   options.kind = to_relay() || target_.port ? policy::RouteLookup::Kind::host : policy::RouteLookup::Kind::mail_domain;
+  if (options.kind == policy::RouteLookup::Kind::host) report_.by = ProbedBy::host;
   options.port = port();
+  options.dane = wants_dane();
+  options.observe = report_.local.observe;
   const bool mta_sts = report_.local.mta_sts && report_.local.level != policy::Level::none;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolver(), mta_sts ? &service_.sources()->mta_sts(listener_) : nullptr,
+      service_.resolvers(), mta_sts ? &service_.sources()->mta_sts(listener_) : nullptr,
       to_relay() ? settings().relay.address->name : target_.name, options,
       [this](const policy::DomainFacts& facts) { around_.loop.post([this, facts] { on_facts(facts); }); });
   if (lookup_->complete()) around_.loop.post([this] { on_facts(lookup_->take()); });
@@ -110,6 +120,11 @@ void Probe::look_up() {
 void Probe::on_facts(policy::DomainFacts facts) {
   lookup_.reset();
   report_.facts = std::move(facts);
+  report_.name_servers = runtime_.name_servers;
+  if (const auto* watch = service_.resolvers().watch; watch != nullptr) {
+    report_.fitness = watch->now();
+    report_.fitness_reason = watch->reason();
+  }
   if (settings().route == config::OutboundRoute::mx && !target_.port) {
     policy::leave_out_ourselves(report_.facts.route, [this](const config::IpAddress& host) {
       return is_own_mail_host(runtime_.settings, {host, port()});
@@ -186,6 +201,14 @@ void Probe::on_connection(ProbeConnection::Found result) {
     probed.outcome.stage = Stage::not_offered;
   }
   probed.verdict = policy::judge(demand, probed.outcome);
+  const auto kind = kind_of(connection.state);
+  if (kind == policy::AttemptOutcome::Kind::unreachable || kind == policy::AttemptOutcome::Kind::refused) {
+    probed.verdict = {};
+    probed.verdict.demanded = demand.level;
+    probed.verdict.reason = policy::Reason::unreachable;
+    probed.verdict.reply = policy::Reply::unreachable;
+    probed.verdict.detail = connection.state.reply.empty() ? connection.error : connection.state.reply;
+  }
   ++next_;
   next();
 }

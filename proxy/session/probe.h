@@ -31,8 +31,16 @@ struct ProbedAddress {
   policy::Verdict verdict;
 };
 
+// What DNS was asked for first: only what was looked up can be signed or not.
+enum class ProbedBy : std::uint8_t { address, host, domain };
+
 struct ProbeReport {
   std::string domain;
+  ProbedBy by = ProbedBy::domain;
+  // Whom DNS was asked of, and what they are fit for; nothing: there is no trust anchor.
+  dns::NameServers name_servers;
+  std::optional<dns::Fitness> fitness;
+  std::string fitness_reason;
   policy::LocalPolicy local;
   policy::DomainFacts facts;
   std::vector<policy::Demand> demands;   // of each host
@@ -55,6 +63,7 @@ class Probe {
  private:
   const config::OutboundListener& settings() const { return runtime_.settings.outbound[listener_]; }
   bool to_relay() const;
+  bool wants_dane() const;
   policy::DomainFacts known() const;
   bool may_have_credentials(const policy::MailHost& host, const tls::PeerCertificates& certificates) const;
   void look_up();

@@ -94,6 +94,7 @@ std::optional<RemoteChoice::Lookup> RemoteChoice::lookup_for(const std::string& 
   lookup.name = domain;
   lookup.mta_sts = tls && local.mta_sts;
   lookup.options.dane = dane;
+  lookup.options.observe = local.observe;
   switch (listener_.route) {
     case OutboundRoute::relay:
       if (listener_.relay.address->kind != config::Endpoint::Kind::name) return std::nullopt;
@@ -181,8 +182,10 @@ Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFac
   Trip trip = plan(domain, facts);
   const policy::Route& route = trip.itinerary.route();
   const auto refusal = route_refusal(listener_, route);
-  const bool domain_is_not_ours = refusal && refusal->reply == policy::Reply::no_such_domain && pinned();
-  if (refusal && !domain_is_not_ours) {
+  const bool stops_nobody =
+      pinned() && refusal &&
+      (refusal->reply == policy::Reply::no_such_domain || listener_.enforcement == config::Enforcement::observe);
+  if (refusal && !stops_nobody) {
     decision_ = Decision{domain, {}, {}, policy::verdict_of(*refusal, listener_.level), {}};
     return refuse(policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail));
   }

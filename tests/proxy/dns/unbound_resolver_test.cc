@@ -14,7 +14,6 @@ namespace unbound_resolver_test {
 
 using namespace postern::dns;
 using namespace std::string_literals;
-using postern::config::parse_endpoint;
 
 std::string number16(unsigned value) {
   return {static_cast<char>(value >> 8 & 0xff), static_cast<char>(value & 0xff)};
@@ -98,8 +97,7 @@ struct World {
     REQUIRE(uv_loop_init(&loop) == 0);
     server = std::make_unique<FakeServer>(&loop);
     ResolverSettings settings;
-    settings.source = ResolverSettings::Source::servers;
-    settings.servers = {parse_endpoint("127.0.0.1:" + std::to_string(server->port())).value()};
+    settings.servers = {false, {"127.0.0.1@" + std::to_string(server->port())}, "the test"};
     if (!trust_anchor.empty()) settings.trust_anchor = {trust_anchor};
     settings.timeout = timeout;
     auto made = make_unbound_resolver(&loop, settings);
@@ -127,6 +125,7 @@ struct World {
 
 const std::string loopback = "\x7f\0\0\1"s;
 const std::string anchor = "example. IN DS 12345 13 2 " + std::string(64, 'a');
+const std::string root_anchor = ". IN DS 12345 13 2 " + std::string(64, 'a');
 
 TEST_CASE("unbound_resolver: records, no data and no such name are told apart") {
   World world;
@@ -167,7 +166,29 @@ TEST_CASE("unbound_resolver: SERVFAIL is a failure") {
   world.server->table[{"mx.example", Type::a}] = {2, {}};
   const Answer answer = world.ask({"mx.example", Type::a});
   CHECK(answer.status == Status::failed);
-  CHECK_FALSE(answer.reason.empty());
+  CHECK(answer.reason == "no usable answer");  // the library says the same where nobody has answered: no code
+  CHECK(answer.asked == "127.0.0.1:" + std::to_string(world.server->port()) + " (the test)");
+}
+
+TEST_CASE("unbound_resolver: names that the library would answer by itself are asked for like all others") {
+  for (const std::string name : {"nas.home.arpa", "mx.test", "mx.invalid", "mx.onion", "1.0.168.192.in-addr.arpa",
+                                 "1.0.0.10.in-addr.arpa", "1.0.16.172.in-addr.arpa", "d.f.ip6.arpa"}) {
+    INFO(name);
+    World world(root_anchor);  // whose owner denies these names
+    world.server->table[{name, Type::a}] = {0, {record(name, 1, loopback)}};
+    world.server->table[{"gone." + name, Type::a}] = {3, {}};
+    const Answer found = world.ask({name, Type::a});
+    CHECK(found.status == Status::exists);
+    CHECK_FALSE(found.secure);
+    CHECK(found.asked.empty());
+    CHECK(world.ask({"gone." + name, Type::a}).status == Status::no_such_name);
+  }
+}
+
+TEST_CASE("unbound_resolver: localhost is this machine, whatever a server says") {
+  World world;
+  CHECK(world.ask({"localhost", Type::a}).rdata == std::vector<std::string>{loopback});
+  CHECK(world.server->queries == 0);
 }
 
 TEST_CASE("unbound_resolver: a server that says nothing is a failure once time is out") {
@@ -242,16 +263,16 @@ TEST_CASE("unbound_resolver: wrong settings are refused with a reason") {
   REQUIRE(uv_loop_init(&loop) == 0);
   const auto refused = [&loop](const std::function<void(ResolverSettings&)>& change) {
     ResolverSettings settings;
-    settings.source = ResolverSettings::Source::servers;
-    settings.servers = {parse_endpoint("127.0.0.1:53").value()};
+    settings.servers.servers = {"127.0.0.1@53"};
     change(settings);
     const auto made = make_unbound_resolver(&loop, settings);
     if (!made) CHECK_FALSE(made.error().message.empty());
     return !made;
   };
   CHECK_FALSE(refused([](ResolverSettings&) {}));
-  CHECK(refused([](ResolverSettings& settings) { settings.servers.clear(); }));
-  CHECK(refused([](ResolverSettings& settings) { settings.servers = {parse_endpoint("localhost:53").value()}; }));
+  CHECK(refused([](ResolverSettings& settings) { settings.servers.servers.clear(); }));
+  CHECK(refused([](ResolverSettings& settings) { settings.servers.servers = {"localhost@53"}; }));
+  CHECK_FALSE(refused([](ResolverSettings& settings) { settings.servers = {true, {}, {}}; }));
   CHECK_FALSE(refused([](ResolverSettings& settings) { settings.trust_anchor = {anchor, ". " + anchor.substr(9)}; }));
   CHECK(refused([](ResolverSettings& settings) { settings.trust_anchor = {anchor, "this is no record"}; }));
   CHECK(refused([](ResolverSettings& settings) { settings.trust_anchor = {"example. IN DNSKEY 257"}; }));

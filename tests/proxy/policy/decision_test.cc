@@ -397,6 +397,30 @@ TEST_CASE("decision: what is published raises the operator's level and never low
                 Reason::tls_not_offered, "451 4.7.4");
 }
 
+// --- the name servers hand on no proof
+
+TEST_CASE("decision: where DANE cannot be known, who demands it waits, and the rest go on as if there were none") {
+  const MailHost unknowable = host(DaneState::unknowable);
+  for (const Level demanded : {Level::dane, Level::dane_only}) {
+    const Verdict verdict = decide(unknowable, level(demanded), {}, encrypted());
+    check_refused(verdict, Source::local, Reason::dns_failed, "451 4.4.3");
+    CHECK(verdict.detail.starts_with("DANE is demanded and cannot be known: "));
+    LocalPolicy observed = level(demanded);
+    observed.observe = true;
+    CHECK(decide(unknowable, observed, {}, plaintext()).deliver);
+    CHECK_FALSE(decide(unknowable, observed, {}, plaintext()).satisfied);
+  }
+  for (const Level indifferent : {Level::none, Level::may, Level::encrypt}) {
+    CHECK(decide(unknowable, level(indifferent), {}, encrypted()).satisfied);
+  }
+  CHECK(decide(unknowable, level(Level::may), {}, plaintext()).satisfied);
+  check_refused(decide(unknowable, level(Level::encrypt), {}, plaintext()), Source::local, Reason::tls_not_offered,
+                "451 4.7.4");
+  // MTA-STS needs no proof.
+  check_refused(decide(unknowable, level(Level::may), sts(MtaStsMode::enforce, {"x.example"}), encrypted()),
+                Source::mta_sts, Reason::host_not_listed, "451 4.7.5");
+}
+
 // --- observe
 
 TEST_CASE("decision: observe delivers and says what would have been refused") {

@@ -85,6 +85,105 @@ TEST_CASE("domain_lookup: destroying it cancels what is under way") {
   resolver.deliver();
 }
 
+// Two resolvers, and a watch over what the one that proves is fit for.
+struct Pair {
+  DomainFacts look_up(bool observe = false) {
+    RouteLookup::Options wanted;
+    wanted.observe = observe;
+    std::optional<DomainFacts> found;
+    const DomainLookup lookup(resolvers, nullptr, "example.org", wanted,
+                              [&found](DomainFacts facts) { found = std::move(facts); });
+    CHECK_FALSE(lookup.complete());
+    for (int i = 0; i < 3 && !found; ++i) turn();
+    REQUIRE(found);
+    return *found;
+  }
+  void turn() {
+    for (FakeResolver* each : {&fresh, &proves, &believes}) each->deliver();
+    for (const auto& task : std::exchange(tasks, {})) task();
+  }
+  void keys(bool secure) { fresh.set({{}, dns::Type::dnskey}, testing::exists(secure, {"key"})); }
+
+  struct Borrowed final : dns::Resolver {
+    explicit Borrowed(FakeResolver& from) : lender(from) {}
+    std::unique_ptr<dns::Lookup> lookup(const dns::Question& question, Callback callback) override {
+      return lender.lookup(question, std::move(callback));
+    }
+    FakeResolver& lender;
+  };
+
+  FakeResolver fresh, proves, believes;
+  std::vector<std::function<void()>> tasks;
+  std::shared_ptr<dns::FitnessState> state = std::make_shared<dns::FitnessState>();
+  dns::FitnessWatch watch{
+      state,
+      {{}, dns::Type::dnskey},
+      {[this] { return std::make_unique<Borrowed>(fresh); },
+       [this](std::function<void()> task) { tasks.push_back(std::move(task)); }, [](const auto&) {}}};
+  dns::Resolvers resolvers{proves, believes, watch};
+};
+
+dns::Answer bogus() {
+  return testing::without_records(dns::Status::bogus, false);
+}
+
+TEST_CASE("domain_lookup: it waits until it is known what the name servers are fit for, and asks whom that suggests") {
+  Pair unfit;
+  unfit.keys(false);
+  unfit.proves.set({"example.org", dns::Type::mx}, bogus());
+  give_mx(unfit.believes);
+  const auto found = unfit.look_up();
+  REQUIRE(found.route.hosts.size() == 1);
+  CHECK(found.route.hosts[0].dane == DaneState::unknowable);
+  CHECK_FALSE(found.route.hosts[0].reason.empty());
+  CHECK(unfit.proves.asked.empty());
+
+  Pair fit;
+  fit.keys(true);
+  give_mx(fit.proves);
+  CHECK(fit.look_up().route.hosts[0].dane == DaneState::not_applicable);
+  CHECK(fit.believes.asked.empty());
+
+  Pair silent;  // who says nothing about the keys may still know the domain
+  give_mx(silent.believes);
+  CHECK(silent.look_up().route.hosts[0].dane == DaneState::unknowable);
+}
+
+TEST_CASE("domain_lookup: a server that was fit and is no longer is not believed where DANE may have a say") {
+  Pair pair;
+  pair.state->note({dns::KeysFound::Result::had, {}});
+  pair.state->note({dns::KeysFound::Result::withheld, "gone"});
+  pair.proves.set({"example.org", dns::Type::mx}, bogus());
+  give_mx(pair.believes);
+  CHECK(pair.look_up().route.outcome == Route::Outcome::dns_bogus);
+  std::optional<DomainFacts> found;
+  const DomainLookup lookup(pair.resolvers, nullptr, "example.org", options(),
+                            [&found](DomainFacts facts) { found = std::move(facts); });
+  pair.turn();
+  REQUIRE(found);
+  CHECK(leads_somewhere(found->route));
+}
+
+TEST_CASE("domain_lookup: who only observes takes the answer without a proof, and knows what was wrong") {
+  Pair pair;
+  pair.state->note({dns::KeysFound::Result::had, {}});
+  pair.proves.set({"example.org", dns::Type::mx}, bogus());
+  give_mx(pair.believes);
+  CHECK(pair.look_up().route.outcome == Route::Outcome::dns_bogus);
+  CHECK(pair.believes.asked.empty());
+  const auto found = pair.look_up(true);
+  REQUIRE(leads_somewhere(found.route));
+  CHECK(found.route.hosts[0].dane == DaneState::bogus);
+
+  // But nobody's mail bounces on that account.
+  pair.believes.set({"example.org", dns::Type::mx}, testing::without_records(dns::Status::no_such_name, false));
+  CHECK(pair.look_up(true).route.outcome == Route::Outcome::dns_bogus);
+  pair.proves.set({"example.org", dns::Type::mx}, testing::without_records(dns::Status::no_such_name, true));
+  pair.believes.asked.clear();
+  CHECK(pair.look_up(true).route.outcome == Route::Outcome::no_such_domain);
+  CHECK(pair.believes.asked.empty());
+}
+
 TEST_CASE("domain_lookup: what is no host name has its answer at once, and nobody is asked") {
   FakeResolver resolver;
   FakeMtaSts mta_sts;

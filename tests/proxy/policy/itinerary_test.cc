@@ -222,4 +222,28 @@ TEST_CASE("itinerary: observing delivers what would have been refused") {
   CHECK(itinerary.verdict().deliver);
 }
 
+TEST_CASE("itinerary: observing, a session goes where it was going, whatever DNS says of the domain") {
+  const auto pinned = [](Route::Outcome outcome, bool observe) {
+    Route route;
+    route.domain = "example.org";
+    route.outcome = outcome;
+    route.reason = "why";
+    LocalPolicy local = level(Level::may);
+    local.observe = observe;
+    return Itinerary(route, "example.org", local, {}, ip("192.0.2.9"));
+  };
+  for (const auto outcome : {Route::Outcome::dns_bogus, Route::Outcome::dns_failed, Route::Outcome::null_mx}) {
+    Itinerary observed = pinned(outcome, true);
+    REQUIRE(observed.current());
+    CHECK(observed.current()->address == ip("192.0.2.9"));
+    CHECK(observed.on_outcome(open(Stage::established)));
+    CHECK(observed.verdict().deliver);
+    CHECK_FALSE(observed.verdict().satisfied);
+    CHECK(observed.verdict().detail == "why");
+  }
+  Itinerary unknown_domain = pinned(Route::Outcome::no_such_domain, true);
+  CHECK(unknown_domain.on_outcome(open(Stage::established)));
+  CHECK(unknown_domain.verdict().satisfied);
+}
+
 }  // namespace itinerary_test

@@ -361,6 +361,53 @@ TEST_CASE("route: underscores are found in domains and in names of mail hosts") 
   CHECK(route.hosts[0].usable());
 }
 
+TEST_CASE("route: where nothing can be proven, TLSA records are not asked for, and DANE cannot be known") {
+  Zone zone(false, false);
+  RouteLookup lookup("example.org", {});
+  lookup.nothing_is_proven("the server hands on no signatures");
+  while (!lookup.done())
+    for (const Question& question : lookup.take_questions()) lookup.on_answer(question, zone.dns.answer(question));
+  const Route route = lookup.take();
+  REQUIRE(route.hosts.size() == 1);
+  CHECK(route.hosts[0].dane == DaneState::unknowable);
+  CHECK(route.hosts[0].reason == "the server hands on no signatures");
+  CHECK(route.hosts[0].usable());
+  CHECK(leads_somewhere(route));
+  RouteLookup::Options without;
+  without.dane = false;
+  CHECK(zone.look_up("example.org", without).hosts[0].dane == DaneState::not_applicable);
+}
+
+TEST_CASE("route: what was wrong with the proven answer stays with the hosts that are found without it") {
+  Zone zone(false, false);
+  const Route found = zone.look_up();
+  Route doubted;
+  doubted.outcome = Route::Outcome::dns_bogus;
+  doubted.reason = "MX lookup: bogus";
+  CHECK_FALSE(leads_somewhere(doubted));
+  CHECK(is_bogus(doubted));
+  CHECK(without_proof(found, doubted).hosts[0].dane == DaneState::bogus);
+  CHECK(without_proof(found, doubted).hosts[0].reason == "MX lookup: bogus");
+  doubted.outcome = Route::Outcome::dns_failed;
+  CHECK(without_proof(found, doubted).hosts[0].dane == DaneState::failed);
+  CHECK_FALSE(is_bogus(doubted));
+  doubted.outcome = Route::Outcome::hosts;
+  doubted.hosts = found.hosts;
+  doubted.hosts[0].address_state = MailHost::Addresses::bogus;
+  doubted.hosts[0].reason = "address lookup: bogus";
+  CHECK(is_bogus(doubted));
+  CHECK(without_proof(found, doubted).hosts[0].reason == "address lookup: bogus");
+}
+
+TEST_CASE("route: a lookup that failed says who was asked") {
+  Zone zone;
+  Answer answer = without_records(Status::failed, false);
+  answer.reason = "no answer in time";
+  answer.asked = "192.0.2.53:53 (/etc/resolv.conf)";
+  zone.dns.set({"example.org", Type::mx}, answer);
+  CHECK(zone.look_up().reason == "MX lookup: failed, no answer in time, asked: 192.0.2.53:53 (/etc/resolv.conf)");
+}
+
 TEST_CASE("route: the first host that is ours goes, and those that are no better with it") {
   const auto host = [](std::string name, std::uint16_t preference, const std::string& address) {
     MailHost made;

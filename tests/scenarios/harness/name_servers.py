@@ -1,9 +1,12 @@
-"""NSD, which serves the zones of a DnsTree, and Unbound, the validating resolver of the hosts. Both in a namespace."""
+"""NSD, which serves the zones of a DnsTree, and Unbound, the validating resolver of the hosts. Both in a namespace.
+Forwarder is one of the kind that home routers have.
+"""
 
 import contextlib
 import os
 import signal
 import socket
+import threading
 
 from harness.daemon import Daemon
 from harness.debian import unpack
@@ -49,6 +52,9 @@ server:
   val-bogus-ttl: 0
   module-config: "{modules}"
   minimal-responses: yes
+  # By itself it would say that there are none.
+  local-zone: "home.arpa." nodefault
+  local-zone: "test." nodefault
   edns-buffer-size: 1232
 remote-control:
   control-enable: no
@@ -138,3 +144,71 @@ class Unbound(_Server):
             ),  # fmt: skip
         )
         self._program = [self._unpacked.path("usr/sbin/unbound"), "-d", "-c", configuration]
+
+
+class Forwarder:
+    """Hands questions on to another name server, from the namespace that the calling thread has entered. What it does to
+    them may change while it runs: "honest"; "strips": asks without EDNS, so that nothing comes that DNSSEC needs;
+    "refuses": everything; "hides keys": strips, and refuses questions for DNSKEY. `questions` keeps (name, type).
+    """
+
+    def __init__(self, address, upstream, does="strips"):
+        self.address = address
+        self.does = does
+        self.questions = []
+        self._upstream = upstream
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((address, 53))
+        self._thread = threading.Thread(target=self._serve, daemon=True)  # threads stay in the namespace of their maker
+        self._thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(5)
+        self._socket.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                query, client = self._socket.recvfrom(4096)
+                if len(query) > 12:
+                    threading.Thread(target=self._answer, args=(query, client), daemon=True).start()
+
+    def _answer(self, query, client):
+        name, kind, end = _question(query)
+        self.questions.append((name, kind))
+        bare = query[:2] + query[2:4] + b"\0\1" + bytes(6) + query[12:end]
+        if self.does == "refuses" or (self.does == "hides keys" and kind == _DNSKEY):
+            reply = bare[:2] + b"\x81\x85" + bare[4:]
+        else:
+            reply = self._ask(query if self.does == "honest" else bare)
+        with contextlib.suppress(OSError):
+            if reply:
+                self._socket.sendto(reply, client)
+
+    def _ask(self, query):
+        """By TCP: without EDNS little fits into a datagram."""
+        with contextlib.suppress(OSError), socket.create_connection((self._upstream, 53), 5) as asking:
+            asking.sendall(len(query).to_bytes(2, "big") + query)
+            with asking.makefile("rb") as replies:
+                return replies.read(int.from_bytes(replies.read(2), "big"))
+        return b""
+
+
+_DNSKEY = 48
+
+
+def _question(query):
+    """Name and type of the question, and where it ends."""
+    at, labels = 12, []
+    while query[at]:
+        labels.append(query[at + 1 : at + 1 + query[at]].decode("ascii", "replace").lower())
+        at += query[at] + 1
+    return ".".join(labels), int.from_bytes(query[at + 1 : at + 3], "big"), at + 5

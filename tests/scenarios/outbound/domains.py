@@ -129,6 +129,14 @@ WITH_MTA_STS = [
     Domain("sts-by-both", "4.7.5", certificate="self-signed", sts="enforce mx", sts_families="46"),
     Domain("sts-six-dead", "4.7.5", certificate="self-signed", sts="enforce mx", sts_families="4",
            records=(("mta-sts", "AAAA", DEAD_6),)),
+    # The policy counts however its end is told, and a record that is void brings none.
+    Domain("sts-until-close", "4.7.5", certificate="self-signed", sts="until-close mx"),
+    Domain("sts-early-hints", "4.7.5", certificate="self-signed", sts="early-hints mx"),
+    Domain("sts-unusual", "4.7.5", certificate="self-signed", sts="unusual mx"),
+    Domain("sts-void-record", NO_TRUST, certificate="self-signed", sts="void-record mx"),
+    # Names with underscores are names: in SNI, certificates and patterns too.
+    Domain("sts_underscore", UNNAMED, sts="enforce mx_1", certificate="wildcard", mx=("10 mx_1",), host="mx_1"),
+    Domain("sts_underscore_wrong", "4.7.5", certificate="wrong-name", sts="enforce mx"),
     # DANE says more than MTA-STS and wins, for better and for worse.
     Domain("sts-and-dane", BY_DANE, certificate="self-signed", sts="enforce mx", tlsa=("3 1 1",)),
     Domain("sts-and-dane-mismatch", "4.7.5", sts="enforce mx", tlsa=("3 1 1 wrong",)),
@@ -167,6 +175,12 @@ LEISURELY = [
            records=(("mta-sts", "AAAA", SILENT_6),)),
 ]  # fmt: skip
 
+# Names that libraries for DNS answer by themselves, unless they are told that somebody knows them.
+PRIVATE = [
+    Domain("nas", UNNAMED, zone="home.arpa"),
+    Domain("office", UNNAMED, zone="test"),
+]
+
 # One address, where a test runs a server of its own.
 SCRIPTED = [
     Domain("scripted", UNNAMED, host="scripted", families="46"),
@@ -177,7 +191,7 @@ SCRIPTED = [
 
 # Those that are as the table says at any time.
 TABLE = WITHOUT_POLICY + WITH_DANE + WITH_MTA_STS + WITHOUT_HOST + SEVERAL_HOSTS + SHARED_HOSTS
-ALL = TABLE + ASKED_LATE + LOOPING + LEISURELY + SCRIPTED
+ALL = TABLE + ASKED_LATE + LOOPING + LEISURELY + PRIVATE + SCRIPTED
 
 
 def named(name):

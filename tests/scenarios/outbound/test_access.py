@@ -1,7 +1,9 @@
 """Who may use an outbound listener, how, and what cannot be a way to anywhere."""
 
+import socket
 import ssl
 
+import domains
 import pytest
 import senders
 import world as places
@@ -73,6 +75,21 @@ def test_by_mx_nothing_is_sent_to_ourselves(world, start_gateway, listen):
     gateway.wait_for_log("policy_reason=routing_loop")
     gateway.wait_for_log("ended=quit")
     assert gateway.log().count("ended=") == 1
+
+
+def test_by_mx_every_address_of_this_machine_is_ours(world, start_gateway):
+    """Whoever listens there, and whatever the ports of our listeners are; and so are hosts that are no better."""
+    start_gateway(route="mx")
+    with world.gateway.entered():
+        another = socket.create_server((places.ROUTER_OUTSIDE["4"], 25))
+    with another, senders.session(world, *senders.at_the_gateway(PORT)(None)) as client:
+        another.settimeout(0.2)
+        client.greeted()
+        client.expect(250, "MAIL FROM:<sender@legacy.example>")
+        for domain in (domains.LOOPING[0].full, f"[{places.ROUTER_OUTSIDE['4']}]", f"[IPv6:{places.ROUTER_INSIDE['6']}]"):
+            assert senders.refused(client.command(f"RCPT TO:<user@{domain}>")) == "4.4.6"
+        with pytest.raises(TimeoutError):
+            another.accept()
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")

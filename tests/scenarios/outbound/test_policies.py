@@ -43,6 +43,9 @@ OBSERVED = {
     "sts-self-signed": "tls", "sts-wrong-name": "tls", "sts-expired": "tls", "sts-not-listed": "tls",
     "xn--bcher-kva": "tls", "sts-by-six": "tls", "sts-by-both": "tls", "sts-six-dead": "tls",
     "sts-no-starttls": "plain", "sts-unsigned": "tls", "sts-and-dane-mismatch": "tls",
+    "sts-until-close": "tls", "sts-early-hints": "tls", "sts-unusual": "tls", "sts_underscore_wrong": "tls",
+    # Without DANE and MTA-STS nobody would have asked DNS about them.
+    "mx-bogus": "tls", "signature-expired": "tls", "null-mx": "tls",
 }  # fmt: skip
 
 
@@ -174,6 +177,32 @@ def test_a_domain_in_utf8_has_the_policy_of_its_name_in_dns(world, start_gateway
         for domain in ("bücher.example", "BÜCHER.example"):
             assert senders.refused(client.command(f"RCPT TO:<user@{domain}>")) == "4.7.5"
     gateway.wait_for_log(r"policy decision .*domain=xn--bcher-kva.example .*policy=dane .*reason=tlsa_mismatch")
+
+
+def test_a_void_record_says_why(world, start_gateway, intercepting):
+    gateway = start_gateway()
+    domain = domains.named("sts-void-record")
+    assert senders.outcomes(world, [domain], senders.at_its_host(world)) == expected([domain], "may")
+    gateway.wait_for_log(rf"MTA-STS policy domain={domain.full} reason=.*2024-01-01T00:00:00")
+
+
+@pytest.mark.parametrize("route", ["mx", "original_destination"])
+def test_malformed_domains_are_refused_and_no_other_is_taken_for_them(world, start_gateway, intercepting, route):
+    start_gateway(route=route)
+    endpoint = senders.at_the_gateway(PORT) if route == "mx" else senders.at_its_host(world)
+    with senders.session(world, *endpoint(domains.named("trusted"))) as client:
+        assert "SMTPUTF8" in client.greeted().keywords() or route == "mx"
+        client.expect(250, "MAIL FROM:<sender@legacy.example>")
+        for name in ("trusted.example..", "..", ".trusted.example", "trusted..example", "trusted.example\u3002."):
+            reply = client.command(f"RCPT TO:<user@{name}>")
+            assert reply.code == 501, f"{name}: {reply}"
+        client.expect(250, "RCPT TO:<user@trusted.example.>")
+
+
+def test_names_that_libraries_answer_are_asked_for(world, start_gateway):
+    start_gateway(route="mx")
+    rows = domains.PRIVATE
+    assert senders.outcomes(world, rows, senders.at_the_gateway(PORT)) == expected(rows, "may")
 
 
 def test_by_mx_another_domain_waits_for_the_next_message(world, start_gateway):

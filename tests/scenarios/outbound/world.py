@@ -21,6 +21,7 @@ NSD = "192.0.2.2"
 RESOLVER = "192.0.2.53"  # validates
 PLAIN_RESOLVER = "192.0.2.54"  # does not: bogus names are names like any other
 POLICY_HOST = {"4": "192.0.2.80", "6": "2001:db8:300::80"}
+FORWARDER = "192.0.2.56"  # where a test may put one
 SCRIPTED = {"4": "192.0.2.90", "6": "2001:db8:300::90"}  # where a test may put a server of its own
 _FIRST_HOST = 100
 
@@ -62,7 +63,7 @@ class World:
         # Back to the router: everything that is not the internet's own.
         self.internet.configure(_routes("default", ROUTER_OUTSIDE))
         self.gateway.forward_packets()
-        own = [NSD, RESOLVER, PLAIN_RESOLVER, domains.DEAD, domains.DEAD_6, *POLICY_HOST.values(), *SCRIPTED.values()]
+        own = [NSD, RESOLVER, PLAIN_RESOLVER, FORWARDER, domains.DEAD, domains.DEAD_6, *POLICY_HOST.values(), *SCRIPTED.values()]
         self.internet.configure([_own_address(address) for address in own])
         self.internet.configure([f"route add blackhole {domains.SILENT_6}"])
         self.legacy.use_resolver(PLAIN_RESOLVER)
@@ -87,7 +88,8 @@ class World:
             for owner, kind in domain.spoil:
                 self.dns.spoil(domain.absolute(owner), kind)
             if domain.sts:
-                self.dns.add(f"_mta-sts.{domain.full}.", "TXT", '"v=STSv1; id=1;"')
+                identifier = "2024-01-01T00:00:00" if domain.sts.startswith("void-record") else "1"
+                self.dns.add(f"_mta-sts.{domain.full}.", "TXT", f'"v=STSv1; id={identifier};"')
                 for family in domain.sts_families:
                     self._add_address(f"mta-sts.{domain.full}.", family, POLICY_HOST[family])
 
@@ -98,7 +100,7 @@ class World:
         self.scripted_pair = self.authority.issue(
             "scripted.example", names=[f"mx.{domain.full}" for domain in domains.SCRIPTED]
         )
-        own = (domain for domain in domains.ALL if domain.host in ("own", "real", "@"))
+        own = (domain for domain in domains.ALL if domain.host in ("own", "real", "mx_1", "@"))
         for number, domain in enumerate(own, _FIRST_HOST):
             name = domain.absolute("mx" if domain.host == "own" else domain.host)
             by_family = {"4": f"192.0.2.{number}", "6": f"2001:db8:300::{number}"}
@@ -188,7 +190,7 @@ class World:
         server.start()
 
     def _publish(self, domain):
-        """`domain.sts`: mode and listed host, "404", "redirect", or "untrusted" for a stranger's certificate."""
+        """`domain.sts`: mode and listed host, or what else there is to the policy of a host that enforces."""
         kind, _, listed = domain.sts.partition(" ")
         mode = kind if kind in ("enforce", "testing", "none") else "enforce"
         policy = policy_text(mode, [f"{listed or 'nobody'}.{domain.full}"])
@@ -198,6 +200,13 @@ class World:
         elif kind == "redirect":
             elsewhere = {"Location": f"https://mta-sts.{domains.named('sts-self-signed').full}/.well-known/mta-sts.txt"}
             self.policy_host.publish(domain.full, "", pair, status=302, headers=elsewhere)
+        elif kind == "until-close":
+            self.policy_host.publish(domain.full, policy, pair, headers={"Content-Length": None, "Connection": "close"})
+        elif kind == "early-hints":
+            self.policy_host.publish(domain.full, policy, pair, headers={"Early-Hints": "yes"})
+        elif kind == "unusual":
+            unusual = f"# our policy\n{policy.replace('max_age: 86400', 'max_age: 99999999999')}"
+            self.policy_host.publish(domain.full, unusual, pair, headers={"Content-Type": "application/octet-stream"})
         else:
             self.policy_host.publish(domain.full, policy, pair)
 
