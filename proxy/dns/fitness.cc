@@ -55,6 +55,11 @@ std::optional<FitnessState::News> FitnessState::note(const KeysFound& found) {
   return News{fitness_, reason_};
 }
 
+void FitnessState::others_are_answered() {
+  const std::scoped_lock lock(mutex_);
+  if (fitness_ == Fitness::unknown && !reason_.empty()) fitness_ = Fitness::unfit;
+}
+
 bool FitnessState::claim(std::uint64_t now) {
   const std::scoped_lock lock(mutex_);
   const std::uint64_t wait = suspected_ ? least_interval : (fitness_ == Fitness::fit ? interval : short_interval);

@@ -41,6 +41,10 @@ class FitnessState {
   };
   std::optional<News> note(const KeysFound& found);
 
+  // Other questions are answered, while that for the keys never was: a server that drops it, and is not waited for at
+  // each message.
+  void others_are_answered();
+
   // Somebody is to ask again, and the caller is who does. `now` is loop time in milliseconds.
   bool claim(std::uint64_t now);
   // A bogus answer came: it is asked again soon.

@@ -34,6 +34,7 @@ class FitnessWatch {
   // the Lookup cancels.
   std::unique_ptr<Lookup> wait(std::function<void()> callback);
   void suspect() { state_->suspect(); }
+  void others_are_answered() { state_->others_are_answered(); }
   // Every so often; `now` is loop time in milliseconds.
   void sweep(std::uint64_t now);
 

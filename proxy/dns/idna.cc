@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "config/values.h"
+
 namespace postern::dns {
 
 std::string to_ascii(std::string_view domain) {
@@ -17,7 +19,7 @@ std::string to_ascii(std::string_view domain) {
   if (status != IDN2_OK) return text;
   std::string name(found);
   if (name.ends_with('.')) name.pop_back();
-  return name.empty() ? text : name;
+  return config::is_host_name(name) ? name : text;
 }
 
 }  // namespace postern::dns

@@ -60,6 +60,8 @@ void DomainLookup::on_answer(const dns::Question& question, const dns::Answer& a
 void DomainLookup::on_route() {
   Route found = route_.take();
   if (proves_ && is_bogus(found) && resolvers_.watch != nullptr) resolvers_.watch->suspect();
+  const bool answered = found.outcome != Route::Outcome::dns_failed && found.outcome != Route::Outcome::dns_bogus;
+  if (!proves_ && !doubted_ && answered) resolvers_.watch->others_are_answered();
   if (wants_second_look(found)) {
     doubted_ = std::move(found);
     proves_ = false;

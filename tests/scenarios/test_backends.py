@@ -7,7 +7,9 @@ import time
 import pytest
 
 from harness.client import Client, secure_client
+from harness.gateway import Gateway
 from harness.messages import message
+from harness.netns import Namespace, need_namespaces
 from harness.ports import free_port
 from harness.scripted_server import DEFAULT_KEYWORDS, HangUp, Obedient, ScriptedServer
 
@@ -30,6 +32,32 @@ def test_host_name(start_gateway, scripted_server):
     gateway = start_gateway({"address": f"localhost:{server.port}"})
     one_message(gateway.port())
     assert len(server.messages()) == 1
+
+
+def test_host_name_with_an_underscore(postern, folder, certificates):
+    """No host name by RFC 1123, and what compose files are full of."""
+    need_namespaces()
+    host = Namespace("names")
+    try:
+        host.use_hosts(mail_server="127.0.0.2")
+        with host.entered():
+            server = ScriptedServer(host="127.0.0.2")
+        listener = {
+            "listen": ["127.0.0.1:2525"], "mode": "starttls", "certificates": ["mx"], "allow_open_relay_risk": True,
+            "backend": {"address": f"mail_server:{server.port}"},
+        }  # fmt: skip
+        gateway = Gateway(
+            postern, folder, inbound={"mx": listener}, namespace=host, hostname="mail_1.example.org",
+            certificates={"mx": [certificates.ecdsa.as_setting()]},
+        )  # fmt: skip
+        with server:
+            gateway.start()
+            with host.entered():
+                one_message(gateway.port())
+            gateway.stop()
+            assert len(server.messages()) == 1
+    finally:
+        host.remove()
 
 
 def test_two_servers_share_the_load(start_gateway, scripted_server):

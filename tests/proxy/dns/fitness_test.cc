@@ -44,11 +44,16 @@ TEST_CASE("fitness: unfit is who never was fit; who was and is no longer is lost
   CHECK(state.note({Found::had, {}})->fitness == Fitness::fit);
 }
 
-TEST_CASE("fitness: silence makes nobody unfit, and who was fit stays so") {
+TEST_CASE("fitness: silence alone makes nobody unfit, and who was fit stays so") {
   FitnessState state;
+  state.others_are_answered();  // before the keys were asked for
+  CHECK(state.now() == Fitness::unknown);
   CHECK(state.note({Found::silence, "nobody answers"})->fitness == Fitness::unknown);
   CHECK_FALSE(state.note({Found::silence, "nobody answers"}));
   CHECK(state.now() == Fitness::unknown);
+  state.others_are_answered();
+  CHECK(state.now() == Fitness::unfit);
+  CHECK(state.reason() == "nobody answers");
   CHECK_FALSE(state.note({Found::withheld, "no keys"}));  // one line was enough
   CHECK(state.now() == Fitness::unfit);
   state.note({Found::had, {}});

@@ -21,7 +21,8 @@ TEST_CASE("idna: other dots than ASCII's are dots") {
   CHECK(to_ascii("bank\xe3\x80\x82"
                  "example\xe3\x80\x82") == "bank.example");
   CHECK(to_ascii("bank.example\xef\xbc\x8e") == "bank.example");
-  CHECK(to_ascii("\xe3\x80\x82") == "\xe3\x80\x82");  // not the root
+  CHECK(to_ascii("\xe3\x80\x82") == "\xe3\x80\x82");                          // not the root
+  CHECK(to_ascii("bank.example\xe2\x80\xa6") == "bank.example\xe2\x80\xa6");  // three at once
 }
 
 TEST_CASE("idna: what is ASCII, and what no such name can be, stays as it is") {

@@ -147,6 +147,7 @@ TEST_CASE("domain_lookup: it waits until it is known what the name servers are f
   Pair silent;  // who says nothing about the keys may still know the domain
   give_mx(silent.believes);
   CHECK(silent.look_up().route.hosts[0].dane == DaneState::unknowable);
+  CHECK(silent.watch.now() == dns::Fitness::unfit);
 }
 
 TEST_CASE("domain_lookup: a server that was fit and is no longer is not believed where DANE may have a say") {

@@ -96,6 +96,12 @@ class Namespace:
         """Many `ip` commands in one process, a line each."""
         run("ip", "-netns", self.name, "-batch", "-", input="\n".join(commands) + "\n")
 
+    def use_hosts(self, **names):
+        """What /etc/hosts says to the processes of this host, by name."""
+        os.makedirs(f"/etc/netns/{self.name}", exist_ok=True)
+        with open(f"/etc/netns/{self.name}/hosts", "w", encoding="ascii") as file:
+            file.write("".join(f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **names}.items()))
+
     def use_resolver(self, *addresses):
         """What /etc/resolv.conf says to the processes of this host. AD of that resolver is trusted."""
         folder = f"{_FILES}/{self.name}"
