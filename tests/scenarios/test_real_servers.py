@@ -2,6 +2,8 @@
 
 import pytest
 
+from harness.aiosmtpd import AioSmtpd
+from harness.chasquid import Chasquid
 from harness.client import Client, Closed, dot_stuffed, secure_client
 from harness.courier import Courier
 from harness.maildir import body_of, sha256
@@ -13,7 +15,8 @@ from harness.sendmail import Sendmail
 from harness.sink import Sink
 
 ONE_EHLO = ("opensmtpd", "qpsmtpd")  # refuse another on the same connection
-SERVERS = {kind.NAME: kind for kind in (OpenSmtpd, Sendmail, Courier, Qpsmtpd)}
+DEAF_BEHIND_A_MESSAGE = ("courier", "chasquid")  # forget what came together with its end, whoever sent it
+SERVERS = {kind.NAME: kind for kind in (OpenSmtpd, Sendmail, Courier, Qpsmtpd, Chasquid, AioSmtpd)}
 MODES = ["starttls", "implicit"]
 
 # What a client has to be told that they can.
@@ -22,11 +25,13 @@ KEYWORDS = {
     "sendmail": {"8BITMIME", "ENHANCEDSTATUSCODES", "SIZE", "DSN", "PIPELINING", "AUTH"},
     "courier": {"8BITMIME", "SMTPUTF8", "SIZE", "DSN", "PIPELINING"},
     "qpsmtpd": {"8BITMIME", "SIZE", "PIPELINING"},
+    "chasquid": {"8BITMIME", "ENHANCEDSTATUSCODES", "SIZE", "SMTPUTF8", "PIPELINING"},
+    "aiosmtpd": {"8BITMIME", "SIZE"},
 }
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def server(request, build_folder, postern, session_folder):
+def server(request, build_folder, postern, session_folder, authority):
     folder = f"{session_folder}/{request.param}"
     if request.param == "courier":  # hands on what it takes
         store = Sink(postern, f"{folder}-store")
@@ -36,7 +41,8 @@ def server(request, build_folder, postern, session_folder):
         made.stop()
         store.stop()
     else:
-        made = SERVERS[request.param](build_folder, folder)
+        options = {"authority": authority} if request.param == "chasquid" else {}
+        made = SERVERS[request.param](build_folder, folder, **options)
         yield made
         made.stop()
 
@@ -110,8 +116,7 @@ def test_a_client_that_knows_only_helo(gateway, server, mode):
 
 
 def ended(client, server, content):
-    """Courier forgets what has come together with the end of a message, whoever sends it: for it the content goes alone."""
-    if content and server.NAME == "courier":
+    if content and server.NAME in DEAF_BEHIND_A_MESSAGE:
         client.send(content)
         client.expect(250)
         return b""

@@ -7,6 +7,8 @@ import senders
 import world as places
 from firewall import PORT, firewall
 
+from harness.aiosmtpd import AioSmtpd
+from harness.chasquid import Chasquid
 from harness.courier import Courier
 from harness.maildir import body_of, sha256
 from harness.messages import PLAIN_BODIES, message, new_token
@@ -17,7 +19,7 @@ from harness.sendmail import Sendmail
 from harness.sink import Sink
 
 BODY = b"".join(PLAIN_BODIES[name] for name in ("dots", "eight bit", "empty lines"))
-REMOTES = {kind.NAME: kind for kind in (OpenSmtpd, Sendmail, Courier, Qpsmtpd)}
+REMOTES = {kind.NAME: kind for kind in (OpenSmtpd, Sendmail, Courier, Qpsmtpd, Chasquid, AioSmtpd)}
 DOMAINS = ("scripted.example", "scripted-dane.example", "scripted-sts.example")
 
 
