@@ -1,5 +1,4 @@
-// The life of a gateway within this process: what serves is a program, so that no privilege has to be given up for
-// good.
+// The life of a gateway within this process, in a thread of its own: what it does to its privileges, it does to that.
 #include "proxy/gateway.h"
 
 #include <arpa/inet.h>
@@ -8,26 +7,57 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <future>
 #include <string>
 #include <thread>
 
 #include "proxy/preflight.h"
 #include "tests/support/catch.h"
+#include "tests/support/certificates.h"
 
 namespace gateway_test {
 
 using namespace postern;
 
 std::shared_ptr<const Runtime> runtime(std::uint16_t port) {
+  const test_support::TempDirectory directory;
+  const auto made = test_support::make_certificate({.dns_names = {"mx.example.org"}});
   const std::string yaml =
-      "hostname: gateway.example\nworkers: 2\ninbound:\n  mx: { mode: none, listen: [\"127.0.0.1:" +
-      std::to_string(port) +
-      "\"], backend: { exec: [/bin/sh, -c, \"echo 220 hello; while read line; do echo 250 ok; done\"] } }\n";
+      "hostname: gateway.example\nworkers: 2\ncertificates: { mx: [{ chain: " +
+      directory.write("chain", made.certificate_pem()) + ", key: " + directory.write("key", made.key_pem()) +
+      " }] }\ninbound:\n  mx: { greeting: gateway, certificates: [mx], listen: [\"127.0.0.1:" + std::to_string(port) +
+      "\"], backend: { address: \"127.0.0.1:1\" }, allow_open_relay_risk: true }\n";
   Prepared prepared = prepare(config::load_text(yaml, "gateway.yaml", {}));
   for (const auto& diagnostic : prepared.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
   REQUIRE(prepared.contexts);
   return make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_only);
 }
+
+// One that has started, and runs until it ends by itself.
+class Running {
+ public:
+  explicit Running(std::uint16_t port) {
+    const auto started = std::make_shared<std::promise<bool>>();
+    auto has_started = started->get_future();
+    thread_ = std::thread([made = runtime(port), started] {
+      Gateway gateway(made);
+      const bool good = !gateway.start();
+      started->set_value(good);
+      if (good) gateway.run();
+    });
+    REQUIRE(has_started.get());
+  }
+  ~Running() {
+    if (thread_.joinable()) thread_.join();
+  }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+  void join() { thread_.join(); }
+
+ private:
+  std::thread thread_;
+};
 
 // A blocking client.
 class Client {
@@ -67,56 +97,40 @@ void terminate() {
 
 TEST_CASE("gateway: at SIGTERM clients are told with their next command, and it ends") {
   const std::uint16_t port = free_port();
-  Gateway gateway(runtime(port));
-  REQUIRE_FALSE(gateway.start());
-  std::string greeting;
+  Running gateway(port);
+  Client client(port);
+  CHECK(client.reply().starts_with("220 gateway.example"));
+  terminate();
   std::string told;
-  std::thread client_thread([&] {
-    Client client(port);
-    greeting = client.reply();
-    terminate();
-    do told = client.command("NOOP");  // until the signal has arrived
-    while (told.starts_with("250"));
-  });
-  gateway.run();
-  client_thread.join();
-  CHECK(greeting == "220 hello\r\n");
+  do told = client.command("HELO client.example");  // until the signal has arrived
+  while (told.starts_with("250"));
   CHECK(told.starts_with("421 4.3.2 "));
+  gateway.join();
 }
 
-TEST_CASE("gateway: a second SIGTERM ends it at once, whatever is under way") {
+TEST_CASE("gateway: a second SIGTERM ends it at once, without a word to anybody") {
   const std::uint16_t port = free_port();
-  Gateway gateway(runtime(port));
-  REQUIRE_FALSE(gateway.start());
-  std::string end = "none";
-  std::thread client_thread([&] {
-    Client client(port);
-    client.reply();
-    client.command("MAIL FROM:<a@example.net>");
-    terminate();
-    while (Client(port).reply() == "220 hello\r\n") continue;  // until the first one has arrived
-    terminate();
-    end = client.reply();
-  });
-  gateway.run();
-  client_thread.join();
-  CHECK(end.empty());
+  Running gateway(port);
+  Client client(port);
+  client.reply();
+  CHECK(client.command("HELO client.example").starts_with("250"));
+  terminate();
+  while (!Client(port).reply().empty()) continue;  // until the first one has arrived
+  terminate();
+  CHECK(client.reply().empty());
+  gateway.join();
 }
 
 TEST_CASE("gateway: one that cannot have its address says so, and serves nobody") {
   const std::uint16_t port = free_port();
-  Gateway first(runtime(port));
-  REQUIRE_FALSE(first.start());
+  Running gateway(port);
   while (Client(port).reply().empty()) continue;  // its workers listen
-  {
-    Gateway second(runtime(port));
-    const auto error = second.start();
-    REQUIRE(error);
-    CHECK(error->message.find(std::to_string(port)) != std::string::npos);
-  }
-  std::thread stopper([] { terminate(); });
-  first.run();
-  stopper.join();
+  Gateway second(runtime(port));
+  const auto error = second.start();
+  REQUIRE(error);
+  CHECK(error->message.find(std::to_string(port)) != std::string::npos);
+  terminate();
+  gateway.join();
 }
 
 }  // namespace gateway_test
