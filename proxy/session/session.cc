@@ -13,6 +13,7 @@ using smtp::Timer;
 
 namespace {
 constexpr auto closing_time = std::chrono::seconds(5);
+constexpr std::uint64_t impatience = 1'000;      // milliseconds for who does not understand our last words anyway
 constexpr std::uint64_t drain_patience = 5'000;  // milliseconds that an idle client has to find out by its next command
 // A client of which octets are held is not read. So often, in milliseconds, it is looked whether it is still there; and
 // so long one that will say nothing more waits for the server to make use of what it has said.
@@ -342,6 +343,7 @@ void Session::finish(Ending ending) {
   held_ = {};
   if (!client_.finish() || (client_.ended() && !client_.congested())) return retire();
   arm(Timer::closing);
+  if (ending == Ending::client_spoke_tls) deadline_ = around_.loop.now() + impatience;
   client_.set_reading(true);  // to its end, so that closing does not become a reset that eats our last reply
 }
 

@@ -191,7 +191,7 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
   if (to == Expected::hello) return hello_reply(piece, out);
   if (!believable(to, piece.code)) return server_failed(Ending::backend_protocol, unbelievable(to, piece), out);
   outcome_.envelope.replied(to, piece);
-  const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code == 421);
+  const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code / 100 == 4);
   if (!ours) replies_.hand_on(piece, out);
   if (piece.last) replied(to, piece.code, out);
 }
@@ -260,7 +260,7 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
       enter(State::command);
       break;
     case Expected::quit:
-      if (code == 421) return bid_farewell(out);
+      if (code / 100 == 4) return bid_farewell(out);
       if (code == 221) return finish(Ending::quit, out);
       enter(State::command);
       break;
