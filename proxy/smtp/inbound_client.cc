@@ -63,8 +63,9 @@ std::size_t InboundDialogue::line_limit() const {
 void InboundDialogue::command(std::string_view& rest, Effects& out) {
   const std::string_view input = rest;
   if (!standing_.lines.partial() && is_no_command(rest)) return not_smtp(rest, out);
-  const auto line = standing_.lines.next(rest, line_limit());
+  auto line = standing_.lines.next(rest, line_limit());
   if (!line) return;
+  forgive_end(*line);
   if (expected_.empty()) progress_ = true;
   const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
   on_line(*line, in_input, rest, out);

@@ -72,6 +72,13 @@ void LineReader::forget_pending() {
   taken_ = false;
 }
 
+void forgive_end(Line& line) {
+  if (!line.text.ends_with('\r')) return;
+  while (line.text.ends_with('\r')) line.text.remove_suffix(1);
+  line.bare_lf = true;
+  line.bare_cr = line.text.find('\r') != std::string_view::npos;
+}
+
 bool is_no_command(std::string_view line) {
   constexpr char tls_handshake = 0x16;  // the record that a ClientHello comes in
   return !line.empty() && (line.front() == '\0' || line.front() == tls_handshake || is_8bit(line.front()));

@@ -12,7 +12,7 @@ namespace postern::smtp {
 struct Line {
   std::string_view text;  // without its terminator; empty when too_long
   std::string_view raw;   // with its terminator, exactly as it came; empty when too_long
-  bool bare_lf = false;   // ended by LF without CR
+  bool bare_lf = false;   // ended by LF without CR (or with more than one: forgive_end)
   bool bare_cr = false;   // holds a CR that no LF follows
   bool nul = false;       // holds a NUL
   bool too_long = false;  // over the limit: skipped whole, reported once, when its end has come
@@ -42,6 +42,10 @@ class LineReader {
   bool skipping_ = false;  // dropping the rest of a line that was too long
   bool taken_ = false;     // pending_ was handed out by the last call
 };
+
+// Takes CRs before the terminator for part of it, as if that were a lone LF: what writes text files so ends each line
+// by CR CR LF.
+void forgive_end(Line& line);
 
 // What begins like this is no SMTP command: NUL, an octet above 127 or the start of a TLS record. Seen before the line
 // is whole, which it may never be.

@@ -103,8 +103,9 @@ std::size_t OutboundDialogue::line_limit() const {
 void OutboundDialogue::command(std::string_view& rest, Effects& out) {
   const std::string_view input = rest;
   if (!standing_.lines.partial() && is_no_command(rest)) return not_smtp(rest, out);
-  const auto line = standing_.lines.next(rest, line_limit());
+  auto line = standing_.lines.next(rest, line_limit());
   if (!line) return;
+  forgive_end(*line);
   if (expected_.empty()) progress_ = true;
   ++question_;
   dials_ = 0;

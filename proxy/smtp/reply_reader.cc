@@ -51,7 +51,7 @@ std::optional<Result<ReplyPiece>> ReplyReader::next(std::string_view& input, std
     if (!line && lines_.skipping()) return fail(Errc::protocol, "a reply line is too long");  // its end may never come
     if (!line) return std::nullopt;
     if (line->too_long) return fail(Errc::protocol, "a reply line is too long");
-    while (line->text.ends_with('\r')) line->text.remove_suffix(1);
+    forgive_end(*line);
     if (!is_blank_line(line->text)) return checked(*line, whole);
     ++blank_lines_;
     if (++blank_in_a_row_ > blank_limit) return fail(Errc::protocol, "nothing but empty lines in place of a reply");
@@ -60,7 +60,7 @@ std::optional<Result<ReplyPiece>> ReplyReader::next(std::string_view& input, std
 
 Result<ReplyPiece> ReplyReader::checked(const Line& line, std::string_view whole) {
   blank_in_a_row_ = 0;
-  if (line.nul || line.text.find('\r') != std::string_view::npos) {
+  if (line.nul || line.bare_cr) {
     return not_smtp("a reply holds NUL or a bare CR", line.text);
   }
   const auto reply = parse_reply_line(line.text);
@@ -81,7 +81,7 @@ Result<ReplyPiece> ReplyReader::checked(const Line& line, std::string_view whole
                     .last = reply->last,
                     .text = reply->text,
                     .raw = line.raw,
-                    .odd_end = line.raw.size() != line.text.size() + 2,
+                    .odd_end = line.bare_lf,
                     .in_input = lies_in(line.raw, whole)};
 }
 

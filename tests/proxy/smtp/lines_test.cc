@@ -7,6 +7,8 @@
 
 namespace lines_test {
 
+using postern::smtp::forgive_end;
+using postern::smtp::is_no_command;
 using postern::smtp::Line;
 using postern::smtp::LineReader;
 
@@ -108,6 +110,33 @@ TEST_CASE("lines: an unfinished line is known as such, and can be forgotten") {
   reader.reset();
   CHECK_FALSE(reader.partial());
   CHECK(feed("\r\n"));
+}
+
+TEST_CASE("lines: CRs before the terminator are part of it, where that is wanted") {
+  LineReader lines;
+  std::string_view input = "NOOP\r\r\r\nNO\rOP\r\r\nQUIT\r\n";
+  auto line = *lines.next(input, 100);
+  CHECK(line.bare_cr);
+  forgive_end(line);
+  CHECK(line.text == "NOOP");
+  CHECK(line.bare_lf);
+  CHECK_FALSE(line.bare_cr);
+  line = *lines.next(input, 100);
+  forgive_end(line);
+  CHECK(line.text == "NO\rOP");
+  CHECK(line.bare_cr);
+  line = *lines.next(input, 100);
+  forgive_end(line);
+  CHECK(line.text == "QUIT");
+  CHECK_FALSE(line.bare_lf);
+}
+
+TEST_CASE("lines: what begins like TLS, or like nothing that SMTP knows, is no command") {
+  for (const std::string_view line :
+       {std::string_view("\x16\x03\x01"), std::string_view("\0", 1), std::string_view("\x80")}) {
+    CHECK(is_no_command(line));
+  }
+  for (const std::string_view line : {"EHLO \xc3\xa4", "", "\r\n", "\x15", " \xff"}) CHECK_FALSE(is_no_command(line));
 }
 
 }  // namespace lines_test
