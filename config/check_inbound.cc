@@ -18,7 +18,7 @@ class InboundCheck : private ListenerCheck {
     backend_exec();
     backend_addresses();
     greeting();
-    ehlo(listener_.mode, listener_.ehlo);
+    ehlo(listener_.mode, listener_.ehlo, Direction::inbound);
     proxy_networks();
     relay_risk();
     versions(listener_.tls.min_version, listener_.tls.max_version);

@@ -7,15 +7,9 @@
 namespace postern::config {
 namespace {
 
-// Keywords that promise what the gateway cannot keep when the server behind does not know them.
-bool is_empty_promise(const std::string& keyword) {
-  static const std::set<std::string> promises = {
-      "STARTTLS",  "AUTH",          "XCLIENT",     "XFORWARD",     "CHUNKING", "BINARYMIME",
-      "BURL",      "SIZE",          "8BITMIME",    "SMTPUTF8",     "DSN",      "ENHANCEDSTATUSCODES",
-      "DELIVERBY", "FUTURERELEASE", "MT-PRIORITY", "REQUIRETLS",   "RRVS",     "CHECKPOINT",
-      "ETRN",      "ATRN",          "TURN",        "LIMITS",       "UTF8SMTP", "CONPERM",
-      "CONNEG",    "MTRK",          "SUBMITTER",   "NO-SOLICITING"};
-  return promises.contains(keyword);
+// What the gateway keeps by itself, and what a server does whether it says so or not.
+bool needs_no_promise(std::string_view keyword) {
+  return keyword == "PIPELINING" || keyword == "HELP" || keyword == "VRFY" || keyword == "EXPN";
 }
 
 std::string remedy_for_keyword(const std::string& keyword) {
@@ -103,15 +97,39 @@ std::string ListenerCheck::certificate_meant_by(const std::string& name) const {
   return suggestion.empty() ? "; 'certificates' defines " + enumerate_some(known) : suggestion;
 }
 
-void ListenerCheck::ehlo(TlsMode mode, const EhloSettings& ehlo) {
+void ListenerCheck::added_keyword(const std::string& key, const std::string& keyword, Direction direction) {
+  const Extension* known = find_extension(keyword);
+  const bool fits = known != nullptr && needs_no_promise(keyword) && known->offer(direction) == Offer::shown;
+  if (known != nullptr && !fits) error(key, keyword + " cannot be added: " + remedy_for_keyword(keyword));
+  if (known == nullptr) {
+    warning(key, "the gateway does not understand " + keyword +
+                     ": if a server behind offers it, name it in ehlo.pass instead; if none does, remove it");
+  }
+}
+
+void ListenerCheck::passed_keyword(const std::string& key, const std::string& keyword, Direction direction) {
+  const Extension* known = find_extension(keyword);
+  if (known == nullptr) return;
+  switch (known->offer(direction)) {
+    case Offer::shown: return warning(key, keyword + " is shown where a server offers it: remove it from ehlo.pass");
+    case Offer::on_request: return;
+    case Offer::never: return error(key, keyword + " cannot be passed, since " + std::string(known->why));
+  }
+}
+
+void ListenerCheck::ehlo(TlsMode mode, const EhloSettings& ehlo, Direction direction) {
+  const auto both = [&](const std::string& key, const std::string& keyword, const std::string& other) {
+    if (std::ranges::find(ehlo.hide, keyword) == ehlo.hide.end()) return false;
+    error(key, keyword + " is both hidden and " + other + ": remove it from one of the two");
+    return true;
+  };
   for (std::size_t i = 0; i < ehlo.add.size(); ++i) {
     const std::string key = at("ehlo.add", i);
-    if (wrong(key)) continue;
-    if (is_empty_promise(ehlo.add[i])) {
-      error(key, ehlo.add[i] + " cannot be added: " + remedy_for_keyword(ehlo.add[i]));
-    } else if (std::ranges::find(ehlo.hide, ehlo.add[i]) != ehlo.hide.end()) {
-      error(key, ehlo.add[i] + " is both hidden and added: remove it from one of the two");
-    }
+    if (!wrong(key) && !both(key, ehlo.add[i], "added")) added_keyword(key, ehlo.add[i], direction);
+  }
+  for (std::size_t i = 0; i < ehlo.pass.size(); ++i) {
+    const std::string key = at("ehlo.pass", i);
+    if (!wrong(key) && !both(key, ehlo.pass[i], "passed")) passed_keyword(key, ehlo.pass[i], direction);
   }
   const auto hidden = std::ranges::find(ehlo.hide, "STARTTLS");
   if (mode == TlsMode::starttls && !wrong("mode") && hidden != ehlo.hide.end()) {

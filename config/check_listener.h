@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/extensions.h"
 #include "config/load.h"
 
 namespace postern::config {
@@ -40,7 +41,7 @@ class ListenerCheck {
 
   void certificates(TlsMode mode, const std::vector<std::string>& names);
   void certificate_exists(const std::string& key, const std::string& name);
-  void ehlo(TlsMode mode, const EhloSettings& ehlo);
+  void ehlo(TlsMode mode, const EhloSettings& ehlo, Direction direction);
   void versions(TlsVersion min, TlsVersion max) { check_versions(loaded_, path_, min, max, "client"); }
 
   Loaded& loaded_;
@@ -48,6 +49,8 @@ class ListenerCheck {
 
  private:
   std::string certificate_meant_by(const std::string& name) const;
+  void added_keyword(const std::string& key, const std::string& keyword, Direction direction);
+  void passed_keyword(const std::string& key, const std::string& keyword, Direction direction);
 };
 
 // `own_addresses`: those that lead to an inbound listener.

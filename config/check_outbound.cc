@@ -52,7 +52,10 @@ class OutboundCheck : private ListenerCheck {
   void run() {
     certificates(listener_.mode, listener_.certificates);
     client_tls();
-    ehlo(listener_.mode, listener_.ehlo);
+    ehlo(listener_.mode, listener_.ehlo, Direction::outbound);
+    if (listener_.route == OutboundRoute::mx && given("ehlo.pass")) {
+      warning("ehlo.pass", "not used by route mx: which server it will be is not known when the client says EHLO");
+    }
     route();
     interception();
     relay_address();

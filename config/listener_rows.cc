@@ -61,6 +61,9 @@ Rows<EhloSettings> ehlo_rows() {
           .example("[VRFY, ETRN]"),
       row("add", &E::add, list_of(ehlo_keyword()), new_sessions, "keywords that the server does not say by itself")
           .example("[PIPELINING]"),
+      row("pass", &E::pass, list_of(ehlo_keyword()), new_sessions,
+          "keywords of the server that are shown although the gateway does not understand what they do to a dialogue")
+          .example("[XFOO]"),
       row("size_limit", &E::size_limit, maybe(between(ByteSize{1}, ByteSize{std::uint64_t{1} << 40})), new_sessions,
           "the largest message that SIZE announces, if the server does not announce less")
           .example("50MiB"),

@@ -87,6 +87,7 @@ struct EhloSettings {
   std::string name;               // empty ("keep"): the server's own name stays
   std::vector<std::string> hide;  // upper case keywords
   std::vector<std::string> add;   // upper case keywords
+  std::vector<std::string> pass;  // … that are shown although their extension is not understood
   std::optional<ByteSize> size_limit;
 };
 

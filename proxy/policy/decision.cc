@@ -253,6 +253,8 @@ std::string_view to_string(Reason reason) {
     case Reason::fingerprint_mismatch: return "fingerprint_mismatch";
     case Reason::tlsa_mismatch: return "tlsa_mismatch";
     case Reason::credentials_refused: return "credentials_refused";
+    case Reason::auth_deferred: return "auth_deferred";
+    case Reason::auth_not_offered: return "auth_not_offered";
     case Reason::tls_parameters: return "tls_parameters";
     case Reason::routing_loop: return "routing_loop";
   }
@@ -270,6 +272,7 @@ std::string_view to_string(Reply reply) {
     case Reply::null_mx: return "556 5.1.10";
     case Reply::no_such_domain: return "550 5.1.2";
     case Reply::credentials: return "451 4.7.8";
+    case Reply::auth_deferred: return "451 4.7.0";
     case Reply::routing_loop: return "451 4.4.6";
   }
   return "";

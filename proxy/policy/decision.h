@@ -56,6 +56,8 @@ enum class Reason : std::uint8_t {
   fingerprint_mismatch,
   tlsa_mismatch,
   credentials_refused,  // by a relay, of ours
+  auth_deferred,        // … not now (4yz)
+  auth_not_offered,     // … never asked for, in the way that is configured
   tls_parameters,       // versions or groups of the TLS session are not those of the domain's policy
   routing_loop,         // the domain's mail hosts are this machine
 };
@@ -72,6 +74,7 @@ enum class Reply : std::uint8_t {
   null_mx,          // 556 5.1.10
   no_such_domain,   // 550 5.1.2
   credentials,      // 451 4.7.8
+  auth_deferred,    // 451 4.7.0
   routing_loop,     // 451 4.4.6
 };
 std::string_view to_string(Reply reply);  // "451 4.7.5"; empty for none

@@ -57,6 +57,21 @@ std::string name_of(const Way& way) {
   return way.host.empty() ? config::to_string(way.address.address) : way.host;
 }
 
+// Three things that are never one: a refusal of the credentials, a server that cannot say now, and one that was never
+// asked. No reply is quoted that no server gave.
+policy::Verdict auth_failed(const smtp::RemoteState& state) {
+  policy::Verdict verdict;
+  const bool deferred = state.reply.starts_with('4');
+  verdict.reason = state.reply.empty() ? policy::Reason::auth_not_offered
+                   : deferred          ? policy::Reason::auth_deferred
+                                       : policy::Reason::credentials_refused;
+  verdict.reply = deferred ? policy::Reply::auth_deferred : policy::Reply::credentials;
+  verdict.detail = state.reply.empty() ? state.trouble
+                   : deferred          ? "the server does not authenticate us now: " + state.reply
+                                       : "our credentials were refused: " + state.reply;
+  return verdict;
+}
+
 }  // namespace
 
 RemoteChoice::RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
@@ -248,10 +263,7 @@ Judgement RemoteChoice::arrived(const Link& link) {
     return once_more(std::move(way));
   }
   if (link.state.stage == Stage::auth_failed) {
-    policy::Verdict verdict;
-    verdict.reason = policy::Reason::credentials_refused;
-    verdict.reply = policy::Reply::credentials;
-    verdict.detail = "our credentials were refused: " + link.state.reply;
+    const policy::Verdict verdict = auth_failed(link.state);
     decision_ = Decision{trip_->domain, name_of(way_), {}, verdict, {}};
     // Never permanent, whatever the relay says: it is about us, not about the message.
     return refuse(policy::reply_line(verdict.reply, verdict.source, name_of(way_), verdict.detail));

@@ -135,10 +135,25 @@ std::optional<PathArgument> parse_path_argument(std::string_view argument, std::
   return argument.starts_with('<') ? bracketed_path(argument.substr(1)) : bare_path(argument);
 }
 
-std::optional<std::string_view> parameter(std::string_view parameters, std::string_view key) {
+std::string_view take_parameter(std::string_view& parameters) {
   parameters = trim_front(parameters);
-  while (!parameters.empty()) {
-    const std::string_view word = take_word(parameters);
+  return take_word(parameters);
+}
+
+std::string without_parameter(std::string_view line, std::string_view key) {
+  const Command command = parse_command(line);
+  const auto path = parse_path_argument(command.argument, command.verb == Verb::mail ? "FROM" : "TO");
+  if (!path || path->parameters.empty()) return std::string(line);
+  std::string result(line.substr(0, static_cast<std::size_t>(path->parameters.data() - line.data())));
+  std::string_view rest = path->parameters;
+  for (std::string_view word = take_parameter(rest); !word.empty(); word = take_parameter(rest)) {
+    if (!same_ignoring_case(word.substr(0, word.find('=')), key)) result.append(word).append(" ");
+  }
+  return result.substr(0, result.find_last_not_of(blanks) + 1);
+}
+
+std::optional<std::string_view> parameter(std::string_view parameters, std::string_view key) {
+  for (std::string_view word = take_parameter(parameters); !word.empty(); word = take_parameter(parameters)) {
     const std::string_view name = word.substr(0, word.find('='));
     if (same_ignoring_case(name, key)) return word.substr(std::min(name.size() + 1, word.size()));
   }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "config/result.h"
@@ -34,8 +35,11 @@ enum class Verb : std::uint8_t {
 };
 std::string_view to_string(Verb verb);
 
-// Of a SASL response, and of AUTH with its first one (RFC 4954 4), CRLF included.
-inline constexpr std::size_t sasl_line_limit = 12288;
+// RFC 4954 4: a challenge or response of 12,288 octets, and what stands around it.
+inline constexpr std::size_t sasl_limit = 12288;
+inline constexpr std::size_t sasl_line_limit = sasl_limit + 2;
+inline constexpr std::size_t auth_line_limit =
+    sasl_line_limit + 32;  // "AUTH ", the mechanism's name (RFC 4422 3.1: 20)
 
 struct Command {
   Verb verb = Verb::invalid;
@@ -55,8 +59,14 @@ struct PathArgument {
 std::optional<PathArgument> parse_path_argument(std::string_view argument,
                                                 std::string_view keyword /* "FROM" or "TO" */);
 
+// Takes the first parameter off the front: a word between blanks. Empty: there is none.
+std::string_view take_parameter(std::string_view& parameters);
+
 // The value of a `KEY=value` parameter, key ignoring case. Empty optional: the parameter is not there.
 std::optional<std::string_view> parameter(std::string_view parameters, std::string_view key);
+
+// A whole MAIL or RCPT line without its parameter `key`, key ignoring case; the path is not looked into.
+std::string without_parameter(std::string_view line, std::string_view key);
 
 // "BDAT size [LAST]" (RFC 3030). Nothing for a malformed argument or a size beyond 2^63-1.
 struct BdatArgument {

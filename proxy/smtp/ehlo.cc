@@ -1,9 +1,9 @@
 #include "proxy/smtp/ehlo.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstdint>
+#include <iterator>
 
 #include "proxy/smtp/octets.h"
 
@@ -14,15 +14,9 @@ namespace {
 constexpr std::size_t max_keywords = 200;      // servers list about twenty
 constexpr std::size_t max_line_length = 1000;  // RFC 5321 4.5.3.1.5 asks for 512
 
-// Never shown to a client, whatever the settings say: our own business with the server, verbs that turn a session
-// around or start an encryption of their own, and those whose content only the server could frame.
-constexpr std::array<std::string_view, 11> never_shown = {"STARTTLS", "X-ANONYMOUSTLS", "XCLIENT", "XFORWARD",
-                                                          "TURN",     "ATRN",           "XEXCH50", "X-EXCH50",
-                                                          "X-EXPS",   "X-LINK2STATE",   "BURL"};
-
-// RFC 5321 4.1.1.1 has letters, digits and '-'; "AUTH=LOGIN" and names with '_' or '.' are seen in the wild.
+// RFC 5321 4.1.1.1 has letters, digits and '-'; names with '_' or '.' are seen in the wild.
 bool is_name_octet(char octet) {
-  return is_alphanumeric(octet) || is_one_of(octet, "-_.=");
+  return is_alphanumeric(octet) || is_one_of(octet, "-_.");
 }
 bool is_text(char octet) {
   return is_visible(octet) || octet == ' ';
@@ -39,39 +33,65 @@ std::string_view trim_blanks(std::string_view text) {
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-// "AUTH=LOGIN" is a spelling of AUTH.
-std::string_view base(std::string_view name) {
-  return name.substr(0, name.find('='));
-}
-
 std::string harmless(std::string_view text) {
   std::string result(text.substr(0, max_line_length));
   std::replace_if(result.begin(), result.end(), is_control, '?');
   return result;
 }
 
-std::optional<EhloKeyword> parse_keyword(std::string_view text) {
+// Blanks and tabs part words, one or many.
+std::string_view take_word(std::string_view& text) {
+  text = trim_blanks(text);
+  const std::string_view word = text.substr(0, text.find(' '));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+struct ParsedLine {
+  EhloKeyword keyword;
+  bool by_equals = false;  // "AUTH=PLAIN"
+};
+
+std::optional<ParsedLine> parse_keyword(std::string_view text) {
   if (text.size() > max_line_length) return std::nullopt;
   std::string line(text);
   std::replace(line.begin(), line.end(), '\t', ' ');
   const std::string_view trimmed = trim_blanks(line);
-  const std::string_view name = trimmed.substr(0, trimmed.find(' '));
+  const std::string_view name = trimmed.substr(0, trimmed.find_first_of(" ="));
   if (name.empty() || !is_alphanumeric(name.front()) || !std::all_of(name.begin(), name.end(), is_name_octet) ||
       !std::all_of(trimmed.begin(), trimmed.end(), is_text)) {
     return std::nullopt;
   }
-  return EhloKeyword{in_upper_case(name), std::string(trim_blanks(trimmed.substr(name.size())))};
+  std::string_view parameters = trim_blanks(trimmed.substr(name.size()));
+  const bool by_equals = parameters.starts_with('=');
+  if (by_equals) parameters = trim_blanks(parameters.substr(1));
+  return ParsedLine{{in_upper_case(name), std::string(parameters)}, by_equals};
 }
 
-bool shown(const EhloKeyword& keyword, const EhloView& view) {
-  const std::string_view name = base(keyword.name);
-  if (name == "AUTH" && view.hide_auth) return false;
-  return std::find(never_shown.begin(), never_shown.end(), name) == never_shown.end();
+void add_words_once(std::string& words, std::string_view more) {
+  for (std::string_view word = take_word(more); !word.empty(); word = take_word(more)) {
+    const bool fits = words.size() + word.size() < max_line_length;
+    if (fits && !has_word(words, word)) words += (words.empty() ? "" : " ") + std::string(word);
+  }
 }
 
-bool hidden(std::string_view name, const config::EhloSettings& settings) {
-  return std::find(settings.hide.begin(), settings.hide.end(), base(name)) != settings.hide.end() ||
-         std::find(settings.hide.begin(), settings.hide.end(), name) != settings.hide.end();
+bool names(const std::vector<std::string>& keywords, std::string_view name) {
+  return std::find(keywords.begin(), keywords.end(), name) != keywords.end();
+}
+
+config::Offer offer_of(std::string_view keyword, const EhloView& view) {
+  const config::Extension* known = config::find_extension(keyword);
+  return known == nullptr ? config::Offer::on_request : known->offer(view.direction);
+}
+
+bool shown(std::string_view keyword, const config::EhloSettings& settings, const EhloView& view) {
+  if (names(settings.hide, keyword) || (keyword == "AUTH" && view.hide_auth)) return false;
+  switch (offer_of(keyword, view)) {
+    case config::Offer::shown: return true;
+    case config::Offer::on_request: return names(settings.pass, keyword);
+    case config::Offer::never: return false;
+  }
+  return false;
 }
 
 void add_once(EhloReply& reply, const EhloKeyword& keyword) {
@@ -96,6 +116,13 @@ void limit_size(EhloReply& reply, std::uint64_t limit) {
   }
 }
 
+// Before the last keyword. Where it would stand alone PIPELINING comes with it, which the gateway keeps by itself.
+void offer_starttls(EhloReply& reply, const config::EhloSettings& settings) {
+  if (reply.keywords.empty() && !names(settings.hide, "PIPELINING")) reply.keywords.push_back({"PIPELINING", ""});
+  const auto last = reply.keywords.empty() ? reply.keywords.end() : std::prev(reply.keywords.end());
+  reply.keywords.insert(last, {"STARTTLS", ""});
+}
+
 }  // namespace
 
 void EhloReply::add_line(std::string_view text) {
@@ -104,9 +131,18 @@ void EhloReply::add_line(std::string_view text) {
     greeting = harmless(text);
     return;
   }
-  if (keywords.size() >= max_keywords) return;
-  auto keyword = parse_keyword(text);
-  if (keyword) keywords.push_back(std::move(*keyword));
+  auto line = parse_keyword(text);
+  if (!line) return;
+  if (line->keyword.name == "AUTH") return add_mechanisms(line->keyword.parameters, line->by_equals);
+  if (keywords.size() < max_keywords) keywords.push_back(std::move(line->keyword));
+}
+
+void EhloReply::add_mechanisms(std::string_view mechanisms, bool by_equals) {
+  auto auth =
+      std::find_if(keywords.begin(), keywords.end(), [](const auto& keyword) { return keyword.name == "AUTH"; });
+  if (auth == keywords.end()) auth = keywords.insert(auth, {"AUTH", ""});
+  add_words_once(auth->parameters, mechanisms);
+  auth_by_equals = auth_by_equals || by_equals;
 }
 
 const EhloKeyword* EhloReply::find(std::string_view name) const {
@@ -118,39 +154,48 @@ const EhloKeyword* EhloReply::find(std::string_view name) const {
 EhloReply rewrite(const EhloReply& server, const config::EhloSettings& settings, const EhloView& view) {
   EhloReply result;
   result.add_line(with_name(server.greeting, settings.name));
+  result.auth_by_equals = server.auth_by_equals;
   for (const EhloKeyword& keyword : server.keywords) {
-    if (shown(keyword, view) && !hidden(keyword.name, settings)) add_once(result, keyword);
+    if (shown(keyword.name, settings, view)) add_once(result, keyword);
   }
   for (const std::string& line : settings.add) {
-    const auto keyword = parse_keyword(line);
-    if (keyword && shown(*keyword, view)) add_once(result, *keyword);
+    const auto added = parse_keyword(line);
+    if (!added || offer_of(added->keyword.name, view) == config::Offer::never) continue;
+    if (added->keyword.name != "AUTH" || !view.hide_auth) add_once(result, added->keyword);
   }
   // RFC 3030 3: BINARYMIME needs BDAT.
   if (!result.has("CHUNKING")) {
     std::erase_if(result.keywords, [](const EhloKeyword& keyword) { return keyword.name == "BINARYMIME"; });
   }
-  if (settings.size_limit && !hidden("SIZE", settings)) limit_size(result, settings.size_limit->bytes);
-  if (view.offer_starttls) result.keywords.push_back({"STARTTLS", ""});
+  if (settings.size_limit && !names(settings.hide, "SIZE")) limit_size(result, settings.size_limit->bytes);
+  if (view.offer_starttls) offer_starttls(result, settings);
   return result;
 }
 
-std::uint8_t extensions_of(const EhloReply& reply) {
-  constexpr std::string_view names[] = {"SIZE", "8BITMIME",  "BINARYMIME",    "SMTPUTF8",
-                                        "DSN",  "DELIVERBY", "FUTURERELEASE", "MT-PRIORITY"};
-  std::uint8_t found = 0;
-  for (std::size_t i = 0; i < std::size(names); ++i) found |= static_cast<std::uint8_t>(reply.has(names[i]) << i);
+config::ExtensionSet extensions_of(const EhloReply& reply) {
+  config::ExtensionSet found = 0;
+  for (const EhloKeyword& keyword : reply.keywords) {
+    if (const config::Extension* known = config::find_extension(keyword.name)) found |= config::bit_of(*known);
+  }
+  return found;
+}
+
+config::ExtensionSet extensions_with_parameters() {
+  config::ExtensionSet found = 0;
+  for (const config::Extension& each : config::extensions()) {
+    if (!each.mail.empty() || !each.rcpt.empty()) found |= config::bit_of(each);
+  }
   return found;
 }
 
 std::string print(const EhloReply& reply) {
-  std::string result = reply.keywords.empty() ? "250 " : "250-";
-  result += reply.greeting + "\r\n";
-  for (const EhloKeyword& keyword : reply.keywords) {
-    result += &keyword == &reply.keywords.back() ? "250 " : "250-";
-    result += keyword.name;
-    if (!keyword.parameters.empty()) result += " " + keyword.parameters;
-    result += "\r\n";
+  std::vector<std::string> lines = {reply.greeting};
+  for (const auto& [name, parameters] : reply.keywords) {
+    lines.push_back(parameters.empty() ? name : name + " " + parameters);
+    if (name == "AUTH" && reply.auth_by_equals && !parameters.empty()) lines.push_back(name + "=" + parameters);
   }
+  std::string result;
+  for (const std::string& line : lines) result += (&line == &lines.back() ? "250 " : "250-") + line + "\r\n";
   return result;
 }
 

@@ -1,12 +1,12 @@
 // The reply to EHLO: parse it, hide, add and rename what it says, print it again.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/extensions.h"
 #include "config/settings.h"
 
 namespace postern::smtp {
@@ -20,14 +20,18 @@ struct EhloKeyword {
 struct EhloReply {
   std::string greeting;  // the text of the first line: domain, then any words
   std::vector<EhloKeyword> keywords;
+  bool auth_by_equals = false;  // mechanisms came as "AUTH=PLAIN", which is all that some old clients look for
 
-  // Takes the text of one reply line (without code and separator). The first one is the greeting.
+  // Takes the text of one reply line (without code and separator). The first one is the greeting. "KEYWORD=x" counts as
+  // "KEYWORD x". Several lines of AUTH become one, each mechanism once.
   void add_line(std::string_view text);
   const EhloKeyword* find(std::string_view name) const;  // name in upper case
   bool has(std::string_view name) const { return find(name) != nullptr; }
   bool empty_reply() const { return !has_greeting_; }
 
  private:
+  void add_mechanisms(std::string_view mechanisms, bool by_equals);
+
   bool has_greeting_ = false;
 };
 
@@ -35,16 +39,18 @@ struct EhloReply {
 struct EhloView {
   bool offer_starttls = false;  // TLS is possible and not active
   bool hide_auth = false;       // auth_requires_tls and no TLS
+  config::Direction direction = config::Direction::inbound;
 };
 
-// Applies `ehlo.hide`, `ehlo.add`, `ehlo.name`, `ehlo.size_limit`; always removes the server's own STARTTLS, XCLIENT,
-// XFORWARD and the verbs that turn a session around or embed opaque content (TURN, ATRN, XEXCH50, X-EXPS, X-LINK2STATE,
-// BURL); removes BINARYMIME where CHUNKING is hidden; both spellings of AUTH ("AUTH PLAIN", "AUTH=PLAIN") go with
-// hide_auth. SIZE becomes the smaller of the server's and ours. A keyword appears once.
+// What the gateway understands (config/extensions.h) and `ehlo.pass` names, without `ehlo.hide`, with `ehlo.add`,
+// `ehlo.name` and `ehlo.size_limit`. BINARYMIME goes where CHUNKING does not come. SIZE becomes the smaller of the
+// server's and ours. A keyword appears once. STARTTLS is never the last line: some monitors look for "250-STARTTLS".
 EhloReply rewrite(const EhloReply& server, const config::EhloSettings& settings, const EhloView& view);
 
-// Those extensions that give MAIL and RCPT parameters: one bit each.
-std::uint8_t extensions_of(const EhloReply& reply);
+// The extensions in the table that this reply offers.
+config::ExtensionSet extensions_of(const EhloReply& reply);
+// Those of them that give MAIL and RCPT parameters.
+config::ExtensionSet extensions_with_parameters();
 
 // "250-greeting CRLF 250-KEYWORD … CRLF 250 KEYWORD CRLF"
 std::string print(const EhloReply& reply);

@@ -66,6 +66,10 @@ Expected ExpectedReplies::server() const {
   return static_cast<Expected>(entries_[head_]);
 }
 
+bool ExpectedReplies::is_next(Expected reply) const {
+  return !empty() && entries_[head_] == static_cast<char>(reply);
+}
+
 bool ExpectedReplies::message_is_next() const {
   return !empty() && is_message(entries_[head_]);
 }

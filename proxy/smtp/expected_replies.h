@@ -45,11 +45,12 @@ class ExpectedReplies {
   std::size_t size() const { return entries_.size() - head_; }
 
   bool own_is_next() const;
-  Refusal own() const;           // own_is_next()
-  Expected server() const;       // not empty, not own_is_next()
-  bool message_is_next() const;  // the server owes the verdict on a message next
-  bool message_is_last() const;  // … behind everything else
-  std::size_t messages() const;  // verdicts on messages that the server owes
+  Refusal own() const;                 // own_is_next()
+  Expected server() const;             // not empty, not own_is_next()
+  bool is_next(Expected reply) const;  // the server's, and of this kind
+  bool message_is_next() const;        // the server owes the verdict on a message next
+  bool message_is_last() const;        // … behind everything else
+  std::size_t messages() const;        // verdicts on messages that the server owes
   void pop();
   void clear();
 

@@ -31,7 +31,8 @@ void HelloExchange::say_next(Effects& out) {
 
 void HelloExchange::say_hello(Stage stage, Effects& out) {
   stage_ = stage;
-  out.send_copy(Side::backend, (stage == Stage::ehlo ? "EHLO " : "HELO ") + name_ + "\r\n");
+  const std::string verb = stage == Stage::ehlo ? "EHLO" : "HELO";
+  out.send_copy(Side::backend, verb + (name_.empty() ? "" : " " + name_) + "\r\n");
 }
 
 HelloExchange::Outcome HelloExchange::on_reply(const ReplyPiece& piece, Effects& out) {
@@ -56,7 +57,9 @@ HelloExchange::Outcome HelloExchange::ehlo(const ReplyPiece& piece, Effects& out
     return piece.last ? Outcome::accepted : Outcome::more;
   }
   if (!piece.negative()) return Outcome::broken;
-  if (knows_ehlo_ || !knows_no_ehlo(piece.code)) return piece.last ? Outcome::refused : Outcome::pass_on;
+  const bool wants_a_name = name_.empty() && piece.code == 501;
+  const bool is_about_ehlo = !knows_ehlo_ && knows_no_ehlo(piece.code) && !wants_a_name;
+  if (!is_about_ehlo) return piece.last ? Outcome::refused : Outcome::pass_on;
   if (piece.last) say_hello(Stage::helo, out);
   return Outcome::more;
 }

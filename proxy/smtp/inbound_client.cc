@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "config/assert.h"
+#include "proxy/smtp/command.h"
 #include "proxy/smtp/inbound_dialogue.h"
 #include "proxy/smtp/xclient.h"
 
@@ -57,7 +58,7 @@ void InboundDialogue::serve_client(std::string_view& rest, Effects& out) {
 // AUTH may carry its first response (RFC 4954 4); other lines are held to the operator's limit once they are whole.
 std::size_t InboundDialogue::line_limit() const {
   const std::size_t commands = facts_.listener->limits.command_length;
-  return standing_.auth ? std::max(commands, sasl_line_limit) : commands;
+  return standing_.offers("AUTH") ? std::max(commands, auth_line_limit) : commands;
 }
 
 void InboundDialogue::command(std::string_view& rest, Effects& out) {
@@ -122,6 +123,10 @@ void InboundDialogue::on_command(const Command& command, const Line& line, bool 
   const Expected reply = reply_to(command.verb);
   if (reply == Expected::mail) outcome_.envelope.mail(command.argument);
   if (reply == Expected::recipient) outcome_.envelope.recipient(command.argument);
+  if (command.verb == Verb::mail && standing_.says_size_in_vain(server_extensions_)) {
+    out.send_copy(Side::backend, without_parameter(line.text, "SIZE") + "\r\n");
+    return expected_.push(reply);
+  }
   forward(line, in_input, reply, out);
   if (is_sync_point(reply)) enter(State::await_reply);
 }

@@ -83,7 +83,7 @@ void InboundDialogue::on_server_bytes(std::string_view plaintext, Effects& out) 
   std::string_view rest = plaintext;
   const auto connection = reopened_;  // what is left of a connection's octets goes with it
   while ((server_ == Server::opening || server_ == Server::open) && state_ != State::ended && reopened_ == connection) {
-    const auto piece = replies_.next(rest);
+    const auto piece = replies_.next(rest, expected_.is_next(Expected::auth) ? challenge_line_limit : reply_line_limit);
     if (!piece) break;
     if (*piece) {
       on_piece(**piece, !rest.empty(), out);

@@ -169,7 +169,8 @@ class InboundDialogue final : public Dialogue {
   std::unique_ptr<HelloExchange> hello_;     // while Expected::hello is outstanding
   std::unique_ptr<std::string> held_;        // the command for which the server is being dialled
   std::unique_ptr<Verdict> verdict_;
-  std::string xclient_listed_;  // what the server's XCLIENT takes, until it has been told; then empty
+  config::ExtensionSet server_extensions_ = 0;  // of its last reply to EHLO
+  std::string xclient_listed_;                  // what the server's XCLIENT takes, until it has been told; then empty
   State state_ = State::await_greeting;
   Server server_ = Server::none;
   Ending left_with_ = Ending::backend_closed;  // while Server::gone

@@ -305,8 +305,9 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
 // that means it says so again where it hears EHLO first.
 bool InboundDialogue::may_reopen(int code) const {
   constexpr std::uint8_t limit = 8;
-  return server_heard_hello_ && code / 100 == 5 && state_ == State::await_reply && !standing_.authenticated &&
-         !draining_ && reopened_ < limit;
+  const bool wants_a_name = code == 501 && outcome_.helo.empty();
+  return server_heard_hello_ && code / 100 == 5 && !wants_a_name && state_ == State::await_reply &&
+         !standing_.authenticated && !draining_ && reopened_ < limit;
 }
 
 // It hears this one on a connection of its own then: everything begins anew there, as it should (RFC 3207 4.2).
@@ -325,6 +326,7 @@ void InboundDialogue::hello_accepted(const ReplyPiece& piece, Effects& out) {
   server_heard_hello_ = true;
   server_knows_ehlo_ = server_knows_ehlo_ || hello_->esmtp();
   server_pipelines_ = hello_->esmtp() && hello_->reply().has("PIPELINING");
+  server_extensions_ = extensions_of(hello_->reply());
   standing_.transaction = false;
   standing_.ehlo_first = false;
   if (state_ == State::await_backend) return replies_.withhold();  // the client has had its reply from us

@@ -97,7 +97,7 @@ void OutboundDialogue::serve_client(std::string_view& rest, Effects& out) {
 // AUTH may carry its first response (RFC 4954 4); other lines are held to the operator's limit once they are whole.
 std::size_t OutboundDialogue::line_limit() const {
   const std::size_t commands = facts_.listener->limits.command_length;
-  return standing_.auth ? std::max(commands, sasl_line_limit) : commands;
+  return standing_.offers("AUTH") ? std::max(commands, auth_line_limit) : commands;
 }
 
 void OutboundDialogue::command(std::string_view& rest, Effects& out) {
@@ -198,7 +198,9 @@ std::optional<Refusal> OutboundDialogue::refusal_for(const Command& command) con
     case Verb::bdat:
     case Verb::auth:
       if (standing_.ehlo_first) return Refusal::ehlo_first;
-      return standing_.offers(command) ? std::nullopt : std::optional(Refusal::verb_not_offered);
+      if (!standing_.offers(command)) return Refusal::verb_not_offered;
+      if (command.verb == Verb::bdat || standing_.takes_mechanism(command.argument)) return std::nullopt;
+      return Refusal::mechanism_not_offered;
     case Verb::vrfy:
     case Verb::expn:
     case Verb::help:
@@ -270,6 +272,7 @@ void OutboundDialogue::hello(const Command& command, const Line& line, Effects& 
   if (!in_turn(line)) return;
   transaction_ = {};
   outcome_.helo = command.argument;
+  nameless_ = command.argument.empty();
   if (!hello_refusal_.empty()) return say(hello_refusal_, out);
   if (facts_.greets_itself || (server_ == Server::open && link_.judged)) return answer_hello(command, out);
   if (server_ == Server::open) {  // opened for a recipient that could not go out there
@@ -279,7 +282,7 @@ void OutboundDialogue::hello(const Command& command, const Line& line, Effects& 
   judging_.clear();
   hold(line, State::opening);
   if (opening_) {
-    opening_->introduce(outcome_.helo, out);
+    opening_->introduce(name_for_remote(), out);
   } else {
     dial(out);
   }
@@ -304,6 +307,9 @@ void OutboundDialogue::mail(const Command& command, const Line& line, Effects& o
   if (transaction_.active()) return answer(Refusal::nested_mail, out);
   const auto from = parse_path_argument(command.argument, "FROM");
   if (!from) return answer(Refusal::malformed_path, out);
+  if (!standing_.takes_parameters(command, from, config::Envelope::mail)) {
+    return refuse_command(command, Refusal::parameter_not_offered, out);
+  }
   if (too_large(from->parameters)) return answer(Refusal::message_too_large, out);
   transaction_ = {};
   transaction_.mail = std::string(line.text) + "\r\n";
@@ -317,6 +323,9 @@ void OutboundDialogue::recipient(const Command& command, const Line& line, bool 
   const auto to = parse_path_argument(command.argument, "TO");
   const auto domain = to && !to->path.empty() ? domain_to_judge(to->path) : std::nullopt;
   if (!domain) return refuse_command(command, Refusal::malformed_path, out);
+  if (!standing_.takes_parameters(command, to, config::Envelope::rcpt)) {
+    return refuse_command(command, Refusal::parameter_not_offered, out);
+  }
   const bool changes = *domain != transaction_.domain && !transaction_.domain.empty();
   const bool known = std::find(link_.domains.begin(), link_.domains.end(), *domain) != link_.domains.end();
   const bool at_once = known && transaction_.refusal.empty() && !(facts_.greets_itself && changes);
@@ -328,8 +337,8 @@ void OutboundDialogue::recipient(const Command& command, const Line& line, bool 
     held_ = std::make_unique<std::string>(line.text);
     return ask(*domain, out);
   }
-  // NOTIFY and ORCPT, offered by another connection: this server's refusal of them would be one of the recipient.
-  const bool too_much = link_.poorer && !to->parameters.empty() && !link_.hello.has("DSN");
+  // NOTIFY and the like, offered by another connection: this server's refusal of them would be one of the recipient.
+  const bool too_much = link_.poorer && !link_takes(to->parameters);
   if (too_much) return refuse_command(command, Refusal::remote_unusable, out);
   if (!begin_at_remote(line, out)) return;
   transaction_.domain = *domain;
@@ -345,7 +354,9 @@ bool OutboundDialogue::begin_at_remote(const Line& line, Effects& out) {
     expected_.push(Expected::swallowed);
     if (!link_.pipelines) return in_turn(line);
   }
-  out.send_copy(Side::backend, transaction_.mail);
+  const std::string_view mail(transaction_.mail.data(), transaction_.mail.size() - 2);
+  const bool in_vain = standing_.says_size_in_vain(link_.extensions);
+  out.send_copy(Side::backend, in_vain ? without_parameter(mail, "SIZE") + "\r\n" : transaction_.mail);
   expected_.push(Expected::mail);
   mail_reply_.clear();
   link_.dirty = true;
@@ -391,14 +402,6 @@ void OutboundDialogue::quit(const Line& line, Effects& out) {
   finish(Ending::quit, out);
 }
 
-void OutboundDialogue::auth(const Line& line, bool in_input, Effects& out) {
-  if (!in_turn(line)) return;
-  // It may have been offered by another connection than the present one.
-  if (!takes_clients_auth()) return answer(Refusal::remote_unusable, out);
-  forward(line, in_input, Expected::auth, out);
-  enter(State::await_reply);
-}
-
 void OutboundDialogue::forward(const Line& line, bool in_input, Expected reply, Effects& out) {
   if (line.bare_lf) {
     out.send_copy(Side::backend, std::string(line.text) + "\r\n");
@@ -408,27 +411,6 @@ void OutboundDialogue::forward(const Line& line, bool in_input, Expected reply, 
     out.send_copy(Side::backend, line.raw);
   }
   expected_.push(reply);
-}
-
-// --- AUTH
-
-// Opaque, and recorded nowhere. What could not be a response cancels the exchange instead (RFC 4954 4): the server
-// answers that, so its reply and the client's line still belong together.
-void OutboundDialogue::sasl(std::string_view& rest, Effects& out) {
-  const std::string_view input = rest;
-  const auto line = standing_.lines.next(rest, sasl_line_limit);
-  if (!line) return;
-  progress_ = true;
-  if (line->too_long || line->nul || line->bare_cr) {
-    out.refused(line->too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
-    ++outcome_.errors;
-    out.send(Side::backend, "*\r\n");
-    expected_.push(Expected::auth);
-  } else {
-    const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
-    forward(*line, in_input, Expected::auth, out);
-  }
-  enter(State::await_reply);
 }
 
 }  // namespace postern::smtp

@@ -1,5 +1,5 @@
-// Events, time and our own replies of OutboundDialogue; its halves are in outbound_client.cc (with outbound_content.cc)
-// and outbound_remote.cc.
+// Events, time and our own replies of OutboundDialogue; its halves are in outbound_client.cc (with
+// outbound_extensions.cc and outbound_content.cc) and outbound_remote.cc.
 #include "proxy/smtp/outbound_dialogue.h"
 
 #include <array>
@@ -8,18 +8,6 @@
 #include "config/assert.h"
 
 namespace postern::smtp {
-
-namespace {
-
-// What a client cannot use through us: verbs that would tell a server something before any judgement, and promises of
-// TLS that only the client's own connection to the server could keep.
-constexpr std::array<std::string_view, 5> not_for_clients = {"VRFY", "EXPN", "HELP", "ETRN", "REQUIRETLS"};
-
-void remove(EhloReply& reply, std::string_view keyword) {
-  std::erase_if(reply.keywords, [&](const EhloKeyword& each) { return each.name == keyword; });
-}
-
-}  // namespace
 
 OutboundDialogue::OutboundDialogue(const OutboundFacts& facts) : facts_(facts), scanner_(facts.listener->bare_newline) {
   standing_.tls_available = facts.tls_available;
@@ -106,7 +94,8 @@ bool OutboundDialogue::wants_client_bytes() const {
 void OutboundDialogue::on_server_bytes(std::string_view plaintext, Effects& out) {
   std::string_view rest = plaintext;
   while (server_ != Server::none && state_ != State::ended) {
-    const auto piece = replies_.next(rest);
+    const bool challenge = opening_ ? opening_->authenticating() : expected_.is_next(Expected::auth);
+    const auto piece = replies_.next(rest, challenge ? challenge_line_limit : reply_line_limit);
     if (!piece) break;
     if (*piece) {
       on_piece(**piece, !rest.empty(), out);
@@ -294,54 +283,6 @@ void OutboundDialogue::greet_ourselves(Effects& out) {
   greet("220 " + std::string(facts_.hostname) + " ESMTP\r\n", out);
 }
 
-// --- the reply to EHLO
-
-// Without a server behind it: what holds for any server that may follow.
-EhloReply OutboundDialogue::own_hello() const {
-  EhloReply reply;
-  reply.add_line(facts_.hostname);
-  reply.add_line("ENHANCEDSTATUSCODES");
-  reply.add_line("LIMITS RCPTDOMAINMAX=1");
-  return reply;
-}
-
-EhloReply OutboundDialogue::shown_hello() const {
-  EhloReply server = facts_.greets_itself ? own_hello() : link_.hello;
-  for (const std::string_view keyword : not_for_clients) remove(server, keyword);
-  if (!server.has("PIPELINING")) server.keywords.insert(server.keywords.begin(), {"PIPELINING", ""});
-  const auto& listener = *facts_.listener;
-  const bool starttls = listener.mode == config::TlsMode::starttls && !standing_.tls && facts_.tls_available;
-  EhloReply shown = rewrite(server, listener.ehlo, {.offer_starttls = starttls, .hide_auth = false});
-  // Nothing that the server behind could not do, whatever the settings add.
-  if (!server.has("CHUNKING")) {
-    remove(shown, "CHUNKING");
-    remove(shown, "BINARYMIME");
-  }
-  if (!takes_clients_auth()) {
-    remove(shown, "AUTH");
-    std::erase_if(shown.keywords, [](const EhloKeyword& each) { return each.name.starts_with("AUTH="); });
-  }
-  return shown;
-}
-
-// The client's credentials are for a server that could prove what the operator wants proved, and for no other.
-bool OutboundDialogue::takes_clients_auth() const {
-  return server_ == Server::open && link_.hello.has("AUTH") && link_.tls && link_.vouched && !link_.our_auth;
-}
-
-void OutboundDialogue::answer_hello(const Command& command, Effects& out) {
-  introduced_ = true;
-  standing_.ehlo_first = false;
-  const EhloReply shown = shown_hello();
-  shown_ = command.verb == Verb::ehlo ? extensions_of(shown) : 0;
-  if (command.verb == Verb::ehlo) {
-    standing_.offer(shown);
-    return say(print(shown), out);
-  }
-  standing_.offer_nothing();
-  say("250 " + shown.greeting + "\r\n", out);
-}
-
 // --- TLS with the client
 
 // Everything the client was owed has gone out, and nothing of it was read behind its STARTTLS.
@@ -361,7 +302,7 @@ void OutboundDialogue::on_client_tls(Effects& out) {
   standing_.ehlo_first = after_starttls;
   outcome_.helo.clear();
   outcome_.authenticated = false;
-  introduced_ = false;
+  introduced_ = nameless_ = false;
   shown_ = 0;
   transaction_ = {};
   hello_refusal_.clear();

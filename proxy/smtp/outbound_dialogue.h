@@ -116,10 +116,11 @@ class OutboundDialogue final : public Dialogue {
     bool tls = false;
     bool demands_tls = false;
     bool vouched = false;
-    bool poorer = false;    // it lacks an extension that the client was offered
-    bool our_auth = false;  // the credentials there are ours, or were to be
-    bool dirty = false;     // a MAIL has been accepted there and not been ended: RSET comes before the next
-    bool served = false;    // it has answered a recipient
+    config::ExtensionSet extensions = 0;  // extensions_of() hello
+    bool poorer = false;                  // it lacks an extension that the client was offered
+    bool our_auth = false;                // the credentials there are ours, or were to be
+    bool dirty = false;   // a MAIL has been accepted there and not been ended: RSET comes before the next
+    bool served = false;  // it has answered a recipient
   };
   // The client's, as far as it has come.
   struct Transaction {
@@ -167,6 +168,7 @@ class OutboundDialogue final : public Dialogue {
   void hello(const Command& command, const Line& line, Effects& out);
   void mail(const Command& command, const Line& line, Effects& out);
   void recipient(const Command& command, const Line& line, bool in_input, Effects& out);
+  bool link_takes(std::string_view recipient_parameters) const;
   bool begin_at_remote(const Line& line, Effects& out);
   void data(const Line& line, Effects& out);
   void bdat(const Command& command, const Line& line, bool in_input, Effects& out);
@@ -201,6 +203,7 @@ class OutboundDialogue final : public Dialogue {
   EhloReply own_hello() const;
   EhloReply shown_hello() const;
   bool takes_clients_auth() const;
+  std::string_view name_for_remote() const;
   void greet(std::string_view greeting, Effects& out);
   void greet_ourselves(Effects& out);
   void refuse_now(Refusal refusal, Ending ending, Effects& out);
@@ -251,6 +254,7 @@ class OutboundDialogue final : public Dialogue {
   std::unique_ptr<RemoteOpening> opening_;  // while Server::opening, and until its failure has been dealt with
   std::unique_ptr<std::string> held_;       // a command that waits, without CRLF
   std::unique_ptr<Verdict> verdict_;
+  config::ExtensionSet shown_ = 0;   // with parameters, by the reply to the client's EHLO
   std::optional<Ending> left_with_;  // the server left while it owed nothing: the client's next command is told
   std::string judging_;              // what was or will be asked
   std::string mail_reply_;           // the remote's to MAIL, so far
@@ -263,7 +267,7 @@ class OutboundDialogue final : public Dialogue {
   Verb verb_ = Verb::invalid;  // of the client's last command
   bool fit_when_asked_ = false;
   bool introduced_ = false;     // EHLO or HELO in this standing
-  std::uint8_t shown_ = 0;      // extensions_of() the reply to that
+  bool nameless_ = false;       // … without a name: the server is told ours
   bool progress_ = false;       // something whole came: time starts anew
   bool greeted_ = false;        // the client has been
   bool client_closed_ = false;  // … and nothing more will come

@@ -28,7 +28,7 @@ bool is_refusal(std::string_view reply) {
 
 void OutboundDialogue::dial(Effects& out) {
   ++dials_;
-  opening_ = std::make_unique<RemoteOpening>(outcome_.helo);
+  opening_ = std::make_unique<RemoteOpening>(name_for_remote());
   server_ = Server::opening;
   remote_ = {};
   out.connect_backend();
@@ -69,7 +69,8 @@ void OutboundDialogue::opening_is_over(Effects& out) {
   link_.tls = opening_->tls();
   link_.demands_tls = opening_->demands_tls();
   link_.our_auth = opening_->authenticates();
-  const bool lacks_some = !facts_.greets_itself && (shown_ & ~extensions_of(link_.hello)) != 0;
+  link_.extensions = extensions_of(link_.hello);
+  const bool lacks_some = !facts_.greets_itself && (shown_ & ~link_.extensions) != 0;
   link_.poorer = lacks_some || opening_->goes_by_memory();
 }
 

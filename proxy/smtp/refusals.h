@@ -12,30 +12,32 @@
 namespace postern::smtp {
 
 enum class Refusal : std::uint8_t {
-  starttls_argument,     // 501 5.5.4
-  starttls_active,       // 503 5.5.1
-  starttls_not_offered,  // 502 5.5.1
-  starttls_injection,    // 503 5.5.1, ends
-  tls_unavailable,       // 454 4.7.0
-  tls_required,          // 530 5.7.0 Must issue a STARTTLS command first
-  client_certificate,    // 554 5.7.0
-  auth_needs_tls,        // 538 5.7.11
-  xclient_forbidden,     // 550 5.7.0
-  verb_not_offered,      // 502 5.5.1
-  http_request,          // 221 2.7.0, ends
-  not_smtp,              // 500 5.5.2, ends: TLS or other octets in place of a command
-  line_too_long,         // 500 5.5.2
-  malformed_line,        // 500 5.5.2: NUL or bare CR in a command, no verb
-  malformed_bdat,        // 501 5.5.4, ends: where the content ends cannot be known
-  malformed_helo,        // 501 5.5.4
-  too_many_errors,       // 421 4.7.0, ends
-  backend_unavailable,   // 421 4.3.2, ends
-  relay_denied,          // 550 5.7.1
-  bare_newline,          // 521 5.5.2, ends
-  message_too_large,     // 552 5.3.4
-  ehlo_first,            // 503 5.5.1: after STARTTLS the client starts with EHLO
-  timeout,               // 421 4.4.2, ends
-  draining,              // 421 4.3.2, ends
+  starttls_argument,      // 501 5.5.4
+  starttls_active,        // 503 5.5.1
+  starttls_not_offered,   // 502 5.5.1
+  starttls_injection,     // 503 5.5.1, ends
+  tls_unavailable,        // 454 4.7.0
+  tls_required,           // 530 5.7.0 Must issue a STARTTLS command first
+  client_certificate,     // 554 5.7.0
+  auth_needs_tls,         // 538 5.7.11
+  xclient_forbidden,      // 550 5.7.0
+  verb_not_offered,       // 502 5.5.1
+  parameter_not_offered,  // 555 5.5.4: of an extension that the client was not shown
+  mechanism_not_offered,  // 504 5.5.4
+  http_request,           // 221 2.7.0, ends
+  not_smtp,               // 500 5.5.2, ends: TLS or other octets in place of a command
+  line_too_long,          // 500 5.5.2
+  malformed_line,         // 500 5.5.2: NUL or bare CR in a command, no verb
+  malformed_bdat,         // 501 5.5.4, ends: where the content ends cannot be known
+  malformed_helo,         // 501 5.5.4
+  too_many_errors,        // 421 4.7.0, ends
+  backend_unavailable,    // 421 4.3.2, ends
+  relay_denied,           // 550 5.7.1
+  bare_newline,           // 521 5.5.2, ends
+  message_too_large,      // 552 5.3.4
+  ehlo_first,             // 503 5.5.1: after STARTTLS the client starts with EHLO
+  timeout,                // 421 4.4.2, ends
+  draining,               // 421 4.3.2, ends
   // Outbound only.
   hello_first,          // 503 5.5.1
   mail_first,           // 503 5.5.1

@@ -22,6 +22,16 @@ std::string one_line(const ReplyPiece& piece) {
   return line;
 }
 
+// Of its length or its syntax, not of what it says. An enhanced code decides: X.5.Z is about the protocol, X.7.Z about
+// who asks (RFC 3463 3.6, 3.8), and asking twice with the same password may lock an account.
+bool complains_of_the_line(std::string_view reply) {
+  const std::string_view code = reply.substr(0, 3);
+  const std::string_view text = reply.substr(std::min<std::size_t>(4, reply.size()));
+  if (text.starts_with("5.7.")) return false;
+  return code == "500" || code == "501" || code == "502" || code == "504" || code == "552" || code == "555" ||
+         text.starts_with("5.5.");
+}
+
 }  // namespace
 
 std::string no_answer(std::string_view due, std::string_view why) {
@@ -214,7 +224,7 @@ void RemoteOpening::helo(const ReplyPiece& piece) {
   if (piece.negative()) return finish(Stage::greeting_failed);
   if (piece.code != 250) return misanswered(piece);
   if (!tls_ && (plan_.try_starttls || plan_.demand_tls)) return finish(Stage::tls_not_offered);
-  if (authenticates()) return auth_impossible("502 5.5.1 AUTH is not offered");
+  if (authenticates()) return auth_impossible("the server does not offer AUTH");
   finish(Stage::open);
 }
 
@@ -240,10 +250,12 @@ void RemoteOpening::starttls(const ReplyPiece& piece, bool more, Effects& out) {
 
 void RemoteOpening::authenticate(Effects& out) {
   if (!authenticates()) return finish(Stage::open);
-  if (!tls_) return auth_impossible("538 5.7.11 Encryption required for authentication");
+  if (!tls_) return auth_impossible("credentials never leave in plaintext");
   const EhloKeyword* offered = hello_.find("AUTH");
-  if (offered == nullptr || !has_word(offered->parameters, plan_.auth_mechanism)) {
-    return auth_impossible("504 5.5.4 AUTH " + plan_.auth_mechanism + " is not offered");
+  if (offered == nullptr) return auth_impossible("the server does not offer AUTH");
+  if (!has_word(offered->parameters, plan_.auth_mechanism)) {
+    const std::string others = offered->parameters.empty() ? "" : ", only " + offered->parameters;
+    return auth_impossible("the server does not offer AUTH " + plan_.auth_mechanism + others);
   }
   sasl_ = std::make_unique<SaslClient>(plan_.auth_mechanism, plan_.auth_user, plan_.auth_secret);
   plan_.auth_secret.clear();
@@ -251,8 +263,9 @@ void RemoteOpening::authenticate(Effects& out) {
   enter(State::auth);
 }
 
-void RemoteOpening::auth_impossible(std::string_view why) {
-  result_.reply = why;
+void RemoteOpening::auth_impossible(std::string why) {
+  result_.reply.clear();
+  result_.trouble = std::move(why);
   finish(Stage::auth_failed);
 }
 
@@ -262,7 +275,10 @@ void RemoteOpening::auth(const ReplyPiece& piece, Effects& out) {
   if (piece.code == 334) return challenge(out);
   if (piece.code == 235) return finish(Stage::open);
   if (!piece.negative()) return misanswered(piece);
-  finish(Stage::auth_failed);
+  const auto shorter = sasl_ && complains_of_the_line(result_.reply) ? sasl_->shorter_command() : std::nullopt;
+  if (!shorter) return finish(Stage::auth_failed);
+  result_.reply.clear();
+  say(*shorter, out);
 }
 
 void RemoteOpening::challenge(Effects& out) {

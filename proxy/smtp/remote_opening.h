@@ -37,13 +37,14 @@ struct RemoteState {
     tls_failed,       // the handshake failed: nothing more can be said on this connection
     tls_broken,   // STARTTLS was offered, and not answered as SMTP does (`reply`, if anything was); or the connection
                   // was lost before the first reply inside TLS (a server's refusal of a TLS 1.3 handshake comes late)
-    auth_failed,  // `reply` holds the server's refusal, or what it would have been: we never ask in plaintext
+    auth_failed,  // `reply` holds the server's refusal; where it was not asked, `reply` is empty and `trouble` says why
     open,         // TLS as planned (or plaintext where the plan does not try TLS), ready for MAIL
   };
   Stage stage = Stage::none;
-  std::string reply;         // one line, without CRLF
-  std::string trouble = {};  // lost, or TLS that came to nothing: what happened, for people; empty: nobody knows
-  bool served = false;       // lost, and mail had been sent there before: it may be good for another connection
+  std::string reply;  // one line, without CRLF
+  std::string trouble =
+      {};               // lost, or TLS or AUTH that came to nothing: what happened, for people; empty: nobody knows
+  bool served = false;  // lost, and mail had been sent there before: it may be good for another connection
 
   // Commands can be sent on the connection.
   bool usable() const {
@@ -99,6 +100,7 @@ class RemoteOpening {
   bool tls() const { return tls_; }
   // hello() is from before TLS: the server took no second EHLO.
   bool goes_by_memory() const { return goes_by_memory_; }
+  bool authenticating() const { return state_ == State::auth; }
   bool authenticates() const { return !plan_.auth_mechanism.empty(); }
   bool demands_tls() const { return plan_.demand_tls; }
 
@@ -122,7 +124,7 @@ class RemoteOpening {
   void challenge(Effects& out);
   void before_tls(Effects& out);
   void authenticate(Effects& out);
-  void auth_impossible(std::string_view why);
+  void auth_impossible(std::string why);
 
   std::string name_;
   RemotePlan plan_;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "config/result.h"
+#include "proxy/smtp/command.h"
 #include "proxy/smtp/effects.h"
 #include "proxy/smtp/lines.h"
 
@@ -35,6 +36,8 @@ std::string quote(const ReplyPiece& piece);
 
 // RFC 5321 4.5.3.1.5 allows 512 octets a line; real servers go beyond, none goes that far.
 inline constexpr std::size_t reply_line_limit = 4096;
+// "334 " and a challenge (RFC 4954 4).
+inline constexpr std::size_t challenge_line_limit = 4 + sasl_line_limit;
 
 class ReplyReader {
  public:

@@ -2,12 +2,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "config/assert.h"
 
 namespace postern::smtp {
 
 namespace {
+
+constexpr std::size_t command_line_limit = 512;  // RFC 5321 4.5.3.1.4, CRLF included
 
 // RFC 5801 4: a name in the header of OAUTHBEARER.
 std::string in_gs2(std::string_view name) {
@@ -69,28 +72,35 @@ std::string SaslClient::initial() const {
   return {};
 }
 
-std::string SaslClient::command() const {
+std::string SaslClient::command() {
   std::string line = "AUTH " + name_;
-  if (mechanism_ != Mechanism::login) line += " " + in_base64(initial());
-  return line;
+  if (mechanism_ == Mechanism::login) return line;
+  const std::string with_initial = line + " " + in_base64(initial());
+  initial_said_ = with_initial.size() + 2 <= command_line_limit;
+  return initial_said_ ? with_initial : line;
 }
 
-// After an initial response, a challenge is a refusal with its details: it has to be answered before the server says
-// the code (RFC 7628 3.2.3).
+std::optional<std::string> SaslClient::shorter_command() {
+  if (!std::exchange(initial_said_, false)) return std::nullopt;
+  return "AUTH " + name_;
+}
+
 std::string SaslClient::respond() {
   const int challenge = challenges_++;
+  if (mechanism_ == Mechanism::login) return challenge < 2 ? in_base64(challenge == 0 ? user_ : secret_) : "*";
+  if (initial_said_) return after_initial(challenge);
+  return challenge == 0 ? in_base64(initial()) : after_initial(challenge - 1);
+}
+
+// A challenge then is a refusal with its details: it has to be answered before the server says the code (RFC 7628
+// 3.2.3).
+std::string SaslClient::after_initial(int challenge) const {
+  if (challenge > 0) return "*";
   switch (mechanism_) {
-    case Mechanism::plain: break;
-    case Mechanism::login:
-      if (challenge == 0) return in_base64(user_);
-      if (challenge == 1) return in_base64(secret_);
-      break;
-    case Mechanism::xoauth2:
-      if (challenge == 0) return {};
-      break;
-    case Mechanism::oauthbearer:
-      if (challenge == 0) return in_base64("\x01");
-      break;
+    case Mechanism::plain:
+    case Mechanism::login: break;
+    case Mechanism::xoauth2: return {};
+    case Mechanism::oauthbearer: return in_base64("\x01");
   }
   return "*";
 }

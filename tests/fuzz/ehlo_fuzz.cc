@@ -1,6 +1,7 @@
 // Whatever a server says to EHLO, a client sees clean lines, no STARTTLS but ours, and nothing that is to be hidden.
 #include "proxy/smtp/ehlo.h"
 
+#include <algorithm>
 #include <set>
 
 #include "proxy/smtp/reply.h"
@@ -41,7 +42,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if ((flags & 2) != 0) settings.add = {"PIPELINING", "DSN", "STARTTLS"};
   if ((flags & 4) != 0) settings.size_limit = postern::config::ByteSize{1000};
   if ((flags & 8) != 0) settings.name = "gateway.example";
-  const postern::smtp::EhloView view{(flags & 16) != 0, (flags & 32) != 0};
+  if ((flags & 64) != 0) settings.pass = {"XFOO", "PRDR", "XVERP"};
+  using postern::config::Direction;
+  const Direction direction = (flags & 128) != 0 ? Direction::outbound : Direction::inbound;
+  const postern::smtp::EhloView view{(flags & 16) != 0, (flags & 32) != 0, direction};
 
   EhloReply server;
   std::string_view bytes = input.rest();
@@ -51,8 +55,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::set<std::string> names;
   for (const auto& keyword : client.keywords) {
     POSTERN_ASSERT(names.insert(keyword.name).second, "a keyword appears once");
-    POSTERN_ASSERT(!view.hide_auth || (keyword.name != "AUTH" && !keyword.name.starts_with("AUTH=")), "AUTH is hidden");
+    POSTERN_ASSERT(!view.hide_auth || keyword.name != "AUTH", "AUTH is hidden");
+    const auto* known = postern::config::find_extension(keyword.name);
+    const bool ours = keyword.name == "STARTTLS" && view.offer_starttls;
+    const bool passed = std::count(settings.pass.begin(), settings.pass.end(), keyword.name) > 0;
+    const auto offer = known != nullptr ? known->offer(direction) : postern::config::Offer::on_request;
+    POSTERN_ASSERT(
+        ours || offer == postern::config::Offer::shown || (offer == postern::config::Offer::on_request && passed),
+        "shown is what is understood or passed");
   }
+  const bool alone = client.keywords.size() == 1;
+  POSTERN_ASSERT(alone || client.keywords.empty() || client.keywords.back().name != "STARTTLS", "STARTTLS is not last");
   POSTERN_ASSERT(names.contains("STARTTLS") == view.offer_starttls, "STARTTLS is ours alone");
   for (const char* name : {"XCLIENT", "XFORWARD", "TURN", "BURL"}) POSTERN_ASSERT(!names.contains(name), "never shown");
   POSTERN_ASSERT(!names.contains("BINARYMIME") || names.contains("CHUNKING"), "BINARYMIME needs CHUNKING");

@@ -473,6 +473,32 @@ TEST_CASE("remote choice: a relay that refuses our credentials makes the client 
   rig.state.reply = "535 5.7.8 wrong";
   CHECK(rig.decide("", Stage::auth_failed, "relay").reply ==
         "451 4.7.8 192.0.2.9: our credentials were refused: 535 5.7.8 wrong");
+  CHECK(choice.decision()->verdict.reason == policy::Reason::credentials_refused);
+}
+
+TEST_CASE("remote choice: who cannot say now whether our credentials are good has not refused them") {
+  for (const std::string_view reply : {"454 4.7.0 later", "421 4.3.2 bye"}) {
+    Rig rig(TlsLevel::may, config::OutboundRoute::relay);
+    rig.listener.relay.address = *config::parse_endpoint("192.0.2.9:587");
+    rig.listener.relay.auth.emplace();
+    RemoteChoice& choice = rig.start();
+    REQUIRE(choice.begin(nullptr));
+    rig.state.reply = reply;
+    CHECK(rig.decide("", Stage::auth_failed, "relay").reply ==
+          "451 4.7.0 192.0.2.9: the server does not authenticate us now: " + std::string(reply));
+    CHECK(choice.decision()->verdict.reason == policy::Reason::auth_deferred);
+  }
+}
+
+TEST_CASE("remote choice: a server that was not asked is not quoted") {
+  Rig rig(TlsLevel::may, config::OutboundRoute::relay);
+  rig.listener.relay.address = *config::parse_endpoint("192.0.2.9:587");
+  rig.listener.relay.auth.emplace();
+  RemoteChoice& choice = rig.start();
+  REQUIRE(choice.begin(nullptr));
+  rig.state.trouble = "the server does not offer AUTH";
+  CHECK(rig.decide("", Stage::auth_failed, "relay").reply == "451 4.7.8 192.0.2.9: the server does not offer AUTH");
+  CHECK(choice.decision()->verdict.reason == policy::Reason::auth_not_offered);
 }
 
 TEST_CASE("remote choice: with credentials for the relay no recipient's mail goes there without TLS") {

@@ -121,4 +121,15 @@ TEST_CASE("command: the domain of a path follows its last unquoted @") {
   }
 }
 
+TEST_CASE("command: a parameter is taken out of MAIL, and nothing else") {
+  using postern::smtp::without_parameter;
+  CHECK(without_parameter("MAIL FROM:<a@b> SIZE=3", "SIZE") == "MAIL FROM:<a@b>");
+  CHECK(without_parameter("mail from: <a@b>\tsize=3  BODY=8BITMIME SIZE", "SIZE") == "mail from: <a@b>\tBODY=8BITMIME");
+  CHECK(without_parameter("MAIL FROM:<\"a SIZE=3 b\"@b> RET=HDRS SIZE=3", "SIZE") ==
+        "MAIL FROM:<\"a SIZE=3 b\"@b> RET=HDRS");
+  CHECK(without_parameter("MAIL FROM:<a@b> SIZES=3", "SIZE") == "MAIL FROM:<a@b> SIZES=3");
+  CHECK(without_parameter("MAIL FROM:<a@b>", "SIZE") == "MAIL FROM:<a@b>");
+  CHECK(without_parameter("MAIL <a@b> SIZE=3", "SIZE") == "MAIL <a@b> SIZE=3");
+}
+
 }  // namespace command_test

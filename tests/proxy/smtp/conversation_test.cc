@@ -107,6 +107,7 @@ void set_option(Script& script, const std::string& key, const std::string& value
   }
   if (key == "ehlo.name") return void(listener.ehlo.name = value);
   if (key == "ehlo.hide") return void(listener.ehlo.hide = words(value));
+  if (key == "ehlo.pass") return void(listener.ehlo.pass = words(value));
   if (key == "ehlo.add") return void(listener.ehlo.add = words(value));
   if (key == "ehlo.size_limit") return void(listener.ehlo.size_limit = parse_byte_size(value).value());
   if (key == "limits.errors") return void(listener.limits.errors = static_cast<std::uint32_t>(std::stoul(value)));

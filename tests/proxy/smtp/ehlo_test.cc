@@ -48,18 +48,19 @@ TEST_CASE("ehlo: the first line is the greeting, whatever it says") {
 }
 
 TEST_CASE("ehlo: keywords are upper case, parameters as written") {
-  const auto reply = server({"size 1000", " 8bitmime ", "Auth  PLAIN  Login", "X_FOO\tbar"});
+  const auto reply = server({"size 1000", " 8bitmime ", "Auth  PLAIN  Login", "X_FOO\tbar", "XBAR=a b"});
   CHECK(reply.find("SIZE")->parameters == "1000");
   CHECK(reply.has("8BITMIME"));
-  CHECK(reply.find("AUTH")->parameters == "PLAIN  Login");
+  CHECK(reply.find("AUTH")->parameters == "PLAIN Login");
   CHECK(reply.find("X_FOO")->parameters == "bar");
+  CHECK(reply.find("XBAR")->parameters == "a b");
   CHECK(reply.find("size") == nullptr);
 }
 
 TEST_CASE("ehlo: odd lines of a server are dropped") {
-  CHECK(seen({"", " ", "-X", "=X", "A\r\nB"sv, "NUL\0X"sv, "A \x01"sv, "CAF\xc3\xa9", "A caf\xc3\xa9", "A\x7f",
-              "FINE"}) == "FINE");
-  CHECK(seen({std::string(1001, 'A'), "FINE"}) == "FINE");
+  CHECK(seen({"", " ", "-X", "=X", "DSN\r\nB"sv, "DSN\0X"sv, "DSN \x01"sv, "CAF\xc3\xa9", "DSN caf\xc3\xa9", "DSN\x7f",
+              "HELP"}) == "HELP");
+  CHECK(seen({"SIZE " + std::string(1000, '9'), "HELP"}) == "HELP");
 }
 
 TEST_CASE("ehlo: no control octet of a greeting gets through") {
@@ -77,21 +78,68 @@ TEST_CASE("ehlo: a server cannot fill the memory") {
   CHECK(long_greeting.greeting.size() == 1000);
 }
 
+TEST_CASE("ehlo: what is understood is shown, everything else only where the settings name it") {
+  const std::vector<std::string_view> offered = {"XFOO", "PRDR", "DSN", "XVERP", "REQUIRETLS", "MT-PRIORITY MIXER"};
+  CHECK(seen(offered) == "DSN|MT-PRIORITY MIXER");
+  EhloSettings settings;
+  settings.pass = {"XFOO", "PRDR", "XVERP", "REQUIRETLS"};
+  CHECK(seen(offered, settings) == "XFOO|DSN|XVERP|REQUIRETLS|MT-PRIORITY MIXER");
+  settings.hide = {"XFOO", "DSN"};
+  CHECK(seen(offered, settings) == "XVERP|REQUIRETLS|MT-PRIORITY MIXER");
+}
+
+TEST_CASE("ehlo: outbound, verbs are not shown that a server would hear before it is judged") {
+  EhloView view;
+  view.direction = postern::config::Direction::outbound;
+  EhloSettings settings;
+  settings.pass = {"REQUIRETLS", "XVERP", "ONEX"};
+  CHECK(seen({"HELP", "VRFY", "EXPN", "ETRN", "REQUIRETLS", "ONEX", "XVERP", "DSN"}, settings, view) == "XVERP|DSN");
+}
+
+TEST_CASE("ehlo: the lines of AUTH become one, each mechanism once, in the spelling that was used") {
+  CHECK(seen({"AUTH LOGIN", "HELP", "AUTH plain login\tGSSAPI"}) == "AUTH LOGIN plain GSSAPI|HELP");
+  const auto printed = [](const std::vector<std::string_view>& keywords) {
+    return print(rewrite(server(keywords), {}, {}));
+  };
+  const std::string greeting = "250-mx.example.org at your service\r\n";
+  CHECK(printed({"AUTH PLAIN", "HELP"}) == greeting + "250-AUTH PLAIN\r\n250 HELP\r\n");
+  for (const std::string_view old : {"AUTH=PLAIN LOGIN", "auth =PLAIN LOGIN", "AUTH = PLAIN  LOGIN"}) {
+    INFO(old);
+    CHECK(printed({old}) == greeting + "250-AUTH PLAIN LOGIN\r\n250 AUTH=PLAIN LOGIN\r\n");
+  }
+  CHECK(printed({"AUTH PLAIN", "AUTH=LOGIN"}) == greeting + "250-AUTH PLAIN LOGIN\r\n250 AUTH=PLAIN LOGIN\r\n");
+}
+
+TEST_CASE("ehlo: mechanisms are bounded") {
+  std::vector<std::string> lines;
+  for (int i = 0; i < 1000; ++i) lines.push_back("AUTH MECHANISM-" + std::to_string(i));
+  EhloReply reply;
+  reply.add_line("mx");
+  for (const std::string& line : lines) reply.add_line(line);
+  CHECK(reply.find("AUTH")->parameters.size() <= 1000);
+}
+
 TEST_CASE("ehlo: some of the server's keywords are never shown") {
   CHECK(seen({"STARTTLS", "XCLIENT NAME ADDR", "XFORWARD NAME", "TURN", "ATRN", "XEXCH50", "X-EXPS GSSAPI",
               "X-EXPS=LOGIN", "X-LINK2STATE", "BURL imap", "X-ANONYMOUSTLS", "PIPELINING"}) == "PIPELINING");
 }
 
-TEST_CASE("ehlo: STARTTLS is shown when it is offered, and once") {
-  CHECK(seen({"STARTTLS", "HELP"}, {}, {true, false}) == "HELP|STARTTLS");
+TEST_CASE("ehlo: STARTTLS is shown when it is offered, once, and never last") {
+  CHECK(seen({"STARTTLS", "HELP"}, {}, {true, false}) == "STARTTLS|HELP");
+  CHECK(seen({"DSN", "STARTTLS", "HELP", "STARTTLS"}, {}, {true, false}) == "DSN|STARTTLS|HELP");
   CHECK(seen({"STARTTLS", "HELP"}, {}, {false, false}) == "HELP");
+  CHECK(seen({"STARTTLS"}, {}, {true, false}) == "STARTTLS|PIPELINING");
+  CHECK(seen({"XFOO"}, limited(50), {true, false}) == "STARTTLS|SIZE 50");
+  EhloSettings settings;
+  settings.hide = {"PIPELINING"};
+  CHECK(seen({"PIPELINING"}, settings, {true, false}) == "STARTTLS");
 }
 
 TEST_CASE("ehlo: both spellings of AUTH go without TLS, added ones too") {
   EhloSettings settings;
   settings.add = {"AUTH CRAM-MD5"};
   CHECK(seen({"AUTH PLAIN", "AUTH=PLAIN LOGIN", "auth=x"}, settings, {false, true}).empty());
-  CHECK(seen({"AUTH PLAIN", "AUTH=PLAIN LOGIN"}) == "AUTH PLAIN|AUTH=PLAIN LOGIN");
+  CHECK(seen({"AUTH PLAIN", "AUTH=PLAIN LOGIN"}) == "AUTH PLAIN LOGIN");
 }
 
 TEST_CASE("ehlo: hide and add") {

@@ -13,7 +13,7 @@ using dialogue_rig::Options;
 using dialogue_rig::Rig;
 
 constexpr std::string_view greeting = "220 mx.example ESMTP\r\n";
-constexpr std::string_view ehlo_reply = "250-mx.example\r\n250-PIPELINING\r\n250-AUTH PLAIN\r\n250 CHUNKING\r\n";
+constexpr std::string_view ehlo_reply = "250-mx.example\r\n250-PIPELINING\r\n250-AUTH PLAIN LOGIN\r\n250 CHUNKING\r\n";
 
 Options with_mode(config::TlsMode mode) {
   Options options;
@@ -328,7 +328,9 @@ TEST_CASE("server: the envelope is noted, with refusals of ours and of the serve
   Options options;
   options.listener.recipients.allow_domains = {*config::parse_domain_pattern("x.example")};
   Rig rig(options);
-  introduce(rig);
+  rig.start_with(greeting);
+  rig.client("EHLO client.example\r\n");
+  rig.server("250-mx.example\r\n250-PIPELINING\r\n250 SIZE 1000\r\n");
   rig.client("RSET\r\n");
   rig.server("250 ok\r\n");
   rig.client("MAIL FROM:<a@y.example> SIZE=7\r\n");
@@ -720,6 +722,32 @@ TEST_CASE("idle: only between transactions, and with nothing owed") {
   rig.client("RSET\r\n");
   rig.server("250 ok\r\n");
   CHECK(rig.dialogue().idle());
+}
+
+TEST_CASE("dialogue: SASL challenges and responses of 12,288 octets pass") {
+  for (const bool cut : {false, true}) {
+    Options options = with_mode(config::TlsMode::none);
+    options.listener.auth_requires_tls = false;
+    options.cut = cut;
+    Rig rig(options);
+    introduce(rig);
+    const std::string longest(12288, 'x');
+    rig.client("AUTH PLAIN " + longest + "\r\n");
+    CHECK(rig.take_server() == "AUTH PLAIN " + longest + "\r\n");
+    rig.server("334 " + longest + "\r\n");
+    CHECK(rig.take_client() == "334 " + longest + "\r\n");
+    rig.client(longest + "\r\n");
+    CHECK(rig.take_server() == longest + "\r\n");
+    rig.server("334 \r\n");
+    rig.take_client();
+    rig.client(longest + "x\r\n");
+    CHECK(rig.take_server() == "*\r\n");
+    rig.server("501 cancelled\r\n");
+    CHECK(rig.take_client() == "501 cancelled\r\n");
+    rig.client("NOOP\r\n");
+    rig.server("250 " + longest + "\r\n");  // which only a challenge may be
+    CHECK(rig.ending == "backend_protocol");
+  }
 }
 
 TEST_CASE("memory: a dialogue is small") {

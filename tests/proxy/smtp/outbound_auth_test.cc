@@ -176,7 +176,7 @@ TEST_CASE("outbound: a server that nobody vouches for gets no password of the cl
 
 TEST_CASE("outbound: what another connection offered and the present one cannot do is no reason to bounce") {
   Rig rig;
-  introduced(rig, "250-mx.example\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 8BITMIME\r\n");
+  introduced(rig, "250-mx.example\r\n250-PIPELINING\r\n250-CHUNKING\r\n250-DSN\r\n250 8BITMIME\r\n");
   rig.client("MAIL FROM:<a@b.example> BODY=8BITMIME\r\nRCPT TO:<c@d.example>\r\n");
   rig.reconnect();
   rig.connected();
@@ -200,6 +200,98 @@ TEST_CASE("outbound: what another connection offered and the present one cannot 
   rig.client("BDAT 6 LAST\r\nQUIT\r\n");
   CHECK(rig.take_client() == "451 4.4.1 The remote server cannot be used now\r\n");
   CHECK(rig.take_server().empty());
+}
+
+TEST_CASE("outbound: SASL challenges and responses of 12,288 octets pass, and no mechanism that was not shown") {
+  Rig rig;
+  introduced(rig, "250-mx.example\r\n250 AUTH GSSAPI\r\n");
+  const std::string longest(12288, 'x');
+  rig.client("AUTH PLAIN AGEAYg==\r\n");
+  CHECK(rig.take_client() == "504 5.5.4 Authentication mechanism not offered here\r\n");
+  rig.client("AUTH GSSAPI\r\n");
+  rig.server("334 " + longest + "\r\n");
+  CHECK(rig.take_client() == "334 " + longest + "\r\n");
+  rig.take_server();
+  rig.client(longest + "\r\n");
+  CHECK(rig.take_server() == longest + "\r\n");
+}
+
+TEST_CASE("outbound: a relay's long challenge is answered") {
+  Options options;
+  options.plan.auth_mechanism = "PLAIN";
+  options.plan.auth_secret = std::string(1000, 's');
+  Rig rig(options);
+  greeted(rig);
+  rig.client("EHLO client.example\r\n");
+  secured(rig, "250-mx.example\r\n250 AUTH PLAIN\r\n");
+  CHECK(rig.take_server() == "AUTH PLAIN\r\n");
+  rig.server("334 " + std::string(12288, 'x') + "\r\n");
+  CHECK(rig.take_server().size() > 1300);
+  rig.server("235 ok\r\n");
+  CHECK(rig.stage() == "open");
+}
+
+TEST_CASE("outbound: parameters that the client was not shown do not wait for a server") {
+  Rig rig;
+  introduced(rig, "250-mx.example\r\n250-PIPELINING\r\n250-PRDR\r\n250-XFOO\r\n250-HELP\r\n250 DSN\r\n");
+  rig.client("EHLO client.example\r\n");
+  CHECK(rig.take_client() == "250-mx.example\r\n250-PIPELINING\r\n250 DSN\r\n");
+  rig.client("MAIL FROM:<a@b.example> PRDR\r\nMAIL FROM:<a@b.example> XFOO=1\r\nMAIL FROM:<a@b.example> SIZE=1\r\n");
+  const std::string refused = "555 5.5.4 Parameter not offered here\r\n";
+  CHECK(rig.take_client() == refused + refused + refused);
+  rig.client("MAIL FROM:<a@b.example> RET=HDRS\r\nRCPT TO:<c@d.example> RRVS=x\r\n");
+  CHECK(rig.take_client() == "250 2.1.0 Ok\r\n" + refused);
+  CHECK(rig.take_server().empty());
+}
+
+TEST_CASE("outbound: after HELO, SIZE and BODY are said as to any other server") {
+  Rig rig;
+  introduced(rig);
+  rig.client("HELO client.example\r\nMAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<c@d.example>\r\n");
+  rig.proceed();
+  CHECK(rig.to_server.starts_with("MAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME\r\n"));
+}
+
+TEST_CASE("outbound: SIZE that only we offer is not said to a server that has none") {
+  for (const bool greets_itself : {false, true}) {
+    Options options;
+    options.greets_itself = greets_itself;
+    options.listener.ehlo.size_limit = config::ByteSize{1000};
+    options.plan.try_starttls = false;
+    Rig rig(options);
+    rig.start();
+    if (!greets_itself) {
+      rig.connected();
+      rig.server(greeting);
+    }
+    rig.client("EHLO client.example\r\n");
+    if (!greets_itself) {
+      rig.server("250 mx.example\r\n");
+      rig.proceed();
+    }
+    CHECK(rig.to_client.find("SIZE 1000\r\n") != std::string::npos);
+    rig.client("MAIL FROM:<a@b.example> SIZE=9\r\nRCPT TO:<c@d.example>\r\n");
+    if (greets_itself) {
+      rig.reconnect();
+      rig.connected();
+      rig.server(greeting);
+      rig.server("250 mx.example\r\n");
+    }
+    rig.take_server();
+    rig.proceed();
+    CHECK(rig.to_server == "MAIL FROM:<a@b.example>\r\n");
+  }
+}
+
+TEST_CASE("outbound: for a client without a name the server is told ours") {
+  Rig rig;
+  greeted(rig);
+  rig.client("EHLO\r\n");
+  CHECK(rig.take_server() == "EHLO gateway.example\r\n");
+  CHECK(rig.dialogue().outcome().helo.empty());
+  rig.server("250-mx.example\r\n250 PIPELINING\r\n");
+  rig.proceed();
+  CHECK(rig.to_client == "250-mx.example\r\n250 PIPELINING\r\n");
 }
 
 }  // namespace postern::smtp::outbound_auth_test

@@ -264,7 +264,7 @@ TEST_CASE("outbound: STARTTLS for the client, and the remote connection opened a
   rig.client("EHLO plain.example\r\n");
   rig.server("250 mx.example\r\n");
   rig.proceed();
-  CHECK(rig.take_client() == "250-mx.example\r\n250-PIPELINING\r\n250 STARTTLS\r\n");
+  CHECK(rig.take_client() == "250-mx.example\r\n250-STARTTLS\r\n250 PIPELINING\r\n");
   rig.client("MAIL FROM:<secret@b.example>\r\nSTARTTLS\r\n");
   CHECK(rig.take_client() == "250 2.1.0 Ok\r\n220 2.0.0 Ready to start TLS\r\n");
   rig.take_events();

@@ -152,12 +152,17 @@ TEST_CASE("remote opening: a mechanism that is not offered is not tried") {
   RemotePlan plan;
   plan.tls_first = true;
   plan.auth_mechanism = "PLAIN";
-  for (const std::string_view hello : {"250 mx\r\n", "250-mx\r\n250 AUTH LOGIN XPLAIN\r\n"}) {
+  const std::vector<std::pair<std::string, std::string>> table = {
+      {"250 mx\r\n", "the server does not offer AUTH"},
+      {"500 what\r\n250 mx\r\n", "the server does not offer AUTH"},
+      {"250-mx\r\n250 AUTH LOGIN XPLAIN\r\n", "the server does not offer AUTH PLAIN, only LOGIN XPLAIN"}};
+  for (const auto& [hello, trouble] : table) {
     Talk talk(plan);
-    talk.hears("220 mx\r\n" + std::string(hello));
+    talk.hears("220 mx\r\n" + hello);
     CHECK(talk.stage() == Stage::auth_failed);
-    CHECK(talk.opening.result().reply == "504 5.5.4 AUTH PLAIN is not offered");
-    CHECK(talk.said == "EHLO client.example\r\n");
+    CHECK(talk.opening.result().trouble == trouble);
+    CHECK(talk.opening.result().reply.empty());  // nobody has said one
+    CHECK(talk.said.find("AUTH") == std::string::npos);
   }
 }
 
@@ -171,6 +176,76 @@ TEST_CASE("remote opening: LOGIN") {
   talk.hears("220 mx\r\n250-mx\r\n250 AUTH login\r\n334 VXNlcm5hbWU6\r\n334 UGFzc3dvcmQ6\r\n235 ok\r\n");
   CHECK(talk.said == "EHLO client.example\r\nAUTH LOGIN\r\ndXNlcg==\r\nc2VjcmV0\r\n");
   CHECK(talk.stage() == Stage::open);
+}
+
+RemotePlan with_auth(std::string_view mechanism, std::string_view secret) {
+  RemotePlan plan;
+  plan.tls_first = true;
+  plan.auth_mechanism = mechanism;
+  plan.auth_user = "user";
+  plan.auth_secret = secret;
+  return plan;
+}
+
+TEST_CASE("remote opening: mechanisms are found in every spelling") {
+  for (const std::string_view line :
+       {"250 AUTH=PLAIN LOGIN", "250 auth\tlogin\tplain", "250 AUTH  LOGIN   PLAIN", "250-AUTH LOGIN\r\n250 AUTH PLAIN",
+        "250-AUTH LOGIN\r\n250 AUTH=plain", "250 AUTH = PLAIN"}) {
+    INFO(line);
+    Talk talk(with_auth("PLAIN", "secret"));
+    talk.hears("220 mx\r\n250-mx\r\n" + std::string(line) + "\r\n235 ok\r\n");
+    CHECK(talk.said == "EHLO client.example\r\nAUTH PLAIN AHVzZXIAc2VjcmV0\r\n");
+    CHECK(talk.stage() == Stage::open);
+  }
+}
+
+TEST_CASE("remote opening: a long token follows the challenge") {
+  const std::string token(3000, 't');
+  Talk talk(with_auth("XOAUTH2", token));
+  talk.hears("220 mx\r\n250-mx\r\n250 AUTH XOAUTH2\r\n");
+  CHECK(talk.said == "EHLO client.example\r\nAUTH XOAUTH2\r\n");
+  talk.said.clear();
+  talk.hears("334 \r\n");
+  CHECK(talk.said == in_base64("user=user\x01"
+                               "auth=Bearer " +
+                               token + "\x01\x01") +
+                         "\r\n");
+  talk.hears("235 ok\r\n");
+  CHECK(talk.stage() == Stage::open);
+}
+
+TEST_CASE("remote opening: who complains of the line is asked once more without the initial response") {
+  const std::string begin = "220 mx\r\n250-mx\r\n250 AUTH PLAIN\r\n";
+  const std::string asked = "EHLO client.example\r\nAUTH PLAIN AHVzZXIAc2VjcmV0\r\n";
+  for (const std::string_view complaint : {"500 5.5.2 Line too long", "500 what", "501 5.5.4 Syntax", "504 no",
+                                           "555 no", "554 5.5.2 no", "501-a\r\n501 b"}) {
+    INFO(complaint);
+    Talk talk(with_auth("PLAIN", "secret"));
+    talk.hears(begin + std::string(complaint) + "\r\n");
+    CHECK(talk.said == asked + "AUTH PLAIN\r\n");
+    talk.hears("334 \r\n");
+    CHECK(talk.said == asked + "AUTH PLAIN\r\nAHVzZXIAc2VjcmV0\r\n");
+    SECTION("and may say yes") {
+      talk.hears("235 ok\r\n");
+      CHECK(talk.stage() == Stage::open);
+    }
+    SECTION("or no") {
+      talk.hears(std::string(complaint) + "\r\n");
+      CHECK(talk.stage() == Stage::auth_failed);
+      CHECK(talk.opening.result().reply.starts_with(complaint.substr(0, 3)));
+    }
+  }
+}
+
+TEST_CASE("remote opening: a password is not offered twice to a server that refuses it") {
+  for (const std::string_view refusal :
+       {"535 5.7.8 wrong", "501 5.7.8 wrong", "454 4.7.0 later", "421 bye", "530 no"}) {
+    INFO(refusal);
+    Talk talk(with_auth("PLAIN", "secret"));
+    talk.hears("220 mx\r\n250-mx\r\n250 AUTH PLAIN\r\n" + std::string(refusal) + "\r\n");
+    CHECK(talk.stage() == Stage::auth_failed);
+    CHECK(talk.opening.result().reply == refusal);
+  }
 }
 
 }  // namespace postern::smtp::remote_opening_test

@@ -44,4 +44,34 @@ TEST_CASE("sasl client: OAUTHBEARER escapes the name and answers a refusal with 
   CHECK(client.respond() == "AQ==");
 }
 
+TEST_CASE("sasl client: a line of 512 octets is not exceeded, and what is long follows the challenge") {
+  // "AUTH PLAIN " and CRLF leave 499 octets: 496 in base64, which are 372 before that.
+  const std::string fits(372 - 6, 'x');
+  SaslClient within("PLAIN", "user", fits);
+  CHECK(within.command().size() + 2 <= 512);
+  CHECK(within.command() == "AUTH PLAIN " + in_base64(std::string("\0user\0", 6) + fits));
+  CHECK(within.respond() == "*");
+  CHECK(SaslClient("PLAIN", "user", fits + "x").command() == "AUTH PLAIN");
+
+  const std::string token(9000, 't');
+  for (const std::string_view mechanism : {"PLAIN", "XOAUTH2", "OAUTHBEARER"}) {
+    INFO(mechanism);
+    SaslClient client(mechanism, "user", token);
+    CHECK(client.command() == "AUTH " + std::string(mechanism));
+    CHECK_FALSE(client.shorter_command());
+    CHECK(client.respond().size() > 12000);
+    CHECK(client.respond() == (mechanism == "PLAIN" ? "*" : mechanism == "XOAUTH2" ? "" : "AQ=="));
+    CHECK(client.respond() == "*");
+  }
+}
+
+TEST_CASE("sasl client: a shorter way is taken once") {
+  SaslClient client("XOAUTH2", "u", "t");
+  const std::string command = client.command();
+  CHECK(client.shorter_command() == "AUTH XOAUTH2");
+  CHECK_FALSE(client.shorter_command());
+  CHECK("AUTH XOAUTH2 " + client.respond() == command);
+  CHECK_FALSE(SaslClient("LOGIN", "u", "p").shorter_command());
+}
+
 }  // namespace postern::smtp::sasl_client_test
