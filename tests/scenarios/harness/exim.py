@@ -42,15 +42,23 @@ accept_8bitmime = true
 chunking_advertise_hosts = *
 pipelining_advertise_hosts = *
 log_selector = +tls_cipher +incoming_port +smtp_confirmation
-domainlist here = example.org
+prdr_enable = true
+domainlist here = {domains}
 acl_smtp_rcpt = check_rcpt
 acl_smtp_data = accept
+acl_smtp_data_prdr = check_prdr
 
 begin acl
 check_rcpt:
+  deny local_parts = unknown
   accept domains = +here
   accept hosts = 127.0.0.1 : ::::1 :
   deny message = relay not permitted
+
+# Of several recipients that came by PRDR, and of no others.
+check_prdr:
+  deny local_parts = unwilling
+  accept
 
 begin routers
 to_maildir:
@@ -89,14 +97,18 @@ maildir:
   directory = {folder}/mail
   maildir_format
   create_directory
+  envelope_to_add
 """
 
 
 class Exim:
-    """`port` is its plaintext TCP server; `exec_argv` starts one SMTP session on standard input and output."""
+    """`port` is its plaintext TCP server; `exec_argv` starts one SMTP session on standard input and output. Mail for
+    `domains` (an Exim list) stays here. PRDR is on, as Debian's configuration has it, for both directions.
+    """
 
-    def __init__(self, build_folder, folder, authority):
+    def __init__(self, build_folder, folder, authority, domains="example.org"):
         self.folder = str(folder)
+        self.domains = domains
         self.unpacked = unpack(build_folder, "exim", ["exim4-daemon-light", "exim4-base"])
         ensure_user()
         self.port = free_port()
@@ -117,7 +129,7 @@ class Exim:
         self.daemon.wait_ready(lambda: is_listening(self.port), "Exim listens")
 
     def _write_configuration(self, authority):
-        text = _MAIN.format(folder=self.folder, user=USER, port=self.port)
+        text = _MAIN.format(folder=self.folder, user=USER, port=self.port, domains=self.domains)
         for kind in CLIENT_KINDS:
             text += _ROUTER.format(kind=kind)
         text += _MAILDIR_TRANSPORT.format(folder=self.folder)
@@ -131,9 +143,10 @@ class Exim:
         os.chmod(self.configuration, 0o644)
 
     def submit(self, sender, recipient, message):
-        """Hands a message (bytes) to its sendmail command, and delivers it at once."""
+        """Hands a message (bytes) to its sendmail command, and delivers it at once. One recipient, or a list."""
+        recipients = [recipient] if isinstance(recipient, str) else recipient
         subprocess.run(
-            [*self.command, "-odf", "-i", "-f", sender, recipient],
+            [*self.command, "-odf", "-i", "-f", sender, *recipients],
             input=message,
             env=self.unpacked.environment(),
             check=True,

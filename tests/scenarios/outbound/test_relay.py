@@ -128,3 +128,82 @@ def test_a_relay_that_refuses_the_credentials(world, start_gateway, secret_file)
     with world.serve(kind=Relay, replies={"AUTH": "535 5.7.8 no\r\n"}) as server:
         assert send(world).raw.startswith(b"451 4.7.8 ")
         assert b"MAIL" not in server.received()
+
+
+class StrictRelay(Relay):
+    """Command lines have 512 octets at most; a token may be longer."""
+
+    def on_auth(self, connection, line):
+        words = line.split()
+        if len(line) > 512:
+            return self.answer(connection, "AUTH", "500 5.5.2 Line too long\r\n")
+        if len(words) < 3:
+            self.answer(connection, "CHALLENGE", "334 \r\n")
+            connection.commands.append(connection.line())
+        return self.answer(connection, "AUTH", "235 2.7.0 authenticated\r\n")
+
+
+@pytest.mark.parametrize("mechanism", ["xoauth2", "oauthbearer", "plain"])
+def test_long_secrets_follow_the_challenge(world, start_gateway, secret_file, mechanism):
+    secret = "t" * 3000
+    with open(secret_file, "w", encoding="ascii") as file:
+        file.write(secret)
+    start_gateway(**with_relay(secret_file, mechanism))
+    with world.serve(kind=StrictRelay) as server:
+        assert send(world) is None
+        commands = server.commands()
+        assert f"AUTH {mechanism.upper()}\r\n".encode() in commands
+        assert max(len(line) for line in commands if line.startswith(b"AUTH")) <= 512
+        assert secret.encode() in base64.b64decode(commands[commands.index(f"AUTH {mechanism.upper()}\r\n".encode()) + 1])
+
+
+class NoInitialResponse(Relay):
+    """Knows AUTH as it was before the initial response."""
+
+    def on_auth(self, connection, line):
+        if len(line.split()) > 2:
+            return self.answer(connection, "INITIAL", "501 5.5.4 Syntax: AUTH mechanism\r\n")
+        self.answer(connection, "CHALLENGE", "334 \r\n")
+        connection.commands.append(connection.line())
+        return self.answer(connection, "AUTH", "235 2.7.0 authenticated\r\n")
+
+
+def test_an_initial_response_that_is_refused_is_left_out(world, start_gateway, secret_file):
+    start_gateway(**with_relay(secret_file))
+    with world.serve(kind=NoInitialResponse) as server:
+        assert send(world) is None
+        assert [line.split()[:2] for line in server.commands() if line.startswith(b"AUTH")] == [[b"AUTH", b"PLAIN"]] * 2
+        assert len(server.messages()) == 1
+
+
+class OldRelay(Remote):
+    def keywords_for(self, connection):
+        offered = super().keywords_for(connection)
+        return [*offered, "AUTH=PLAIN LOGIN"] if connection.in_tls else offered
+
+
+def test_an_old_spelling_of_auth_is_read(world, start_gateway, secret_file):
+    start_gateway(**with_relay(secret_file))
+    with world.serve(kind=OldRelay) as server:
+        assert send(world) is None
+        assert responses(server) == RESPONSES["plain"]
+
+
+@pytest.mark.parametrize("reply", ["454 4.7.0 temporary failure", "421 4.3.2 closing", "450 later"])
+def test_a_relay_that_cannot_say_now(world, start_gateway, secret_file, reply):
+    gateway = start_gateway(**with_relay(secret_file))
+    with world.serve(kind=Relay, replies={"AUTH": f"{reply}\r\n"}) as server:
+        refusal = send(world).raw
+        assert refusal.startswith(b"451 4.7.0 ") and reply.encode() in refusal
+        assert b"MAIL" not in server.received() and len(responses(server)) == 1
+    gateway.wait_for_log("auth_deferred")
+    assert "credentials_refused" not in gateway.log()
+
+
+def test_a_relay_that_is_not_asked_is_not_quoted(world, start_gateway, secret_file):
+    gateway = start_gateway(**with_relay(secret_file, "xoauth2"))
+    with world.serve(kind=OldRelay):
+        refusal = send(world).raw
+        assert refusal.startswith(b"451 4.7.8 ")
+        assert b"does not offer AUTH XOAUTH2, only PLAIN LOGIN" in refusal and b"504" not in refusal
+    gateway.wait_for_log("auth_not_offered")
