@@ -83,6 +83,7 @@ void ProbeConnection::carry_out() {
 void ProbeConnection::done() {
   if (finished()) return;
   found_.state = opening_.result();
+  if (found_.state.stage == smtp::RemoteState::Stage::lost) found_.error = found_.state.trouble;
   if (found_.state.usable()) send("QUIT\r\n");
   finish([this] {
     const auto on_done = std::move(on_done_);
