@@ -133,12 +133,15 @@ void Session::look_after_client(std::uint64_t now) {
       return pump();
     case net::Presence::leaving: break;
   }
-  const bool stuck = !held_.empty() && leaving_taken_ == held_taken_ && !dialogue_->awaits_verdict();
-  if (leaving_since_ == 0 || !stuck) {
+  // Replies may still be read; a message that waits for the server to take more of it is no reason to end either.
+  const std::uint64_t progress = held_taken_ + client_.bytes_out();
+  const bool busy = dialogue_->awaits_verdict() || client_.congested() || (backend_ && backend_->congested());
+  if (leaving_since_ == 0 || busy || progress != leaving_progress_) {
     leaving_since_ = now;
-    leaving_taken_ = held_taken_;
+    leaving_progress_ = progress;
   } else if (now - leaving_since_ >= leaving_patience) {
-    finish(Ending::client_lost);
+    if (record_.reason.empty()) record_.reason = "the client says no more, and the server does not answer it";
+    finish(dialogue_->idle() ? Ending::client_closed : Ending::client_lost);
   }
 }
 

@@ -125,9 +125,9 @@ class Session : public Stream::Owner {
   std::uint64_t deadline_ = 0;  // loop time; 0: none
   std::uint64_t draining_since_ = 0;
   smtp::Timer timer_ = smtp::Timer::none;
-  std::uint64_t looked_at_ = 0;      // when the client was, while nothing of it is read
-  std::uint64_t leaving_since_ = 0;  // it has said all that it will, and for so long none of that could be used
-  std::size_t leaving_taken_ = 0;    // held_taken_ then
+  std::uint64_t looked_at_ = 0;         // when the client was, while nothing of it is read
+  std::uint64_t leaving_since_ = 0;     // it has said all that it will, and for so long nothing has come of it
+  std::uint64_t leaving_progress_ = 0;  // of its octets used, and of replies sent to it, then
   // Events that happened while effects were carried out, and are told to the dialogue afterwards.
   struct Pending {
     bool connected = false;

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import re
+import socket
 import time
 
 import pytest
@@ -242,13 +243,28 @@ def test_so_is_one_that_came_in(start_gateway, held):
         assert server.connections[0].finished.wait(4)
 
 
-def test_one_that_will_say_no_more_is_given_some_seconds(start_relaying):
-    with serving(Obedient(keywords=BARE, at_step=silent_at("MAIL"))) as server:
+@pytest.mark.parametrize("held", [b"", b"NOOP\r\nQUIT\r\n"], ids=["nothing", "QUIT"])
+def test_one_that_will_say_no_more_is_given_some_seconds(start_relaying, held):
+    with serving(Obedient(keywords=PIPELINING, at_step=silent_at("RCPT"))) as server:
         gateway = start_relaying(server)
         with begin(gateway) as client:
-            client.send(b"RCPT TO:<b@remote.example>\r\nNOOP\r\nQUIT\r\n")
-            wait_until(lambda: b"MAIL" in server.received(), "it has come so far")
+            client.send(b"RCPT TO:<b@remote.example>\r\n" + held)
+            wait_until(lambda: b"RCPT" in server.received(), "it has come so far")
         gateway.wait_for_log("session ended .*ended=client_lost", timeout=9)
+
+
+def test_one_that_only_listens_gets_its_replies(start_relaying):
+    def slowly(connection, name):
+        if name in ("EHLO?", "MAIL?", "RCPT?"):
+            time.sleep(1.5)
+
+    with serving(Obedient(keywords=BARE, at_step=slowly)) as server:
+        gateway = start_relaying(server)
+        with Client(gateway.port("relay"), timeout=10) as client:
+            client.expect(220)
+            client.send(b"EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\nNOOP\r\n")
+            client.socket.shutdown(socket.SHUT_WR)
+            assert [client.reply().code for _ in range(4)] == [250] * 4
 
 
 def test_what_it_has_sent_before_is_not_taken_back(start_relaying):
