@@ -38,7 +38,7 @@ def test_each_domain_by_mx(world, start_gateway, level):
 
 # How mail leaves that is refused where policies are enforced; what is not named leaves as at the level `may`.
 OBSERVED = {
-    "ta-wrong-name": "tls", "ta-expired": "tls", "dane-mismatch": "tls", "unsigned-mx-mismatch": "tls",
+    "ta-wrong-name": "tls", "ta-expired": "tls", "dane-mismatch": "tls", "dane-stale": "tls", "unsigned-mx-mismatch": "tls",
     "address-bogus": "tls", "dane-no-starttls": "plain", "unusable-no-starttls": "plain", "tlsa-bogus": "tls",
     "sts-self-signed": "tls", "sts-wrong-name": "tls", "sts-expired": "tls", "sts-not-listed": "tls",
     "xn--bcher-kva": "tls", "sts-by-six": "tls", "sts-by-both": "tls", "sts-six-dead": "tls",
@@ -177,6 +177,17 @@ def test_a_domain_in_utf8_has_the_policy_of_its_name_in_dns(world, start_gateway
         for domain in ("bücher.example", "BÜCHER.example"):
             assert senders.refused(client.command(f"RCPT TO:<user@{domain}>")) == "4.7.5"
     gateway.wait_for_log(r"policy decision .*domain=xn--bcher-kva.example .*policy=dane .*reason=tlsa_mismatch")
+
+
+def test_a_stale_record_that_hides_the_right_one_is_named(world, start_gateway, intercepting):
+    start_gateway()
+    domain = domains.named("dane-stale")
+    with senders.session(world, *senders.at_its_host(world)(domain)) as client:
+        client.greeted()
+        client.expect(250, "MAIL FROM:<sender@legacy.example>")
+        reply = client.command(f"RCPT TO:<user@{domain.full}>")
+    assert senders.refused(reply) == "4.7.5"
+    assert "3 1 1 " in reply.text and "does not count beside 3 1 2 00" in reply.text
 
 
 def test_a_void_record_says_why(world, start_gateway, intercepting):

@@ -145,7 +145,7 @@ class World:
     def _tlsa(self, words, pair):
         usage, selector, matching = (int(word) for word in words.split()[:3])
         if words.endswith("wrong"):
-            return f"{usage} {selector} {matching} {'00' * 32}"
+            return f"{usage} {selector} {matching} {'00' * (64 if matching == 2 else 32)}"
         path = pair.chain
         if usage in (0, 2):  # the authority's certificate, which the server sends behind its own
             path = (self.strangers if "strangers" in pair.chain else self.authority).certificate
