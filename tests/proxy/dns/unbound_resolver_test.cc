@@ -171,10 +171,12 @@ TEST_CASE("unbound_resolver: SERVFAIL is a failure") {
 }
 
 TEST_CASE("unbound_resolver: names that the library would answer by itself are asked for like all others") {
-  for (const std::string name : {"nas.home.arpa", "mx.test", "mx.invalid", "mx.onion", "1.0.168.192.in-addr.arpa",
-                                 "1.0.0.10.in-addr.arpa", "1.0.16.172.in-addr.arpa", "d.f.ip6.arpa"}) {
+  for (const std::string name :
+       {"nas.home.arpa", "mx.test", "mx.invalid", "mx.onion", "1.0.168.192.in-addr.arpa", "1.0.0.10.in-addr.arpa",
+        "1.0.16.172.in-addr.arpa", "d.f.ip6.arpa", "5.0.0.127.in-addr.arpa"}) {
     INFO(name);
-    World world(root_anchor);  // whose owner denies these names
+    // The root denies the names of private networks; loopback's reverse zone is anybody's.
+    World world(name.ends_with("127.in-addr.arpa") ? "" : root_anchor);
     world.server->table[{name, Type::a}] = {0, {record(name, 1, loopback)}};
     world.server->table[{"gone." + name, Type::a}] = {3, {}};
     const Answer found = world.ask({name, Type::a});
@@ -188,6 +190,8 @@ TEST_CASE("unbound_resolver: names that the library would answer by itself are a
 TEST_CASE("unbound_resolver: localhost is this machine, whatever a server says") {
   World world;
   CHECK(world.ask({"localhost", Type::a}).rdata == std::vector<std::string>{loopback});
+  CHECK(world.ask({"mail.localhost", Type::a}).rdata == std::vector<std::string>{loopback});
+  CHECK(world.ask({"mail.localhost", Type::mx}).status == Status::no_data);
   CHECK(world.server->queries == 0);
 }
 
