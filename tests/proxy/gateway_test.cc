@@ -62,14 +62,11 @@ class Running {
 // A blocking client.
 class Client {
  public:
-  explicit Client(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Client(std::uint16_t port) {
+    // A worker listens a moment after the gateway has started it.
+    for (int tries = 0; tries < 2000 && !connect(port); ++tries) ::usleep(5000);
     const timeval patience = {20, 0};  // a hanging test is a failing one
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    sockaddr_in address = {};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    (void)::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
   }
   // A reply's line; empty at the end.
   std::string reply() {
@@ -83,6 +80,15 @@ class Client {
   }
 
  private:
+  bool connect(std::uint16_t port) {
+    fd_ = net::UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+
   net::UniqueFd fd_;
 };
 
