@@ -9,10 +9,10 @@ namespace {
 
 constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 constexpr std::string_view dashes = "-----";
-constexpr std::string_view begin = "-----BEGIN ";
-constexpr std::string_view end = "-----END ";
+constexpr std::string_view begin_mark = "-----BEGIN ";
+constexpr std::string_view end_mark = "-----END ";
 
-bool is_blank(char c) {
+bool is_space_or_tab(char c) {
   return c == ' ' || c == '\t';
 }
 
@@ -27,9 +27,9 @@ std::string_view trim(std::string_view text) {
       text.remove_prefix(byte_order_mark.size());
     } else if (text.ends_with(byte_order_mark)) {
       text.remove_suffix(byte_order_mark.size());
-    } else if (!text.empty() && (is_blank(text.front()) || is_line_end(text.front()))) {
+    } else if (!text.empty() && (is_space_or_tab(text.front()) || is_line_end(text.front()))) {
       text.remove_prefix(1);
-    } else if (!text.empty() && (is_blank(text.back()) || is_line_end(text.back()))) {
+    } else if (!text.empty() && (is_space_or_tab(text.back()) || is_line_end(text.back()))) {
       text.remove_suffix(1);
     } else {
       return text;
@@ -105,14 +105,14 @@ struct Mark {
 };
 
 std::optional<Mark> find_mark(std::string_view text, std::size_t from) {
-  const std::size_t at = std::min(text.find(begin, from), text.find(end, from));
+  const std::size_t at = std::min(text.find(begin_mark, from), text.find(end_mark, from));
   if (at == std::string_view::npos) {
     return std::nullopt;
   }
   Mark mark;
   mark.at = at;
-  mark.is_begin = text.substr(at).starts_with(begin);
-  const std::size_t label = at + (mark.is_begin ? begin : end).size();
+  mark.is_begin = text.substr(at).starts_with(begin_mark);
+  const std::size_t label = at + (mark.is_begin ? begin_mark : end_mark).size();
   const std::size_t line_end = std::min(text.find_first_of("\r\n", label), text.size());
   const std::size_t close = text.find(dashes, label);
   if (close == std::string_view::npos || close > line_end) {
@@ -123,7 +123,7 @@ std::optional<Mark> find_mark(std::string_view text, std::size_t from) {
   mark.after = close + dashes.size();
   const std::string_view rest = text.substr(mark.after);
   const bool more_before = at > from && text[at - 1] == '-';
-  const bool more_after = rest.starts_with('-') && !rest.starts_with(begin) && !rest.starts_with(end);
+  const bool more_after = rest.starts_with('-') && !rest.starts_with(begin_mark) && !rest.starts_with(end_mark);
   mark.is_whole = !more_before && !more_after && mark.label == trim(mark.label) && !mark.label.empty();
   return mark;
 }
