@@ -65,6 +65,16 @@ void add_policy(std::vector<Field>& fields, const PolicyFacts& facts) {
   if (!facts.plaintext_detail.empty()) fields.emplace_back("plaintext_detail", facts.plaintext_detail);
 }
 
+// What is known where a server behind went without a word, neither its own nor the kernel's.
+std::string_view why(smtp::Ending ending) {
+  using enum smtp::Ending;
+  if (ending == backend_closed) return "the server closed the connection";
+  if (ending == backend_lost) return "the server closed the connection while it owed a reply";
+  if (ending == backend_unreachable) return "the server closed the connection before it had begun";
+  if (ending == backend_tls_failed) return "the server closed the connection where TLS should begin";
+  return {};
+}
+
 }  // namespace
 
 void log_decision(const SessionRecord& record, const std::string& listener) {
@@ -132,7 +142,8 @@ void log_session(const SessionRecord& record, std::string_view direction, const 
   fields.emplace_back("bytes_out", totals.bytes_out);
   fields.emplace_back("duration", static_cast<double>(totals.duration) / 1000.0);
   fields.emplace_back("ended", record.ending ? smtp::to_string(*record.ending) : "client_closed");
-  const std::string& reason = record.reason.empty() ? outcome.trouble : record.reason;
+  std::string_view reason = record.reason.empty() ? std::string_view(outcome.trouble) : record.reason;
+  if (reason.empty() && record.ending && direction == "inbound") reason = why(*record.ending);
   if (!reason.empty()) fields.emplace_back("reason", reason);
   log::write(config::LogLevel::info, "session ended", fields);
 }

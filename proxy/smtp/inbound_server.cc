@@ -50,9 +50,9 @@ void InboundDialogue::server_is_ready(Effects& out) {
 }
 
 void InboundDialogue::server_rejected(Effects& out) {
-  if (state_ == State::await_backend) {
-    return server_failed(Ending::backend_unreachable, "the server refused to begin", out);
-  }
+  const std::string& said = opening_->reply();
+  out.because("the server refused to serve: " + said.substr(0, said.find('\r')));
+  if (state_ == State::await_backend) return server_failed(Ending::backend_unreachable, {}, out);
   const auto opening = std::exchange(opening_, nullptr);
   out.send_copy(Side::client, opening->reply());
   server_ = Server::open;

@@ -140,6 +140,8 @@ void OutboundDialogue::judged_unfit(const std::string& reply, Effects& out) {
     text = remote_.reply + "\r\n";
   }
   if (remote_.stage == Stage::lost) outcome_.trouble = remote_.trouble;
+  if (remote_.stage == Stage::greeting_failed) outcome_.trouble = "the server refused to serve: " + remote_.reply;
+  if (!greeted_ && outcome_.trouble.empty()) outcome_.trouble = text.substr(0, text.find('\r'));
   if (const auto held = std::exchange(held_, nullptr)) {
     const Command command = parse_command(*held);
     if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, text);
@@ -171,6 +173,7 @@ void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out
   if (!believable(to, piece.code)) {
     return lose(Ending::backend_protocol, wrong_answer(due(), piece), out);
   }
+  if (piece.last && piece.code == 421) out.because("the server took its leave: " + quote(piece));
   // It takes its leave instead of a message that another host may take.
   if (piece.code == 421 && facts_.greets_itself && before_recipient()) {
     if (piece.last) lose(Ending::backend_closed, wrong_answer(due(), piece), out);

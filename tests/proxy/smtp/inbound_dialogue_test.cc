@@ -297,6 +297,16 @@ TEST_CASE("server lost: at every octet of a session, the client never gets a suc
   CHECK(tried > 500);
 }
 
+TEST_CASE("server: a refusal to serve is the reason") {
+  for (const std::string reply : {"554 5.7.1 not you", "421 4.3.2 not now"}) {
+    Rig rig;
+    rig.start();
+    rig.connected();
+    rig.server(reply + "\r\n");
+    CHECK(rig.reason == "the server refused to serve: " + reply);
+  }
+}
+
 TEST_CASE("server lost: a message whose verdict is missing is in doubt") {
   Rig rig;
   introduce(rig);

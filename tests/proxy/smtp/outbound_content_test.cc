@@ -134,6 +134,15 @@ TEST_CASE("outbound: the rest of a message that was refused early is content, wh
 
 // --- loss
 
+TEST_CASE("outbound: a server that takes its leave with 421 is the reason") {
+  Rig rig;
+  accepted(rig);
+  rig.client("DATA\r\n");
+  rig.server("421 4.3.2 going down\r\n");
+  CHECK(rig.ending == "backend_closed");
+  CHECK(rig.reason == "the server took its leave: \"421 4.3.2 going down\"");
+}
+
 TEST_CASE("outbound: a server lost after the final dot has taken nothing, and the session goes on") {
   Rig rig;
   accepted(rig);
