@@ -33,11 +33,6 @@ std::string_view result_of(const policy::Verdict& verdict) {
   return verdict.deliver ? "not satisfied, observed only" : "not satisfied";
 }
 
-// The library's own sentences begin so, those of the network do not.
-std::string handshake_failure(const std::string& why) {
-  return why.find("TLS handshake") != std::string::npos ? why : "TLS handshake failed: " + why;
-}
-
 std::string stage_of(const ProbedAddress& probed) {
   using enum smtp::RemoteState::Stage;
   const auto& state = probed.connection.state;
@@ -49,8 +44,8 @@ std::string stage_of(const ProbedAddress& probed) {
     case tls_not_offered: return "STARTTLS is not offered";
     case tls_refused:
     case tls_injected:
+    case tls_failed:
     case tls_broken: return smtp::tls_trouble(state, probed.connection.error);
-    case tls_failed: return handshake_failure(smtp::tls_trouble(state, probed.connection.error));
     case auth_failed:
     case open: break;
   }

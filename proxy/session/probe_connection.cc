@@ -39,7 +39,7 @@ void ProbeConnection::on_plaintext(std::string_view bytes) {
       opening_.on_reply(**piece, !bytes.empty(), effects_);
     } else {
       found_.error = piece->error().message;
-      opening_.on_lost(found_.error);
+      opening_.on_lost(found_.error, true);
     }
     if (opening_.greeted()) opening_.introduce(plan_.hello, effects_);
     carry_out();

@@ -74,7 +74,7 @@ std::string_view OutboundDialogue::due() const {
 void OutboundDialogue::remote_gone(Ending ending, std::string_view why, Effects& out) {
   if (state_ == State::ended || server_ == Server::none) return;
   if (server_ == Server::opening) {
-    opening_->on_lost(why);
+    opening_->on_lost(why, ending == Ending::backend_protocol);
     return opening_moved(out);
   }
   const std::string_view place = state_ == State::content ? " within the content" : "";

@@ -27,7 +27,8 @@ std::optional<Plaintext> plaintext_reason(const RemoteState& state, bool closed)
     case RemoteState::Stage::tls_refused: return Plaintext::refused;
     case RemoteState::Stage::tls_injected: return Plaintext::injected;
     case RemoteState::Stage::tls_failed: return closed ? Plaintext::closed : Plaintext::handshake_failed;
-    case RemoteState::Stage::tls_broken: return state.reply.empty() ? Plaintext::closed : Plaintext::misanswered;
+    case RemoteState::Stage::tls_broken:
+      return state.reply.empty() && !state.garbled ? Plaintext::closed : Plaintext::misanswered;
   }
   return std::nullopt;
 }

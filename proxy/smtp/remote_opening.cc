@@ -61,7 +61,12 @@ std::string tls_trouble(const RemoteState& state, std::string_view error) {
     case Stage::open: return {};
     case Stage::tls_refused: return "STARTTLS was refused: " + state.reply;
     case Stage::tls_injected: return "octets followed the reply to STARTTLS in plaintext: somebody is interfering";
-    case Stage::tls_failed: return or_else("the TLS handshake failed");
+    case Stage::tls_failed: {
+      std::string why = or_else("the TLS handshake failed");
+      // What the network says of it does not name it.
+      const bool named = why.find("TLS") != std::string::npos || why.find("certificate") != std::string::npos;
+      return named ? why : "TLS handshake failed: " + why;
+    }
     case Stage::tls_broken:
       if (!state.reply.empty()) return "STARTTLS was answered by " + state.reply;
       return or_else("the connection was lost while TLS began");
@@ -144,8 +149,9 @@ void RemoteOpening::misanswered(const ReplyPiece& piece) {
   finish(Stage::lost);
 }
 
-void RemoteOpening::on_lost(std::string_view why) {
+void RemoteOpening::on_lost(std::string_view why, bool garbled) {
   if (over()) return;
+  result_.garbled = garbled;
   result_.trouble = no_answer(due(), why);
   if (state_ == State::handshake) return finish(Stage::tls_failed);
   const bool tls_begins = state_ == State::starttls || (state_ == State::ehlo && tls_ && !plan_.tls_first);

@@ -43,8 +43,9 @@ struct RemoteState {
   Stage stage = Stage::none;
   std::string reply;  // one line, without CRLF
   std::string trouble =
-      {};               // lost, or TLS or AUTH that came to nothing: what happened, for people; empty: nobody knows
-  bool served = false;  // lost, and mail had been sent there before: it may be good for another connection
+      {};                // lost, or TLS or AUTH that came to nothing: what happened, for people; empty: nobody knows
+  bool served = false;   // lost, and mail had been sent there before: it may be good for another connection
+  bool garbled = false;  // what happened: it said what is no reply
 
   // Commands can be sent on the connection.
   bool usable() const {
@@ -86,7 +87,8 @@ class RemoteOpening {
   void on_tls(Effects& out);
   void on_tls_failed();
   void on_connect_failed() { finish(RemoteState::Stage::connect_failed); }
-  void on_lost(std::string_view why = "the connection was closed");
+  // `garbled`: the connection was given up, as what came there is no reply.
+  void on_lost(std::string_view why = "the connection was closed", bool garbled = false);
 
   State state() const { return state_; }
   bool over() const { return state_ == State::over; }

@@ -121,7 +121,9 @@ TEST_CASE("remote opening: what kept TLS from beginning is told for people") {
   CHECK(tls_trouble({Stage::tls_not_offered, {}}, "x").empty());
   CHECK(tls_trouble({Stage::lost, {}}, "x").empty());
   CHECK(tls_trouble({Stage::tls_refused, "454 no"}, "x") == "STARTTLS was refused: 454 no");
-  CHECK(tls_trouble({Stage::tls_failed, {}}, "no cipher in common") == "no cipher in common");
+  CHECK(tls_trouble({Stage::tls_failed, {}}, "connection reset by peer") ==
+        "TLS handshake failed: connection reset by peer");
+  CHECK(tls_trouble({Stage::tls_failed, {}}, "TLS handshake failed: no cipher") == "TLS handshake failed: no cipher");
   CHECK(tls_trouble({Stage::tls_failed, {}}, {}) == "the TLS handshake failed");
   CHECK(tls_trouble({Stage::tls_broken, "250 sure"}, "x") == "STARTTLS was answered by 250 sure");
   CHECK(tls_trouble({Stage::tls_broken, {}}, "connection reset by peer") == "connection reset by peer");
