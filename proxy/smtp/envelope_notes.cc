@@ -1,5 +1,6 @@
 #include "proxy/smtp/envelope_notes.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -57,6 +58,7 @@ class List {
 }  // namespace
 
 struct EnvelopeNotes::Message {
+  std::uint64_t number = 0;  // replies find their message by it when others are no longer kept
   std::string from;
   std::vector<Recipient> to;
   std::size_t answered = 0;  // recipients before this one have had their reply
@@ -108,12 +110,12 @@ struct EnvelopeNotes::Message {
   }
 };
 
-// Messages are numbered, so that replies find theirs when the oldest are no longer kept.
 struct EnvelopeNotes::Kept {
   std::vector<Message> messages;
-  std::uint64_t first = 0;     // number of messages.front()
-  std::uint64_t answered = 0;  // the MAILs answered: replies belong to the message with the number before this
-  std::string heard;           // the first line of the reply under way
+  std::uint64_t begun = 0;     // messages, kept or not: the next one's number
+  std::uint64_t answered = 0;  // their MAILs: replies belong to the message with the number before this
+  std::uint64_t left_out = 0;
+  std::string heard;  // the first line of the reply under way
 };
 
 EnvelopeNotes::EnvelopeNotes() = default;
@@ -124,27 +126,35 @@ EnvelopeNotes::Message* EnvelopeNotes::last() const {
 }
 
 EnvelopeNotes::Message* EnvelopeNotes::answering() const {
-  if (!kept_ || kept_->answered <= kept_->first) return nullptr;
-  const std::uint64_t index = kept_->answered - 1 - kept_->first;
-  return index < kept_->messages.size() ? &kept_->messages[index] : nullptr;
+  if (!kept_) return nullptr;
+  for (auto each = kept_->messages.rbegin(); each != kept_->messages.rend(); ++each) {
+    if (each->number + 1 == kept_->answered) return &*each;
+  }
+  return nullptr;
 }
 
-// The message that has begun last is never left out.
+// Envelopes that came to nothing go first, then the oldest; the message that has begun last never.
 void EnvelopeNotes::make_room(std::size_t wanted) {
+  auto& messages = kept_->messages;
   std::size_t spent = wanted;
-  for (const Message& each : kept_->messages) spent += each.cost();
-  while (spent > budget && kept_->messages.size() > 1) {
-    spent -= kept_->messages.front().cost();
-    kept_->messages.erase(kept_->messages.begin());
-    ++kept_->first;
+  for (const Message& each : messages) spent += each.cost();
+  while (spent > budget && messages.size() > 1) {
+    const auto abandoned = std::ranges::find_if(
+        messages, [this](const Message& each) { return each.open() && each.number + 1 < kept_->answered; });
+    const auto victim = abandoned == messages.end() ? messages.begin() : abandoned;
+    spent -= victim->cost();
+    messages.erase(victim);
+    ++kept_->left_out;
   }
 }
 
 void EnvelopeNotes::mail(std::string_view argument, bool answered) {
   if (!enabled_) return;
   if (!kept_) kept_ = std::make_unique<Kept>();
-  kept_->messages.emplace_back().from = path_of(argument, "FROM");
-  if (answered) kept_->answered = kept_->first + kept_->messages.size();
+  Message& message = kept_->messages.emplace_back();
+  message.number = kept_->begun++;
+  message.from = path_of(argument, "FROM");
+  if (answered) kept_->answered = kept_->begun;
   make_room(0);
 }
 
@@ -176,7 +186,7 @@ void EnvelopeNotes::replied(Expected to, const ReplyPiece& piece) {
   if (piece.first) kept_->heard = line_of(std::to_string(piece.code) + " " + std::string(piece.text));
   if (!piece.last) return;
   std::string heard = std::exchange(kept_->heard, {});
-  if (to == Expected::mail && kept_->answered < kept_->first + kept_->messages.size()) ++kept_->answered;
+  if (to == Expected::mail && kept_->answered < kept_->begun) ++kept_->answered;
   Message* message = answering();
   if (message == nullptr) return;
   if (to == Expected::recipient) return message->answer(piece.positive() ? std::string() : std::move(heard));
@@ -207,7 +217,7 @@ std::vector<std::string> EnvelopeNotes::items() const {
 }
 
 std::uint64_t EnvelopeNotes::left_out() const {
-  return kept_ ? kept_->first : 0;
+  return kept_ ? kept_->left_out : 0;
 }
 
 }  // namespace postern::smtp

@@ -18,8 +18,9 @@ namespace postern::smtp {
 class EnvelopeNotes {
  public:
   // What a session's notes take at most, in octets, bookkeeping counted; the containers may have room for as much
-  // again. The oldest messages make room for new ones; recipients that find none are counted.
-  static constexpr std::size_t budget = 4096;
+  // again. Envelopes without a message, and then the oldest, make room for new ones; recipients that find none are
+  // counted.
+  static constexpr std::size_t budget = 8192;
 
   EnvelopeNotes();
   ~EnvelopeNotes();
