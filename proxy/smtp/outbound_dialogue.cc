@@ -1,5 +1,5 @@
-// Events, time and our own replies of OutboundDialogue; its halves are in outbound_client.cc (with
-// outbound_extensions.cc and outbound_content.cc) and outbound_remote.cc.
+// Events and our own replies of OutboundDialogue. Its halves are in outbound_client.cc (with outbound_refusals.cc and
+// outbound_content.cc) and outbound_remote.cc (with outbound_loss.cc); outbound_time.cc has its clocks.
 #include "proxy/smtp/outbound_dialogue.h"
 
 #include <array>
