@@ -1,5 +1,6 @@
-// Events and our own replies of OutboundDialogue. Its halves are in outbound_client.cc (with outbound_refusals.cc and
-// outbound_content.cc) and outbound_remote.cc (with outbound_loss.cc); outbound_time.cc has its clocks.
+// Events and our own replies of OutboundDialogue. Its halves are in outbound_client.cc (with outbound_refusals.cc,
+// outbound_extensions.cc and outbound_content.cc) and outbound_remote.cc (with outbound_loss.cc); its clocks, in
+// outbound_time.cc.
 #include "proxy/smtp/outbound_dialogue.h"
 
 #include <array>
