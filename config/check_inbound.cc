@@ -20,6 +20,7 @@ class InboundCheck : private ListenerCheck {
     greeting();
     ehlo(listener_.mode, listener_.ehlo, Direction::inbound);
     proxy_networks();
+    recipients();
     relay_risk();
     versions(listener_.tls.min_version, listener_.tls.max_version);
   }
@@ -63,8 +64,8 @@ class InboundCheck : private ListenerCheck {
 
   void backend() {
     if (wrong("backend")) return;
-    const bool address = given("backend.address");
-    const bool exec = given("backend.exec");
+    const bool address = !listener_.backend.addresses.empty();
+    const bool exec = !listener_.backend.exec.empty();
     if (!address && !exec) {
       error("backend", "there is no server behind: give its address, or exec with a program to run");
     }
@@ -81,7 +82,7 @@ class InboundCheck : private ListenerCheck {
 
   void backend_exec() {
     const Backend& b = listener_.backend;
-    if (!given("backend.exec") || wrong("backend.exec")) return;
+    if (b.exec.empty() || wrong("backend.exec")) return;
     if (b.exec.front().front() != '/') {
       error("backend.exec[0]", quote(b.exec.front()) + " is not an absolute path: write where the program is");
     }
@@ -91,7 +92,7 @@ class InboundCheck : private ListenerCheck {
           "this program takes a session with -bs for a local one, and by its usual rules relays for it: tell it the "
           "client, as with [/bin/sh, -c, 'exec /usr/sbin/exim4 -bs -oMa \"$$TCPREMOTEIP\"']");
     }
-    if (given("backend.address")) return;  // which of the two is meant is not known
+    if (!b.addresses.empty()) return;  // which of the two is meant is not known
     if (b.client_address != ClientAddress::none) {
       error("backend.client_address",
             "a program learns the client's address from its environment: "
@@ -140,14 +141,23 @@ class InboundCheck : private ListenerCheck {
     }
   }
 
+  void recipients() {
+    const auto& domains = listener_.recipients.allow_domains;
+    if (!domains || !domains->empty() || wrong("recipients.allow_domains")) return;
+    warning("recipients.allow_domains",
+            "the empty list allows no recipient, but for clients that authenticate: list your domains, or remove the "
+            "line to have no relay guard");
+  }
+
   // Old servers relay for "local" clients, and behind a gateway every client looks local.
   void relay_risk() {
     if (wrong("backend") || wrong("recipients") || wrong("allow_open_relay_risk")) return;
+    const Backend& b = listener_.backend;
     const auto& domains = listener_.recipients.allow_domains;
-    const auto everything = std::ranges::find(domains, "*", &DomainPattern::text);
-    const bool guarded = !domains.empty() && everything == domains.end();
-    const bool told = listener_.backend.client_address != ClientAddress::none;
-    if (guarded || told || !given("backend.address") || given("backend.exec")) return;
+    const bool everything = domains && std::ranges::find(*domains, "*", &DomainPattern::text) != domains->end();
+    const bool guarded = domains && !everything;
+    const bool told = b.client_address != ClientAddress::none;
+    if (guarded || told || b.addresses.empty() || !b.exec.empty()) return;
     if (listener_.allow_open_relay_risk) {
       return warning("allow_open_relay_risk",
                      "the server behind takes every client for the gateway: "
@@ -159,8 +169,7 @@ class InboundCheck : private ListenerCheck {
                           "and may relay for anyone if it trusts that address. Tell it the client with "
                           "backend.client_address, or run it with backend.exec, or limit recipients with "
                           "recipients.allow_domains" +
-                          (everything == domains.end() ? "" : " (not '*')") +
-                          ", or accept the risk with allow_open_relay_risk: true");
+                          (everything ? " (not '*')" : "") + ", or accept the risk with allow_open_relay_risk: true");
   }
 
   const InboundListener& listener_;

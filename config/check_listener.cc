@@ -67,11 +67,11 @@ void ListenerCheck::warning(const std::string& key, const std::string& message) 
 
 void ListenerCheck::certificates(TlsMode mode, const std::vector<std::string>& names) {
   if (wrong("mode")) return;
-  if (mode != TlsMode::none && !given("certificates")) {
+  if (mode != TlsMode::none && names.empty() && !wrong("certificates")) {
     error("certificates",
           "mode " + std::string(to_string(mode)) + " needs a certificate: name at least one here, or set mode: none");
   }
-  if (mode == TlsMode::none && given("certificates")) warning("certificates", "not used, since mode is none");
+  if (mode == TlsMode::none && !names.empty()) warning("certificates", "not used, since mode is none");
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string key = at("certificates", i);
     const auto here = names.begin() + static_cast<std::ptrdiff_t>(i);
@@ -85,7 +85,12 @@ void ListenerCheck::certificates(TlsMode mode, const std::vector<std::string>& n
 }
 
 void ListenerCheck::certificate_exists(const std::string& key, const std::string& name) {
-  if (loaded_.is_wrong("certificates." + name) || loaded_.settings.certificates.contains(name)) return;
+  if (loaded_.is_wrong("certificates." + name)) return;
+  const auto found = loaded_.settings.certificates.find(name);
+  if (found != loaded_.settings.certificates.end()) {
+    if (found->second.empty()) error(key, "the certificate " + quote(name) + " has no pair of chain and key");
+    return;
+  }
   error(key, "there is no certificate " + quote(name) + certificate_meant_by(name));
 }
 

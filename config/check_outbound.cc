@@ -187,6 +187,9 @@ class OutboundCheck : private ListenerCheck {
   void allow_clients() {
     const auto& networks = listener_.allow_clients;
     const bool intercepted = listener_.route == OutboundRoute::original_destination;
+    if (networks.empty() && !wrong("allow_clients")) {
+      warning("allow_clients", "the empty list lets no client send: list the networks of your own mail servers");
+    }
     for (std::size_t i = 0; i < networks.size(); ++i) {
       const std::string key = at("allow_clients", i);
       if (networks[i].prefix_length > 0 || wrong(key)) continue;
@@ -227,13 +230,16 @@ class OutboundCheck : private ListenerCheck {
   }
 
   void policy(const std::string& row, const OutboundPolicy& policy) {
+    if (policy.match.empty() && given(row + ".match") && !wrong(row + ".match")) {
+      warning(row + ".match", "the empty list matches no domain: this policy is never used");
+    }
     const TlsSettings& global = loaded_.settings.tls;
     check_versions(loaded_, at_key(row), policy.min_version.value_or(global.min_version),
                    policy.max_version.value_or(global.max_version), "server");
     if (wrong(row + ".level") || (!policy.level && wrong("level"))) return;
     const TlsLevel level = policy.level.value_or(listener_.level);
     fingerprints(row, policy, level);
-    if (given(row + ".names") && level != TlsLevel::secure) {
+    if (!policy.names.empty() && level != TlsLevel::secure) {
       error(row + ".names", "only level secure looks for them, and this policy's is " + std::string(to_string(level)) +
                                 ": set level to secure, or remove them");
     }
@@ -241,11 +247,12 @@ class OutboundCheck : private ListenerCheck {
   }
 
   void fingerprints(const std::string& row, const OutboundPolicy& policy, TlsLevel level) {
-    if (level == TlsLevel::fingerprint && policy.level && !given(row + ".fingerprints")) {
+    if (level == TlsLevel::fingerprint && policy.level && policy.fingerprints.empty() &&
+        !wrong(row + ".fingerprints")) {
       error(row + ".level",
             "fingerprint needs fingerprints: list the SHA-256 of the servers' public keys or certificates here");
     }
-    if (level != TlsLevel::fingerprint && given(row + ".fingerprints")) {
+    if (level != TlsLevel::fingerprint && !policy.fingerprints.empty()) {
       error(row + ".fingerprints", "only level fingerprint compares them, and this policy's is " +
                                        std::string(to_string(level)) + ": set level to fingerprint, or remove them");
     }

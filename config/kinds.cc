@@ -53,7 +53,23 @@ Kind<V> bounded(const std::string& noun, V least, V most, Parse parse) {
   });
 }
 
+// "25", ":25", "*:25", "any:25": a port, and in other programs' words every address.
+std::string_view port_of_every_address(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  const std::string_view address = colon == std::string_view::npos ? "" : text.substr(0, colon);
+  const std::string_view port = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  const bool every = address.empty() || address == "*" || address == "any" || address == "all" || address == "0";
+  std::uint16_t number = 0;
+  const auto [rest, problem] = std::from_chars(port.data(), port.data() + port.size(), number);
+  const bool is_port = !port.empty() && problem == std::errc() && rest == port.data() + port.size();
+  return every && is_port ? port : std::string_view();
+}
+
 Result<Endpoint> parse_listen_address(std::string_view text) {
+  if (const std::string port(port_of_every_address(text)); !port.empty()) {
+    return fail(Errc::invalid_argument, quote(text) + " is no address and port: for all addresses write \"0.0.0.0:" +
+                                            port + "\" and \"[::]:" + port + "\"");
+  }
   auto endpoint = parse_endpoint(text);
   if (!endpoint || endpoint->kind == Endpoint::Kind::ip) return endpoint;
   if (endpoint->kind == Endpoint::Kind::unix_socket) {
@@ -64,6 +80,10 @@ Result<Endpoint> parse_listen_address(std::string_view text) {
 }
 
 Result<Endpoint> parse_connect_address(std::string_view text) {
+  if (const std::string port(port_of_every_address(text)); !port.empty()) {
+    return fail(Errc::invalid_argument,
+                quote(text) + " is no address and port: for this machine write \"127.0.0.1:" + port + "\"");
+  }
   auto endpoint = parse_endpoint(text);
   if (!endpoint || endpoint->kind == Endpoint::Kind::unix_socket || endpoint->port != 0) return endpoint;
   return fail(Errc::invalid_argument, "port 0 cannot be connected to: give the port that the server listens on");
@@ -121,8 +141,8 @@ Result<std::string> parse_keyword(std::string_view text) {
 std::string boolean_meant_by(std::string_view text) {
   std::string word(text.substr(0, 8));
   std::ranges::transform(word, word.begin(), upper);
-  if (word == "YES" || word == "ON" || word == "TRUE" || word == "1") return "; write true";
-  if (word == "NO" || word == "OFF" || word == "FALSE" || word == "0") return "; write false";
+  if (word == "YES" || word == "Y" || word == "ON" || word == "TRUE" || word == "1") return "; write true";
+  if (word == "NO" || word == "N" || word == "OFF" || word == "FALSE" || word == "0") return "; write false";
   return "";
 }
 
@@ -138,6 +158,10 @@ Kind<std::uint32_t> number(const std::string& expected, std::uint32_t least, std
     const auto [rest, problem] = std::from_chars(begin, end, parsed_number, hexadecimal ? 16 : 10);
     const bool in_bounds = parsed_number >= least && parsed_number <= most;
     if (problem != std::errc() || rest != end || !in_bounds) return cursor.error_expected(expected);
+    if (!hexadecimal && value->size() > 1 && value->starts_with('0')) {
+      return cursor.error(quote(*value) + " is octal to some readers of YAML and decimal to others: write " +
+                          std::to_string(parsed_number));
+    }
     out = parsed_number;
   };
   return {expected, read, [](const std::uint32_t& value) { return std::to_string(value); }};
@@ -163,6 +187,30 @@ std::string print_yaml_text(std::string_view text) {
     printed += c;
   }
   return plain ? printed : "\"" + printed + "\"";
+}
+
+std::string as_list(std::string_view text) {
+  constexpr std::size_t longest = 80;
+  if (text.size() > longest || text.empty() || std::ranges::any_of(text, is_control)) return "[VALUE]";
+  const char separator = text.starts_with('/') ? ' ' : ',';  // a command and its arguments
+  std::string list;
+  while (true) {
+    const std::size_t comma = text.find(separator);
+    std::string_view item = text.substr(0, comma);
+    item.remove_prefix(std::min(item.find_first_not_of(' '), item.size()));
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (!item.empty()) list += (list.empty() ? "[" : ", ") + print_yaml_text(item);
+    if (comma == std::string_view::npos) return list.empty() ? "[VALUE]" : list + "]";
+    text.remove_prefix(comma + 1);
+  }
+}
+
+// Programs that write YAML turn a bare "off" into "false".
+std::string word_for_boolean(std::string_view text, const std::vector<std::string_view>& words) {
+  const std::string meant = boolean_meant_by(text);
+  const std::string_view word = meant.ends_with("true") ? "on" : "off";
+  if (meant.empty() || std::ranges::find(words, word) == words.end()) return {};
+  return "; write \"" + std::string(word) + "\", with its quotes where a program writes this file";
 }
 
 std::string enumerate(const std::vector<std::string_view>& words) {

@@ -72,6 +72,12 @@ Kind<std::optional<V>> maybe(Kind<V> kind) {
   return {kind.expected, read, print};
 }
 
+// What somebody meant who wrote a list as one text, "a, b" or "/bin/a b": "[a, b]".
+std::string as_list(std::string_view text);
+
+// "; write "off" …" where a word is a boolean that one of the words was turned into; else nothing.
+std::string word_for_boolean(std::string_view text, const std::vector<std::string_view>& words);
+
 // "none, starttls or implicit"
 std::string enumerate(const std::vector<std::string_view>& words);
 
@@ -88,24 +94,25 @@ Kind<E> one_of(const std::vector<E>& values) {
     if (found != words.end()) {
       out = values[static_cast<std::size_t>(found - words.begin())];
     } else {
-      cursor.error("expected " + expected + ", not " + quote(*word) + did_you_mean(*word, words));
+      const std::string boolean = word_for_boolean(*word, words);
+      cursor.error("expected " + expected + ", not " + quote(*word) +
+                   (boolean.empty() ? did_you_mean(*word, words) : boolean));
     }
   };
   return {expected, read, [](const E& value) { return std::string(to_string(value)); }};
 }
 
-// A list with at least one item. One that cannot be read is reported and keeps its place, so that indices are as in the
-// file.
+// A list; with no items, and with nothing at all behind its key, it means none. An item that cannot be read is reported
+// and keeps its place, so that indices are as in the file.
 template <class V>
 Kind<std::vector<V>> list_of(Kind<V> item, std::size_t most = 1000) {
   const std::string expected = "a list, each item " + item.expected;
   const auto read = [item, expected, most](const Cursor& cursor, std::vector<V>& out) {
     if (cursor.node.kind == Node::Kind::scalar) {
-      return cursor.error("expected " + expected + ", not a single value: put it in brackets, as in [VALUE]");
+      return cursor.error("expected " + expected + ", not a single value: put it in brackets, as in " +
+                          as_list(cursor.node.scalar));
     }
-    if (!cursor.is_sequence(expected)) return;
-    if (cursor.node.children.empty())
-      return cursor.error("the list is empty: give at least one item, or remove the line");
+    if (cursor.node.kind != Node::Kind::null && !cursor.is_sequence(expected)) return;
     if (cursor.node.children.size() > most) {
       return cursor.error("the list has more than " + std::to_string(most) + " items");
     }
@@ -122,7 +129,29 @@ Kind<std::vector<V>> list_of(Kind<V> item, std::size_t most = 1000) {
   return {expected, read, print};
 }
 
-// The same, where a single value may stand without its brackets.
+// A list of which something must be there.
+template <class V>
+Kind<std::vector<V>> not_empty(Kind<std::vector<V>> list) {
+  list.read = [inner = list.read, expected = list.expected](const Cursor& cursor, std::vector<V>& out) {
+    if (cursor.node.kind == Node::Kind::null) return cursor.error_expected(expected);
+    const bool empty = cursor.node.kind == Node::Kind::sequence && cursor.node.children.empty();
+    if (empty) return cursor.error("the list is empty: give at least one item, or remove the line");
+    inner(cursor, out);
+  };
+  return list;
+}
+
+// A list where leaving it out is not the same as none: which of them is meant has to be written.
+template <class V>
+Kind<std::vector<V>> stated(Kind<std::vector<V>> list) {
+  list.read = [inner = list.read](const Cursor& cursor, std::vector<V>& out) {
+    if (cursor.node.kind != Node::Kind::null) return inner(cursor, out);
+    cursor.error("has no value: write [] for none, or remove the line");
+  };
+  return list;
+}
+
+// The same as list_of, where a single value may stand without its brackets.
 template <class V>
 Kind<std::vector<V>> one_or_list_of(const Kind<V>& item) {
   Kind<std::vector<V>> list = list_of(item);

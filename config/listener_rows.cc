@@ -44,7 +44,7 @@ Rows<TlsSettings> tls_rows() {
       row("cipher_list", &T::cipher_list, text("a list of ciphers in OpenSSL syntax"), new_sessions,
           "ciphers of TLS 1.2 and below, in OpenSSL syntax; without it all of the library's that have forward secrecy")
           .example("ECDHE+AESGCM:ECDHE+CHACHA20"),
-      row("groups", &T::groups, list_of(required_text("the name of a group")), new_sessions,
+      row("groups", &T::groups, not_empty(list_of(required_text("the name of a group"))), new_sessions,
           "key exchange groups, the preferred first; those that the library lacks are skipped"),
       row("handshake_timeout", &T::handshake_timeout, between(1s, 10min), new_sessions,
           "time a peer has to finish the TLS handshake"),
@@ -71,7 +71,8 @@ Rows<EhloSettings> ehlo_rows() {
 }
 
 Row<Listener> listen_row() {
-  return row("listen", &Listener::listen, list_of(listen_address()), at_once, "the addresses and ports to listen on")
+  return row("listen", &Listener::listen, not_empty(list_of(listen_address())), at_once,
+             "the addresses and ports to listen on")
       .required();
 }
 

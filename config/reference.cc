@@ -16,7 +16,7 @@ Settings sample_settings() {
   mx.listen = {parse_endpoint("0.0.0.0:25").value(), parse_endpoint("[::]:25").value()};
   mx.certificates = {"mx"};
   mx.backend.addresses = {parse_endpoint("127.0.0.1:2525").value()};
-  mx.recipients.allow_domains = {parse_domain_pattern("example.org").value()};
+  mx.recipients.allow_domains.emplace({parse_domain_pattern("example.org").value()});
   OutboundListener& internet = settings.outbound.emplace_back();
   internet.name = "internet";
   internet.listen = {parse_endpoint("127.0.0.1:10025").value()};

@@ -166,11 +166,10 @@ void append_flat(Rows<T>& rows, V T::*member, const Rows<V>& inner, const std::s
   }
 }
 
-// A list of mappings, each read by the same rows.
+// A list of mappings, each read by the same rows. It may be empty.
 template <class V>
 void read_items(const Cursor& list, const Rows<V>& rows, const std::string& expected, std::vector<V>& out) {
-  if (!list.is_sequence(expected)) return;
-  if (list.node.children.empty()) list.error("the list is empty: expected " + expected);
+  if (list.node.kind != Node::Kind::null && !list.is_sequence(expected)) return;
   for (std::size_t i = 0; i < list.node.children.size(); ++i) {
     read_section(list.item(i), rows, out.emplace_back());
   }

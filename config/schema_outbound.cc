@@ -123,7 +123,7 @@ Rows<OutboundListener> route_rows() {
       row("socket_mark", &O::socket_mark, socket_mark(), new_sessions,
           "SO_MARK of own connections, so that interception rules can leave them alone; 0: none"),
       section("relay", &O::relay, relay_rows(), "the server behind route relay").absent_if(no_relay),
-      row("allow_clients", &O::allow_clients, list_of(network()), new_sessions,
+      row("allow_clients", &O::allow_clients, stated(list_of(network())), new_sessions,
           "networks whose servers may send mail through here"),
   };
 }
@@ -176,7 +176,14 @@ Kind<DnsSettings> name_servers() {
   const auto read = [list, expected](const Cursor& cursor, DnsSettings& out) {
     out.recursive = cursor.node.kind == Node::Kind::scalar && cursor.node.scalar == "recursive";
     if (out.recursive) return;
-    if (cursor.node.kind != Node::Kind::sequence) return cursor.error_expected(expected);
+    if (cursor.node.kind == Node::Kind::scalar) {
+      const std::string& word = cursor.node.scalar;
+      const bool is_address = word.find_first_of(".:") != std::string::npos;
+      return cursor.error(
+          "expected " + expected + ", not " + quote(word) +
+          (is_address ? ": put it in brackets, as in " + as_list(word) : did_you_mean(word, {"recursive"})));
+    }
+    if (cursor.node.kind == Node::Kind::mapping) return cursor.error_expected(expected);
     list.read(cursor, out.servers);
   };
   const auto print = [list](const DnsSettings& dns) {

@@ -80,7 +80,7 @@ struct Backend {
 };
 
 struct Recipients {
-  std::vector<DomainPattern> allow_domains;  // empty: no relay guard
+  std::optional<std::vector<DomainPattern>> allow_domains;  // absent: no relay guard; empty: it lets nothing through
 };
 
 struct EhloSettings {

@@ -57,9 +57,9 @@ std::optional<Refusal> recipient_refusal(const Command& command, const ClientSta
                                          const InboundListener& listener) {
   const auto to = parse_path_argument(command.argument, "TO");
   const auto& domains = listener.recipients.allow_domains;
-  const bool guarded = !domains.empty() && !standing.authenticated;
+  const bool guarded = domains.has_value() && !standing.authenticated;
   // What we cannot read, the server may read differently.
-  if (guarded && (!to || !recipient_allowed(to->path, domains))) return Refusal::relay_denied;
+  if (guarded && (!to || !recipient_allowed(to->path, *domains))) return Refusal::relay_denied;
   if (!standing.takes_parameters(command, to, config::Envelope::rcpt)) return Refusal::parameter_not_offered;
   return std::nullopt;
 }

@@ -156,7 +156,7 @@ TEST_CASE("load: every option reaches its member") {
   CHECK(l.backend.client_address == ClientAddress::proxy_v2);
   CHECK(l.backend.tls == TlsMode::starttls);
   CHECK(l.greeting == GreetingMode::gateway);
-  CHECK(l.recipients.allow_domains.at(1).text == ".example.net");
+  CHECK(l.recipients.allow_domains.value().at(1).text == ".example.net");
   CHECK(l.allow_open_relay_risk);
   CHECK(l.ehlo.name == "mx.example.org");
   CHECK(l.ehlo.hide == std::vector<std::string>{"VRFY", "ETRN"});

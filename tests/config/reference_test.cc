@@ -1,5 +1,6 @@
 #include "config/reference.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 
@@ -69,6 +70,88 @@ TEST_CASE("reference: every row appears, and every example is valid") {
     INFO(to_string(diagnostic));
     CHECK((is_about_alternatives(diagnostic.message) || diagnostic.severity == Diagnostic::Severity::warning));
   }
+}
+
+// The text with another value behind the key on this line.
+std::string with_value(const std::string& text, std::size_t line, const std::string& key, const std::string& value) {
+  std::size_t begin = 0;
+  for (; line > 1; --line) begin = text.find('\n', begin) + 1;
+  const std::size_t colon = text.find(key + ":", begin) + key.size() + 1;
+  return text.substr(0, colon) + " " + value + text.substr(text.find('\n', colon));
+}
+
+bool ends_with_any(const std::string& path, const std::vector<std::string>& endings) {
+  return std::ranges::any_of(endings, [&](const std::string& ending) { return path.ends_with("." + ending); });
+}
+
+TEST_CASE("reference: every list may be empty, which means none, but for those without which nothing works") {
+  const std::string text = with_examples(print_reference());
+  const Loaded whole = load(text);
+  std::size_t lists = 0;
+  for (const Option& option : list_options(whole.settings)) {
+    if (option.expected.find("a list") != 0 && option.expected.find("or a list") == std::string::npos) continue;
+    if (option.path == "tls.cipher_list" || option.key == "cipher_list") continue;
+    ++lists;
+    const std::size_t line = whole.place_of(option.path).line;
+    const auto refusal_of = [&](const std::string& value, const std::string& words) {
+      return report(load(with_value(text, line, option.key, value))).find(option.path + ": " + words) !=
+             std::string::npos;
+    };
+    INFO(option.path);
+    const bool policy = option.path.find("policies") != std::string::npos;
+    const bool needed = ends_with_any(option.path, {"listen", "groups"}) && !policy;
+    CHECK(refusal_of("[]", "the list is empty: give at least one item") == needed);
+    // Where leaving it out is something else than none, which of the two is meant has to be said.
+    const bool stated = needed || ends_with_any(option.path, {"allow_domains", "allow_clients", "address"});
+    CHECK(refusal_of("", "has no value") == stated);
+    CHECK(refusal_of("~", "has no value") == stated);
+  }
+  CHECK(lists >= 16);
+}
+
+// Without the lines below this one that are indented deeper.
+std::string without_content(const std::string& text, std::size_t line, const std::string& key,
+                            const std::string& value) {
+  const std::string emptied = with_value(text, line, key, value);
+  std::size_t begin = 0;
+  for (; line > 1; --line) begin = emptied.find('\n', begin) + 1;
+  const std::size_t indentation = emptied.find_first_not_of(' ', begin) - begin;
+  std::size_t end = emptied.find('\n', begin) + 1;
+  const std::size_t rest = end;
+  while (end < emptied.size()) {
+    const std::size_t first = emptied.find_first_not_of(' ', end);
+    if (emptied[first] != '\n' && first - end <= indentation) break;
+    end = emptied.find('\n', first) + 1;
+  }
+  return emptied.substr(0, rest) + emptied.substr(end);
+}
+
+TEST_CASE("reference: a section may be empty, with braces or without") {
+  const std::string text = print_reference();
+  const Loaded whole = load(text);
+  std::size_t sections = 0;
+  for (const Option& option : list_options(whole.settings)) {
+    const bool is_list = option.path == "outbound.internet.policies" || option.path.starts_with("certificates.");
+    if (!option.is_section() || option.absent || is_list) continue;
+    ++sections;
+    for (const char* value : {"", "{}", "~"}) {
+      const std::string said = report(load(without_content(text, whole.place_of(option.path).line, option.key, value)));
+      INFO(option.path << ":" << value << " -> " << said);
+      const bool needs_something = said.find("is missing") != std::string::npos || option.key == "backend";
+      CHECK((needs_something || said.find(option.path + ": ") == std::string::npos));
+    }
+  }
+  CHECK(sections >= 10);
+}
+
+TEST_CASE("reference: lists of sections may be empty") {
+  const Loaded loaded = load(
+      "certificates: { mx: [], other: }\ndns: { servers: [] }\noutbound:\n"
+      "  internet: { listen: [\"127.0.0.1:10025\"], route: mx, policies: [], ehlo: { hide: [], add: } }\n"
+      "  office: { listen: [\"127.0.0.1:10026\"], route: mx, policies: , certificates: [] }\n");
+  CHECK(report(loaded) == "");
+  CHECK(loaded.settings.dns.servers.empty());
+  CHECK_FALSE(loaded.settings.dns.recursive);
 }
 
 TEST_CASE("reference: lines are short enough to read") {

@@ -101,8 +101,9 @@ void set_option(Script& script, const std::string& key, const std::string& value
     return;
   }
   if (key == "allow_domains") {
-    for (const auto& word : words(value))
-      listener.recipients.allow_domains.push_back(parse_domain_pattern(word).value());
+    auto& domains = listener.recipients.allow_domains;
+    if (!domains) domains.emplace();
+    for (const auto& word : words(value)) domains->push_back(parse_domain_pattern(word).value());
     return;
   }
   if (key == "ehlo.name") return void(listener.ehlo.name = value);
