@@ -16,6 +16,15 @@ Place place_of(const Node& node) {
   return at_key && node.key_place.line != 0 ? node.key_place : node.place;
 }
 
+// "127.0.0.1: 25" is a mapping, and was meant to be an address.
+std::string value_meant_by(const Node& mapping) {
+  if (mapping.children.size() != 1 || mapping.children[0].kind != Node::Kind::scalar) return {};
+  const Node& entry = mapping.children[0];
+  const bool is_address = entry.key.find_first_of(".:*") != std::string::npos &&
+                          entry.scalar.find_first_not_of("0123456789") == std::string::npos;
+  return is_address ? "; write " + quote(entry.key + ":" + entry.scalar) + " without a blank" : "";
+}
+
 }  // namespace
 
 void Cursor::error(const std::string& message) const {
@@ -76,7 +85,7 @@ void Cursor::error_expected(const std::string& expected) const {
     case Node::Kind::null: return error("has no value: give " + expected + ", or remove the line");
     case Node::Kind::scalar: return error(prefix + quote(node.scalar));
     case Node::Kind::sequence: return error(prefix + "a list");
-    case Node::Kind::mapping: return error(prefix + "a mapping");
+    case Node::Kind::mapping: return error(prefix + "a mapping" + value_meant_by(node));
     case Node::Kind::invalid: loaded.wrong.insert(path); return;  // said already
   }
 }

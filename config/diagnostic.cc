@@ -1,5 +1,7 @@
 #include "config/diagnostic.h"
 
+#include <array>
+
 #include "config/characters.h"
 
 namespace postern::config {
@@ -9,10 +11,49 @@ bool continues_a_character(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
 }
 
-std::string escaped(char c) {
+void append_hex(std::string& text, unsigned value, unsigned digits) {
   constexpr std::string_view hex = "0123456789abcdef";
-  const auto byte = static_cast<unsigned char>(c);
-  return {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
+  while (digits-- > 0) text += hex[(value >> (4 * digits)) & 15U];
+}
+
+// What a terminal shows as nothing, as a blank, or in another order than it is read: no-break spaces, C1 controls,
+// directions, joiners, byte order marks.
+bool is_invisible(unsigned code_point) {
+  constexpr std::array<std::array<unsigned, 2>, 7> ranges = {{{0x80, 0xa0},
+                                                              {0xad, 0xad},
+                                                              {0x200b, 0x200f},
+                                                              {0x2028, 0x202f},
+                                                              {0x2060, 0x206f},
+                                                              {0x3000, 0x3000},
+                                                              {0xfeff, 0xfeff}}};
+  for (const auto& [first, last] : ranges) {
+    if (code_point >= first && code_point <= last) return true;
+  }
+  return code_point >= 0xe0000 && code_point <= 0xe01ff;
+}
+
+// The length of the character that begins `text`, which is UTF-8 or what somebody took for it, and its number.
+std::size_t take_character(std::string_view text, unsigned& code_point) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  const std::size_t length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+  code_point = length == 1 ? first : first & (0xffU >> (length + 1));
+  std::size_t taken = 1;
+  for (; taken < length && taken < text.size() && continues_a_character(text[taken]); ++taken) {
+    code_point = code_point << 6U | (static_cast<unsigned char>(text[taken]) & 0x3fU);
+  }
+  return taken;
+}
+
+void append_visibly(std::string& text, std::string_view character, unsigned code_point) {
+  if (character.size() == 1 && is_control(character[0])) {
+    text += "\\x";
+    append_hex(text, code_point, 2);
+  } else if (character.size() > 1 && is_invisible(code_point)) {
+    text += code_point > 0xffff ? "\\U" : "\\u";
+    append_hex(text, code_point, code_point > 0xffff ? 8 : 4);
+  } else {
+    text += character;
+  }
 }
 
 }  // namespace
@@ -33,9 +74,17 @@ std::string quote(std::string_view text) {
     end = longest;
     while (end > 0 && continues_a_character(text[end])) --end;
   }
-  std::string quoted = "'";
-  for (const char c : text.substr(0, end)) quoted += is_control(c) ? escaped(c) : std::string(1, c);
-  return quoted + (end < text.size() ? "…'" : "'");
+  std::string quoted;
+  quoted += '\'';
+  for (std::string_view rest = text.substr(0, end); !rest.empty();) {
+    unsigned code_point = 0;
+    const std::size_t length = take_character(rest, code_point);
+    append_visibly(quoted, rest.substr(0, length), code_point);
+    rest.remove_prefix(length);
+  }
+  if (end < text.size()) quoted += "…";
+  quoted += '\'';
+  return quoted;
 }
 
 }  // namespace postern::config

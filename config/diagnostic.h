@@ -33,7 +33,8 @@ struct Mistake {
 };
 using Mistakes = std::vector<Mistake>;
 
-// What an operator wrote, in quotes, fit for a terminal: controls escaped, cut after some 60 characters.
+// What an operator wrote, in quotes, fit for a terminal: controls and what cannot be seen are escaped, cut after some
+// 60 characters.
 std::string quote(std::string_view text);
 
 }  // namespace postern::config

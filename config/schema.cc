@@ -97,13 +97,22 @@ bool is_entry_name(const Cursor& cursor, std::string_view name) {
   return false;
 }
 
+// In { } and behind a quoted key YAML wants a blank after the colon: {port:25} is one key.
+static std::string key_meant_by(std::string_view key, const std::vector<std::string_view>& known) {
+  const std::size_t colon = key.find(':');
+  const std::string_view word = key.substr(0, colon);
+  if (colon == std::string_view::npos || std::ranges::find(known, word) == known.end()) return did_you_mean(key, known);
+  return "; write a blank behind its colon, as in " +
+         quote(std::string(word) + ": " + std::string(key.substr(colon + 1)));
+}
+
 void report_unknown_keys(const Cursor& section, const std::vector<std::string_view>& known) {
   for (const Node& child : section.node.children) {
     if (std::ranges::find(known, child.key) != known.end()) continue;
     const std::string path = section.path_of(child.key);
     section.loaded.places[path] = child.key_place;
     const std::string where = section.path.empty() ? "" : " in " + section.path;
-    section.loaded.add_error(path, "unknown key " + quote(child.key) + where + did_you_mean(child.key, known));
+    section.loaded.add_error(path, "unknown key " + quote(child.key) + where + key_meant_by(child.key, known));
   }
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "config/characters.h"
+#include "config/misspelling.h"
 
 namespace postern::config {
 namespace {
@@ -141,7 +142,8 @@ Result<Duration> parse_duration(std::string_view text) {
   if (parse_number(text)) {
     return fail(Errc::invalid_argument, quoted(text) + " has no unit: write " + std::string(text) + "s for seconds");
   }
-  return fail(Errc::invalid_argument, quoted(text) + " is not a duration such as 500ms, 30s, 5m, 1h or 2d");
+  return fail(Errc::invalid_argument,
+              quoted(text) + " is not a duration such as 500ms, 30s, 5m, 1h or 2d" + duration_meant_by(text));
 }
 
 std::string to_string(Duration duration) {
@@ -153,7 +155,8 @@ std::string to_string(Duration duration) {
 Result<ByteSize> parse_byte_size(std::string_view text) {
   if (const auto value = parse_quantity(text, binary_units)) return ByteSize{*value};
   if (const auto value = parse_quantity(text, decimal_units)) return ByteSize{*value};
-  return fail(Errc::invalid_argument, quoted(text) + " is not a size such as 512, 64KiB, 50MiB or 10MB");
+  return fail(Errc::invalid_argument,
+              quoted(text) + " is not a size such as 512, 64KiB, 50MiB or 10MB" + size_meant_by(text));
 }
 
 std::string to_string(ByteSize size) {
@@ -181,8 +184,12 @@ std::string to_string(const IpAddress& address) {
 Result<Endpoint> parse_endpoint(std::string_view text) {
   constexpr std::string_view unix_prefix = "unix:";
   if (text.starts_with(unix_prefix)) return parse_unix_endpoint(text.substr(unix_prefix.size()));
+  if (const std::string meant = address_meant_by(text); !meant.empty()) {
+    return fail(Errc::invalid_argument, quoted(text) + meant);
+  }
   const std::size_t colon = text.rfind(':');
-  if (colon == std::string_view::npos || (!text.empty() && text.back() == ']')) {
+  if (colon == std::string_view::npos || text.back() == ']') {
+    if (const auto host = parse_host(text); !host) return host;
     return fail(Errc::invalid_argument, quoted(text) + " has no port: write " + std::string(text) + ":25");
   }
   auto endpoint = parse_host(text.substr(0, colon));

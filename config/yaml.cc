@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "config/assert.h"
+#include "config/text_encoding.h"
+#include "config/yaml_advice.h"
 
 namespace postern::config {
 namespace {
@@ -28,10 +31,10 @@ bool is_null(std::string_view plain) {
 
 class YamlReader {
  public:
-  YamlReader(std::string_view text, Mistakes& mistakes) : text_(text), mistakes_(mistakes) {
+  YamlReader(std::string text, Mistakes& mistakes) : text_(std::move(text)), mistakes_(mistakes) {
     POSTERN_ASSERT(yaml_parser_initialize(&parser_) == 1, "out of memory for the YAML parser");
     yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()), text.size());
+    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text_.data()), text_.size());
   }
   ~YamlReader() {
     yaml_event_delete(&event_);
@@ -69,24 +72,27 @@ class YamlReader {
 
   bool syntax_error() {
     const std::string problem = parser_.problem != nullptr ? parser_.problem : "out of memory";
-    if (parser_.error == YAML_READER_ERROR) {
-      return give_up(place_at(text_, parser_.problem_offset), "not YAML in UTF-8: " + problem);
-    }
-    const std::size_t index = parser_.problem_mark.index;
-    const bool at_tab = std::ranges::count(text_, '\t') > 0 && character_at(index) == '\t';
+    if (parser_.error == YAML_READER_ERROR) return encoding_error(problem);
+    const Place place = place_of(parser_.problem_mark);
+    const bool inside = parser_.context != nullptr;
     std::string message = "not YAML: " + problem;
-    if (parser_.context != nullptr) message += ", " + std::string(parser_.context);
-    if (at_tab) message += "; indent with blanks instead of tabs";
-    return give_up(place_of(parser_.problem_mark), message);
+    if (inside) message += ", " + std::string(parser_.context);
+    return give_up(place,
+                   message + yaml_advice(text_, place, problem, inside ? place_of(parser_.context_mark) : Place{}));
   }
 
-  // libyaml counts characters, not octets.
-  char character_at(std::size_t index) const {
-    for (const char c : text_) {
-      const bool starts_a_character = (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-      if (starts_a_character && index-- == 0) return c;
-    }
-    return '\0';
+  bool encoding_error(const std::string& problem) {
+    const std::size_t offset = parser_.problem_offset;
+    const bool is_control = offset < text_.size() && static_cast<unsigned char>(text_[offset]) < 0x80 &&
+                            problem.find("control") != std::string::npos;
+    const std::string advice = is_control ? octet_at(offset) : "; save the file in UTF-8";
+    return give_up(place_at(text_, offset), "not YAML in UTF-8: " + problem + advice);
+  }
+
+  std::string octet_at(std::size_t offset) const {
+    constexpr std::string_view hex = "0123456789abcdef";
+    const auto octet = static_cast<unsigned char>(text_[offset]);
+    return std::string(", such as octet 0x") + hex[octet >> 4U] + hex[octet & 15U];
   }
 
   // Reads the node that the current event begins; afterwards its last event is the current one.
@@ -117,12 +123,13 @@ class YamlReader {
 
   void refuse_alias(Node& node) {
     node.kind = Node::Kind::invalid;
-    report(node.place, "aliases (*name) are not supported: write the value out");
+    report(node.place, "aliases (*name) are not supported: write the value out, or in quotes where it begins with *");
   }
 
   void refuse_decoration(const yaml_char_t* anchor, const yaml_char_t* tag) {
     if (anchor != nullptr) report(place(), "anchors (&name) are not supported: write the value out where it is needed");
-    if (tag != nullptr) report(place(), "tags (!name) are not supported: remove it, an option knows its own type");
+    if (tag != nullptr)
+      report(place(), "tags (!name) are not supported: remove it, or put a value in quotes that begins with !");
   }
 
   bool read_sequence(Node& node, std::size_t depth) {
@@ -142,7 +149,7 @@ class YamlReader {
       Node key;
       if (!read_node(key, depth + 1)) return false;
       if (key.kind == Node::Kind::sequence || key.kind == Node::Kind::mapping) {
-        return give_up(key.place, "a list or mapping cannot be a key");
+        return give_up(key.place, "a list or mapping cannot be a key" + yaml_advice(text_, key.place, {}, {}));
       }
       Node value;
       if (!next() || !read_node(value, depth + 1)) return false;
@@ -165,7 +172,7 @@ class YamlReader {
                                   std::to_string(first->second.line) + ", remove one of them");
   }
 
-  std::string_view text_;
+  const std::string text_;
   Mistakes& mistakes_;
   yaml_parser_t parser_{};
   yaml_event_t event_{};
@@ -179,7 +186,11 @@ std::optional<Node> parse_yaml(std::string_view text, Mistakes& mistakes) {
     mistakes.push_back({{}, "the file is larger than 1 MiB"});
     return std::nullopt;
   }
-  return YamlReader(text, mistakes).read();
+  if (const std::string_view encoding = wide_encoding(text); !encoding.empty()) {
+    mistakes.push_back({{1, 1}, "the file is in " + std::string(encoding) + ": save it in UTF-8"});
+    return std::nullopt;
+  }
+  return YamlReader(without_marks(text), mistakes).read();
 }
 
 }  // namespace postern::config

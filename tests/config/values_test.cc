@@ -109,12 +109,12 @@ TEST_CASE("values: an endpoint is an address or name with a port, or a unix sock
 TEST_CASE("values: a wrong endpoint is told what is wrong with it") {
   CHECK(endpoint("127.0.0.1") == "'127.0.0.1' has no port: write 127.0.0.1:25");
   CHECK(endpoint("[::1]") == "'[::1]' has no port: write [::1]:25");
-  CHECK(endpoint("::1:25") == "an IPv6 address with a port is written in brackets, as in [::1]:25");
+  CHECK(endpoint("::1:25") == "'::1:25' is an IPv6 address without brackets: write [::1]:25");
   CHECK(endpoint("127.0.0.300:25") == "'127.0.0.300' is neither an IP address nor a host name");
   CHECK(endpoint("127.0.0.1:70000") == "'70000' is not a port from 0 to 65535");
   CHECK(endpoint("127.0.0.1:") == "'' is not a port from 0 to 65535");
   CHECK(endpoint(":25") == "'' is neither an IP address nor a host name");
-  CHECK(endpoint("[127.0.0.1]:25") == "'[127.0.0.1]' is not an IPv6 address in brackets");
+  CHECK(endpoint("[127.0.0.1]:25") == "'[127.0.0.1]:25' has brackets, which are for IPv6: write 127.0.0.1:25");
   CHECK(endpoint("unix:run/x.sock") == "a unix socket needs an absolute path, as in unix:/run/smtp.sock");
   CHECK(endpoint("unix:/" + std::string(107, 'x')) == "the path of a unix socket may have at most 107 characters");
 }
