@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "config/text_encoding.h"
+
 namespace postern::process {
 
 namespace {
@@ -26,10 +28,14 @@ Result<std::string> read_secret_file(const std::string& path) {
   if (count < 0) return fail(Errc::io, "cannot read " + path + ": " + std::strerror(error));
   secret.resize(size);
   if (size > longest_secret) return fail(Errc::limit_exceeded, path + " is too long for a password or token");
-  if (secret.ends_with('\n')) secret.pop_back();
-  if (secret.ends_with('\r')) secret.pop_back();
+  if (const auto encoding = config::wide_encoding(secret); !encoding.empty()) {
+    return fail(Errc::protocol, path + " is in " + std::string(encoding) + ": save it in UTF-8");
+  }
+  secret.erase(0, secret.size() - config::without_mark(secret).size());
+  while (secret.ends_with('\n') || secret.ends_with('\r')) secret.pop_back();
   if (secret.empty()) return fail(Errc::protocol, path + " is empty");
-  if (secret.find_first_of(std::string_view("\0\r\n", 3)) != std::string::npos) {
+  if (secret.find('\0') != std::string::npos) return fail(Errc::protocol, path + " holds a NUL octet");
+  if (secret.find_first_of("\r\n") != std::string::npos) {
     return fail(Errc::protocol, path + " holds more than one line");
   }
   return secret;

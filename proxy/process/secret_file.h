@@ -7,8 +7,9 @@
 
 namespace postern::process {
 
-// The file's content without its final line break. Read anew each time, so that a change is seen by the next who asks.
-// Fails where it cannot be read, is empty, longer than 64 KiB, or holds a NUL or a line break in its middle.
+// The file's content without its final line breaks and a byte order mark before it. Read anew each time, so that a
+// change is seen by the next who asks. Fails where it cannot be read, is empty, longer than 64 KiB or in UTF-16, or
+// holds a NUL or a line break in its middle.
 Result<std::string> read_secret_file(const std::string& path);
 
 }  // namespace postern::process

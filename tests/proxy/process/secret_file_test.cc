@@ -29,6 +29,16 @@ TEST_CASE("secret file: its one line, without the line break, and anew each time
   CHECK(*process::read_secret_file(secret.path) == "another");
 }
 
+TEST_CASE("secret file: what editors add is no part of the secret") {
+  for (const char* content : {"\xef\xbb\xbfopen sesame\n", "open sesame\r\n\r\n", "open sesame\n\n", "open sesame\r",
+                              "\xef\xbb\xbfopen sesame"}) {
+    const Secret secret(content);
+    CHECK(*process::read_secret_file(secret.path) == "open sesame");
+  }
+  const Secret blanks(" open sesame \n");  // they may be meant
+  CHECK(*process::read_secret_file(blanks.path) == " open sesame ");
+}
+
 TEST_CASE("secret file: what cannot be a secret is refused with its reason") {
   CHECK(process::read_secret_file("/no/such/file").error().code == Errc::io);
   const Secret empty("\n");
@@ -36,6 +46,12 @@ TEST_CASE("secret file: what cannot be a secret is refused with its reason") {
   const Secret long_one(std::string(70000, 'x'));
   CHECK(process::read_secret_file(empty.path).error().message == empty.path + " is empty");
   CHECK(process::read_secret_file(lines.path).error().message == lines.path + " holds more than one line");
+  const Secret utf16(std::string("\xff\xfeo\0p\0e\0n\0", 10));
+  const Secret nul(std::string("open\0sesame", 11));
+  const Secret mark("\xef\xbb\xbf\r\n");
+  CHECK(process::read_secret_file(utf16.path).error().message == utf16.path + " is in UTF-16: save it in UTF-8");
+  CHECK(process::read_secret_file(nul.path).error().message == nul.path + " holds a NUL octet");
+  CHECK(process::read_secret_file(mark.path).error().message == mark.path + " is empty");
   CHECK(process::read_secret_file(long_one.path).error().code == Errc::limit_exceeded);
 }
 

@@ -93,7 +93,11 @@ def test_a_new_secret_is_read(world, start_gateway, secret_file):
         with open(secret_file, "w", encoding="ascii") as file:
             file.write("newsesame\n")
         assert send(world) is None
-        assert [response.rpartition(b"\0")[2] for response in responses(server)] == [b"opensesame", b"newsesame"]
+        with open(secret_file, "wb") as file:
+            file.write(b"\xef\xbb\xbfedited\r\n\r\n")
+        assert send(world) is None
+        passwords = [response.rpartition(b"\0")[2] for response in responses(server)]
+        assert passwords == [b"opensesame", b"newsesame", b"edited"]
 
 
 # A relay that has not proved who it is: only its address is known, so that no certificate can name it.
