@@ -33,6 +33,14 @@ bool intercepts(const config::Settings& settings) {
   });
 }
 
+std::string own_name() {
+  return process::host_name([](const std::string& host, bool given_up) {
+    log::warning(
+        given_up ? "DNS does not tell this machine's full name" : "waiting for DNS to tell this machine's full name",
+        {{"host", host}, {"remedy", "set hostname in the configuration, or give the name in /etc/hosts"}});
+  });
+}
+
 }  // namespace
 
 std::vector<std::shared_ptr<policy::MtaStsStore>> open_mta_sts_stores(const config::Settings& settings,
@@ -66,7 +74,7 @@ std::shared_ptr<Runtime> make_runtime(Prepared prepared, policy::MtaStsStore::Ac
   runtime->contexts = std::move(prepared.contexts);
   runtime->trust_anchor = std::move(prepared.trust_anchor);
   runtime->name_servers = std::move(prepared.name_servers);
-  runtime->hostname = runtime->settings.hostname.empty() ? process::host_name() : runtime->settings.hostname;
+  runtime->hostname = runtime->settings.hostname.empty() ? own_name() : runtime->settings.hostname;
   runtime->mta_sts = open_mta_sts_stores(runtime->settings, access, previous);
   if (previous != nullptr) runtime->own_connections = previous->own_connections;
   if (!runtime->own_connections && intercepts(runtime->settings)) {

@@ -1,26 +1,34 @@
 #include "proxy/process/host_name.h"
 
-#include <netdb.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <memory>
+#include <chrono>
 
 #include "config/values.h"
+#include "proxy/process/name_lookup.h"
 
 namespace postern::process {
 namespace {
 
-std::string canonical_name(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_flags = AI_CANONNAME;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* answer = nullptr;
-  if (::getaddrinfo(host.c_str(), nullptr, &hints, &answer) != 0) return {};
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(answer, &::freeaddrinfo);
-  return answer->ai_canonname == nullptr ? std::string() : std::string(answer->ai_canonname);
+using namespace std::chrono_literals;
+
+// DNS answers within milliseconds, or, where nobody is there to answer, not at all.
+constexpr auto usual = 1s;
+constexpr auto longest = 5s;
+
+std::string canonical_name(const std::string& host, const Waiting& waiting) {
+  auto answer = look_up_name(host);
+  const auto ready = [&answer](auto time) { return answer.wait_for(time) == std::future_status::ready; };
+  if (!ready(usual)) {
+    if (waiting) waiting(host, false);
+    if (!ready(longest - usual)) {
+      if (waiting) waiting(host, true);
+      return {};
+    }
+  }
+  return answer.get().canonical_name;
 }
 
 std::string bare_name() {
@@ -39,10 +47,10 @@ std::optional<std::string> unusable_host_name() {
   return name;
 }
 
-std::string host_name() {
+std::string host_name(const Waiting& waiting) {
   const std::string host = bare_name();
   if (!config::is_host_name(host)) return "localhost.localdomain";
-  const std::string full = canonical_name(host);
+  const std::string full = canonical_name(host, waiting);
   // A machine whose /etc/hosts maps its name to "localhost" first is better served by the name it was given.
   const bool better =
       full.find('.') != std::string::npos && config::is_host_name(full) && !full.starts_with("localhost");
