@@ -2,6 +2,7 @@
 
 #include "config/reference.h"
 #include "proxy/commands.h"
+#include "proxy/machine_check.h"
 #include "proxy/preflight.h"
 
 namespace postern {
@@ -11,7 +12,11 @@ int command_check(const CheckOptions& options) {
     std::fputs(config::print_reference().c_str(), stdout);
     return 0;
   }
-  const Prepared prepared = prepare(options.config);
+  Prepared prepared = prepare(options.config);
+  if (prepared.contexts != nullptr) {
+    check_root(prepared.loaded);
+    check_backend_names(prepared.loaded);
+  }
   print_diagnostics(prepared.loaded);
   if (prepared.contexts == nullptr) return 1;
   std::printf("%s: ok\n", options.config.c_str());

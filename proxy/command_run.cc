@@ -1,5 +1,6 @@
 #include "proxy/commands.h"
 #include "proxy/gateway.h"
+#include "proxy/machine_check.h"
 #include "proxy/observe/log.h"
 #include "proxy/preflight.h"
 
@@ -9,6 +10,7 @@ int command_run(const RunOptions& options) {
   config::Loaded loaded = config::load_file(options.config, config::process_environment());
   log::set_early_format(loaded.settings.log.format);
   Prepared prepared = prepare(std::move(loaded));
+  if (prepared.contexts != nullptr) check_root(prepared.loaded);
   log_diagnostics(prepared.loaded);
   if (!prepared.contexts) return 1;
 

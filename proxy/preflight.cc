@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proxy/dns/make_resolver.h"
+#include "proxy/machine_check.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/host_name.h"
@@ -118,6 +119,7 @@ Prepared prepare(config::Loaded from, const tls::Contexts* previous) {
   if (!loaded.settings.outbound.empty()) prepared.name_servers = check_dns(loaded, prepared.trust_anchor);
   check_state_directory(loaded);
   check_secrets(loaded);
+  check_programs(loaded);
   prepared.contexts = tls::Contexts::build(loaded, previous);
   if (!loaded.ok()) prepared.contexts = nullptr;
   return prepared;
