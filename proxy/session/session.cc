@@ -12,7 +12,9 @@ using smtp::Side;
 using smtp::Timer;
 
 namespace {
-constexpr auto closing_time = std::chrono::seconds(5);
+constexpr auto closing_time = std::chrono::milliseconds(5'000);
+constexpr auto draining_closing_time =
+    std::chrono::milliseconds(2'000);            // containers are killed ten seconds after SIGTERM
 constexpr std::uint64_t impatience = 1'000;      // milliseconds for who does not understand our last words anyway
 constexpr std::uint64_t drain_patience = 5'000;  // milliseconds that an idle client has to find out by its next command
 // A client of which octets are held is not read. So often, in milliseconds, it is looked whether it is still there; and
@@ -332,7 +334,8 @@ void Session::drop_backend() {
 // --- time and the end
 
 void Session::arm(Timer timer) {
-  const auto wait = timer == Timer::closing ? std::chrono::milliseconds(closing_time) : wait_for(timer);
+  const auto closing = draining_since_ != 0 ? draining_closing_time : closing_time;
+  const auto wait = timer == Timer::closing ? closing : wait_for(timer);
   timer_ = timer;
   deadline_ = timer == Timer::none ? 0 : around_.loop.now() + static_cast<std::uint64_t>(wait.count());
 }

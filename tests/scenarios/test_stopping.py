@@ -76,6 +76,19 @@ def test_idle_sessions_are_told(start_gateway, scripted_server):
     assert ended(gateway)[0] == 0
 
 
+def test_a_client_that_neither_speaks_nor_leaves_is_not_waited_for_until_a_container_is_killed(
+    start_gateway, scripted_server
+):
+    gateway = start_gateway({"address": scripted_server().address})
+    with Client(gateway.port()) as silent, secure_client(gateway.port(), "starttls"):
+        silent.greeted()
+        begun = time.monotonic()
+        os.kill(gateway.pid, signal.SIGTERM)
+        assert ended(gateway)[0] == 0
+        assert time.monotonic() - begun < 9
+        assert silent.rest().startswith(b"421 4.3.2")
+
+
 def test_a_second_signal_stops_at_once(start_gateway, scripted_server):
     gateway = start_gateway({"address": scripted_server().address})
     with secure_client(gateway.port(), "starttls") as client:
