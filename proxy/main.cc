@@ -1,8 +1,13 @@
 // Reads the command line and hands over to one of the commands.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <string>
+#include <vector>
 
+#include "config/diagnostic.h"
+#include "config/suggest.h"
 #include "proxy/commands.h"
 
 namespace {
@@ -22,12 +27,18 @@ struct Arguments {
   bool sink_no_chunking = false;
   bool sink_helo_only = false;
   postern::DemoOptions demo;
+  std::string help_about;  // a command; empty: all of them
 };
 
-void describe(CLI::App& app, Arguments& arguments) {
+void describe_general(CLI::App& app, Arguments& arguments) {
   app.require_subcommand(0, 1);
   app.add_flag("--version", arguments.version, "Print versions, ours and the libraries', and exit");
+  app.add_subcommand("version", "The same as --version");
+  CLI::App* help = app.add_subcommand("help", "Print what a command does and takes");
+  help->add_option("command", arguments.help_about, "The command; without it, all of them")->type_name("COMMAND");
+}
 
+void describe(CLI::App& app, Arguments& arguments) {
   CLI::App* run = app.add_subcommand("run", "Run the gateway in the foreground, logging to stderr");
   run->add_option("--config", arguments.run.config, "The configuration file")->required()->type_name("FILE");
 
@@ -79,11 +90,65 @@ void describe(CLI::App& app, Arguments& arguments) {
 
   CLI::App* demo = app.add_subcommand("demo", "Send two messages through a gateway of its own, and show how");
   demo->add_flag("--once", arguments.demo.once, "Exit afterwards instead of staying up");
+  describe_general(app, arguments);
 }
 
 int refuse(const std::string& message) {
   std::fprintf(stderr, "postern: %s\nRun postern --help for more information.\n", message.c_str());
   return usage_error;
+}
+
+std::vector<std::string> command_names(CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
+  return names;
+}
+
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& known) {
+  return postern::config::did_you_mean(word, {known.begin(), known.end()});
+}
+
+int no_such_command(const std::string& word, const std::vector<std::string>& known) {
+  return refuse("there is no command " + postern::config::quote(word) + did_you_mean(word, known));
+}
+
+// A word too much, or an option that the command does not have.
+int unexpected(const CLI::App& command, const std::string& word) {
+  const std::string said = command.get_name() + ": ";
+  if (!word.starts_with('-')) {
+    const CLI::Option* config = command.get_option_no_throw("--config");
+    const bool is_file = config != nullptr && config->count() == 0;
+    return refuse(said + postern::config::quote(word) + " was not expected" +
+                  (is_file ? "; did you mean " + postern::config::quote("--config " + word) + "?" : ""));
+  }
+  std::vector<std::string> known;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  if (std::ranges::find(known, word) != known.end()) return refuse(said + word + " goes behind the command");
+  return refuse(said + "there is no option " + postern::config::quote(word) + did_you_mean(word, known));
+}
+
+int explain(CLI::App& app, const CLI::ParseError& error, const std::vector<std::string>& words) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help
+  const std::vector<std::string> commands = command_names(app);
+  const bool is_command = !words.empty() && !words[0].starts_with('-');
+  if (is_command && std::ranges::find(commands, words[0]) == commands.end()) return no_such_command(words[0], commands);
+  const std::vector<std::string> extras = app.remaining(true);
+  if (!extras.empty() && !app.get_subcommands().empty()) return unexpected(*app.get_subcommands().front(), extras[0]);
+  app.exit(error);
+  return usage_error;
+}
+
+int print_help(CLI::App& app, const std::string& about) {
+  const std::vector<std::string> commands = command_names(app);
+  if (!about.empty() && std::ranges::find(commands, about) == commands.end()) return no_such_command(about, commands);
+  app.clear();  // else it is the help of `help`
+  const std::string text = about.empty() ? app.help() : app.get_subcommand(about)->help(app.get_name());
+  std::fputs(text.c_str(), stdout);
+  return 0;
 }
 
 int run_sink(Arguments& arguments) {
@@ -99,8 +164,9 @@ int run_sink(Arguments& arguments) {
   return postern::command_sink(arguments.sink);
 }
 
-int dispatch(const CLI::App& app, Arguments& arguments) {
-  if (arguments.version) return postern::command_version();
+int dispatch(CLI::App& app, Arguments& arguments) {
+  if (app.got_subcommand("help")) return print_help(app, arguments.help_about);
+  if (arguments.version || app.got_subcommand("version")) return postern::command_version();
   if (app.got_subcommand("run")) return postern::command_run(arguments.run);
   if (app.got_subcommand("probe")) return postern::command_probe(arguments.probe);
   if (app.got_subcommand("tlsa")) return postern::command_tlsa(arguments.tlsa);
@@ -124,8 +190,8 @@ int main(int argc, char** argv) {
   describe(app, arguments);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {  // --help comes this way, too
-    return app.exit(error) == 0 ? 0 : usage_error;
+  } catch (const CLI::ParseError& error) {
+    return explain(app, error, {argv + 1, argv + argc});
   }
   return dispatch(app, arguments);
 }

@@ -117,15 +117,44 @@ def test_wrong_usage(postern, argv):
     assert "--help" in done.stderr + done.stdout or "sage" in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize(
+    "argv, meant",
+    [
+        (["chek"], "'check'"),
+        (["--config", "x.yaml", "run"], "behind the command"),
+        (["check", "x.yaml"], "'--config x.yaml'"),
+        (["run", "x.yaml"], "'--config x.yaml'"),
+        (["run", "--confg", "x.yaml"], "'--config'"),
+        (["help", "rnu"], "'run'"),
+        (["probe", "example.org", "--jason"], "'--json'"),
+    ],
+)
+def test_what_was_meant_is_said(postern, argv, meant):
+    done = command(postern, *argv)
+    assert done.returncode == 2
+    assert meant in done.stderr + done.stdout, done
+
+
+def test_help(postern):
+    for argv in (["help"], ["--help"]):
+        done = command(postern, *argv)
+        assert done.returncode == 0 and "check" in done.stdout and not done.stderr, done
+    for argv in (["help", "check"], ["check", "--help"]):
+        done = command(postern, *argv)
+        assert done.returncode == 0 and "postern check" in done.stdout and "--print-reference" in done.stdout, done
+
+
 def test_a_file_that_is_not_there(postern, folder):
     for verb in ("check", "run"):
         done = command(postern, verb, "--config", f"{folder}/absent.yaml")
         assert done.returncode == 1 and "absent.yaml" in done.stderr + done.stdout
 
 
-def test_version(postern):
-    done = command(postern, "--version")
+@pytest.mark.parametrize("argv", [["--version"], ["version"]])
+def test_version(postern, argv):
+    done = command(postern, *argv)
     assert done.returncode == 0
+    assert "X25519MLKEM768" in done.stdout
     for name in ("BoringSSL", "libuv", "libyaml", "jemalloc"):
         assert name.lower() in done.stdout.lower(), done.stdout
 
@@ -144,6 +173,73 @@ def test_variables_of_the_environment(postern, folder, certificates):
     without = {name: value for name, value in os.environ.items() if name != "BACKEND"}
     done = command(postern, "check", "--config", path, env=without)
     assert done.returncode == 1 and "BACKEND" in done.stderr + done.stdout
+
+
+def with_text(path, change):
+    with open(path, "rb") as file:
+        content = file.read()
+    with open(path, "wb") as file:
+        file.write(change(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text,
+        lambda text: b"\xef\xbb\xbfworkers: 2\nhostname: mx.example.org\n" + text,
+        lambda text: text.replace(b"\n", b"\r\n"),
+    ],
+    ids=["a byte order mark", "a mark and a first key", "CRLF"],
+)
+def test_what_editors_do_to_a_configuration_is_harmless(postern, folder, certificates, change):
+    blocks = (
+        f"certificates: {{ mx: [{{ chain: {certificates.ecdsa.chain}, key: {certificates.ecdsa.key} }}] }}\n"
+        "inbound:\n  mx:\n    listen: ['127.0.0.1:0']\n    certificates: [mx]\n"
+        "    recipients: { allow_domains: [example.org] }\n    backend: { address: '127.0.0.1:25' }\n"
+        "    ehlo: { add: [], hide: }\n    limits:\n"
+    )
+    path = f"{folder}/edited.yaml"
+    with open(path, "wb") as file:
+        file.write(change(blocks.encode()))
+    done = command(postern, "check", "--config", path)
+    assert done.returncode == 0 and "ok" in done.stdout, done
+
+
+def test_a_configuration_in_utf16_is_called_that(postern, folder, certificates):
+    path = with_text(configuration(folder, certificates), lambda text: text.decode().encode("utf-16"))
+    done = command(postern, "check", "--config", path)
+    assert done.returncode == 1 and "UTF-16" in done.stderr
+
+
+def test_check_warns_of_what_this_machine_lacks(postern, folder, certificates):
+    script = f"{folder}/program"
+    with open(script, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n")
+    for exec_, words in ([[script], "may not be run"], [["/no/such/program"], "is not there"]):
+        path = configuration(folder, certificates, recipients=None, backend={"exec": exec_})
+        done = command(postern, "check", "--config", path)
+        assert done.returncode == 0 and "warning: inbound.mx.backend.exec[0]: " in done.stderr, done
+        assert words in done.stderr
+    path = configuration(folder, certificates, backend={"address": "no-such-host.invalid:25"})
+    done = command(postern, "check", "--config", path)
+    assert done.returncode == 0 and "'no-such-host.invalid' has no address now" in done.stderr, done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_check_warns_of_staying_root(postern, folder, certificates):
+    path = configuration(folder, certificates)
+    assert "stays root" in command(postern, "check", "--config", path).stderr
+    with_user = with_text(path, lambda text: text.replace(b"{", b'{ "user": "nobody",', 1))
+    done = command(postern, "check", "--config", with_user)
+    assert done.returncode == 0 and "root" not in done.stderr, done
+
+
+def test_what_the_library_lacks_of_the_defaults_is_no_matter_of_a_configuration(postern, folder, certificates):
+    path = configuration(folder, certificates)
+    assert "MLKEM" not in command(postern, "check", "--config", path).stderr
+    written = configuration(folder, certificates, groups=["X448", "X25519"])
+    assert "X448" in command(postern, "check", "--config", written).stderr
 
 
 def test_the_sink_alone(sink):
