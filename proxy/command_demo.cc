@@ -1,4 +1,6 @@
 // A certificate, a plaintext server and a gateway, all temporary, and a real message through each of its two ports.
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -113,6 +115,7 @@ class Demo {
   Result<void> encrypt(DemoClient& client);
   std::optional<std::string> find_message(const std::string& message) const;
   std::string configuration() const;
+  void suggest() const;
   fs::path file(const char* name) const { return folder_.path() / name; }
 
   TemporaryFolder folder_;
@@ -266,18 +269,35 @@ std::optional<std::string> Demo::find_message(const std::string& message) const 
   return std::nullopt;
 }
 
-bool Demo::stay_up() {
+bool is_installed(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "/usr/bin" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (::access((folder + "/" + program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+// What is there to try it with. -quiet: else a line that begins with Q or R is a command to s_client itself.
+void Demo::suggest() const {
+  std::printf("The gateway stays up. Try it yourself:\n\n");
+  if (is_installed("swaks")) {
+    std::printf("  swaks --server 127.0.0.1 --port %u --tls --to %s\n", starttls_port_, recipient);
+    std::printf("  swaks --server 127.0.0.1 --port %u --tls-on-connect --to %s\n", implicit_port_, recipient);
+  }
   std::printf(
-      "The gateway stays up. Try it yourself:\n\n"
-      "  swaks --server 127.0.0.1 --port %u --tls --to %s\n"
-      "  swaks --server 127.0.0.1 --port %u --tls-on-connect --to %s\n"
-      "  openssl s_client -connect 127.0.0.1:%u -starttls smtp -crlf\n"
-      "  openssl s_client -connect 127.0.0.1:%u -crlf\n\n"
+      "  openssl s_client -quiet -crlf -starttls smtp -connect 127.0.0.1:%u\n"
+      "  openssl s_client -quiet -crlf -connect 127.0.0.1:%u\n\n"
+      "%s"
       "Mail arrives in %s/mail/new, the gateway's log is %s/gateway.log.\n"
       "Ctrl-C ends it all and removes that folder.\n",
-      starttls_port_, recipient, implicit_port_, recipient, starttls_port_, implicit_port_, folder_.path().c_str(),
-      folder_.path().c_str());
+      starttls_port_, implicit_port_, is_installed("swaks") ? "" : "(Or with swaks: apt-get install swaks.)\n",
+      folder_.path().c_str(), folder_.path().c_str());
   std::fflush(stdout);
+}
+
+bool Demo::stay_up() {
+  suggest();
   sigset_t awaited;
   ::sigemptyset(&awaited);
   for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) ::sigaddset(&awaited, number);
