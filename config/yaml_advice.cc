@@ -55,6 +55,8 @@ std::string in_quotes(Text value) {
 // The value that begins there, as its author saw it: to the next comma, closing bracket or comment. Brackets of its
 // own, as in [::]:25 and ${NAME}, belong to it.
 Text value_at(Text line, std::size_t begin) {
+  constexpr std::size_t longest = 200;
+  line = line.substr(0, std::min(line.size(), begin + longest));
   std::string open;
   std::size_t end = begin;
   for (; end < line.size(); ++end) {
@@ -165,7 +167,7 @@ std::string about_entry(Text entry, std::size_t number) {
 }
 
 std::size_t line_before(Text text, std::size_t number) {
-  while (number > 1) {
+  for (std::size_t comments = 0; number > 1 && comments < 50; ++comments) {
     const Text line = trimmed(line_of(text, --number));
     if (!line.empty() && line.front() != '#') return number;
   }
@@ -205,12 +207,12 @@ std::string about_context(Text problem, Place place, Place context) {
 
 // A text that began in quotes on a line above and ended in the quotes of another.
 std::string about_quotes(Text text, std::size_t last) {
-  for (std::size_t number = 1; number <= last; ++number) {
-    const Text line = line_of(text, number);
-    const std::size_t comment = line.find(" #");
-    if (std::ranges::count(line.substr(0, comment), '"') % 2 != 0) {
+  for (std::size_t number = 1; number <= last && !text.empty(); ++number) {
+    const Text line = line_of(text, 1);
+    if (std::ranges::count(line.substr(0, line.find(" #")), '"') % 2 != 0) {
       return in_line(number) + " has a quotation mark without a partner";
     }
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
   }
   return {};
 }

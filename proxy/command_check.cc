@@ -16,6 +16,7 @@ int command_check(const CheckOptions& options) {
   if (prepared.contexts != nullptr) {
     check_root(prepared.loaded);
     check_backend_names(prepared.loaded);
+    check_relay_names(prepared.loaded, prepared.name_servers, prepared.trust_anchor);
   }
   print_diagnostics(prepared.loaded);
   if (prepared.contexts == nullptr) return 1;

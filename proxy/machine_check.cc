@@ -9,9 +9,16 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
+#include "config/characters.h"
+#include "proxy/dns/make_resolver.h"
+#include "proxy/net/loop.h"
+#include "proxy/net/timer.h"
 #include "proxy/process/name_lookup.h"
 #include "proxy/process/privileges.h"
 
@@ -63,6 +70,44 @@ std::string what_is_wrong_with(const std::string& program, const std::optional<p
   return missing_interpreter(program);
 }
 
+constexpr auto patience = std::chrono::seconds(5);
+constexpr std::size_t most_names = 100;
+
+// A name that the outbound side's resolver is asked for, in both families.
+struct RelayName {
+  std::string path;
+  std::string name;
+  std::vector<dns::Answer> answers;
+  std::vector<std::unique_ptr<dns::Lookup>> lookups;
+
+  RelayName(std::string at, std::string host) : path(std::move(at)), name(std::move(host)) {}
+
+  // How often `done` will be called.
+  std::size_t ask(dns::Resolver& resolver, const std::function<void()>& done) {
+    std::string lower = name;
+    std::ranges::transform(lower, lower.begin(), config::lower);
+    if (lower.ends_with('.')) lower.pop_back();
+    for (const dns::Type type : {dns::Type::a, dns::Type::aaaa}) {
+      lookups.push_back(resolver.lookup({lower, type}, [this, done](const dns::Answer& answer) {
+        answers.push_back(answer);
+        done();
+      }));
+    }
+    return lookups.size();
+  }
+
+  // ": 'x' has no address now: …"; empty: it has one.
+  std::string failure() const {
+    if (std::ranges::any_of(answers, &dns::Answer::exists)) return {};
+    std::string reason = answers.size() < lookups.size() ? "no answer from DNS" : "";
+    for (const dns::Answer& answer : answers) {
+      if (reason.empty() && !answer.absent()) reason = answer.reason;
+    }
+    if (reason.empty()) reason = "DNS has none";
+    return ": " + config::quote(name) + " has no address now: " + reason;
+  }
+};
+
 }  // namespace
 
 void check_root(config::Loaded& loaded) {
@@ -86,23 +131,48 @@ void check_programs(config::Loaded& loaded) {
   }
 }
 
+void check_relay_names(config::Loaded& loaded, const dns::NameServers& servers, const dns::TrustAnchor& anchor) {
+  net::Loop loop;
+  const auto resolver = dns::make_resolver(loop.raw(), servers, anchor);
+  if (!resolver) return;  // which has been said
+  std::vector<std::unique_ptr<RelayName>> names;
+  std::size_t open = 0;
+  for (const auto& listener : loaded.settings.outbound) {
+    const auto& address = listener.relay.address;
+    const bool named = address && address->kind == config::Endpoint::Kind::name;
+    if (!named || listener.route != config::OutboundRoute::relay || names.size() == most_names) continue;
+    names.push_back(std::make_unique<RelayName>("outbound." + listener.name + ".relay.address", address->name));
+    open += names.back()->ask(**resolver, [&] {
+      if (--open == 0) loop.stop();
+    });
+  }
+  if (names.empty()) return;
+  {
+    net::Timer limit(loop.raw(), [&loop] { loop.stop(); });
+    limit.start(patience);
+    loop.run();
+  }
+  for (const auto& name : names) {
+    if (const std::string wrong = name->failure(); !wrong.empty()) loaded.add_warning(name->path, name->path + wrong);
+  }
+}
+
 void check_backend_names(config::Loaded& loaded) {
   struct Question {
     std::string path;
     std::string name;
     std::future<process::NameAnswer> answer;
   };
-  constexpr std::size_t most = 100;  // threads
   std::vector<Question> questions;
   for (const auto& listener : loaded.settings.inbound) {
     const auto& addresses = listener.backend.addresses;
-    for (std::size_t i = 0; i < addresses.size() && questions.size() < most; ++i) {
+    for (std::size_t i = 0; i < addresses.size() && questions.size() < most_names; ++i) {
       if (addresses[i].kind != config::Endpoint::Kind::name) continue;
       const std::string path = "inbound." + listener.name + ".backend.address[" + std::to_string(i) + "]";
       questions.push_back({path, addresses[i].name, process::look_up_name(addresses[i].name)});
     }
   }
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const auto until = std::chrono::steady_clock::now() + patience;
   for (Question& question : questions) {
     const bool answered = question.answer.wait_until(until) == std::future_status::ready;
     const std::string failure = answered ? question.answer.get().failure : "no answer from DNS";
