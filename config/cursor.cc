@@ -49,7 +49,7 @@ std::string Cursor::path_of(std::string_view key) const {
 
 bool Cursor::is_mapping() const {
   if (node.kind == Node::Kind::mapping) return true;
-  if (node.kind != Node::Kind::null) error_expected("a mapping (KEY: VALUE)");
+  if (!node.is_nothing()) error_expected("a mapping (KEY: VALUE)");
   return false;
 }
 

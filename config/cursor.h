@@ -24,7 +24,7 @@ struct Cursor {
   std::string path_of(std::string_view key) const;
 
   // True when there are entries or items to read. Nothing at all counts as an empty mapping, so that all keys of a
-  // section can be commented out; anything else of another kind is an error.
+  // section can be commented out, and so does an empty list; anything else of another kind is an error.
   bool is_mapping() const;
   bool is_sequence(const std::string& expected) const;  // "expected EXPECTED, not …"
 

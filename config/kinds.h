@@ -112,7 +112,7 @@ Kind<std::vector<V>> list_of(Kind<V> item, std::size_t most = 1000) {
       return cursor.error("expected " + expected + ", not a single value: put it in brackets, as in " +
                           as_list(cursor.node.scalar));
     }
-    if (cursor.node.kind != Node::Kind::null && !cursor.is_sequence(expected)) return;
+    if (!cursor.node.is_nothing() && !cursor.is_sequence(expected)) return;
     if (cursor.node.children.size() > most) {
       return cursor.error("the list has more than " + std::to_string(most) + " items");
     }
@@ -134,8 +134,7 @@ template <class V>
 Kind<std::vector<V>> not_empty(Kind<std::vector<V>> list) {
   list.read = [inner = list.read, expected = list.expected](const Cursor& cursor, std::vector<V>& out) {
     if (cursor.node.kind == Node::Kind::null) return cursor.error_expected(expected);
-    const bool empty = cursor.node.kind == Node::Kind::sequence && cursor.node.children.empty();
-    if (empty) return cursor.error("the list is empty: give at least one item, or remove the line");
+    if (cursor.node.is_nothing()) return cursor.error("the list is empty: give at least one item, or remove the line");
     inner(cursor, out);
   };
   return list;

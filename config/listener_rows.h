@@ -45,7 +45,7 @@ Row<Settings> listeners_row(std::string_view key, std::vector<Of> Settings::*mem
   auto result = section_row<Settings>(key, help);
   result.read = [member, rows](const Cursor& cursor, Settings& out) {
     read_named(cursor, [&](const Cursor& entry, const std::string& name) {
-      if (!entry.is_mapping() && entry.node.kind != Node::Kind::null) return;
+      if (!entry.is_mapping() && !entry.node.is_nothing()) return;
       Of& listener = (out.*member).emplace_back();
       listener.name = name;
       listener.tls = out.tls;

@@ -56,7 +56,7 @@ bool is_entry_name(const Cursor& cursor, std::string_view name);
 // Reads a mapping by its rows: each key is known, each required one is there.
 template <class T>
 void read_section(const Cursor& section, const Rows<T>& rows, T& out) {
-  if (!section.is_mapping() && section.node.kind != Node::Kind::null) return;
+  if (!section.is_mapping() && !section.node.is_nothing()) return;
   std::vector<std::string_view> known;
   for (const Row<T>& row : rows) {
     known.push_back(row.key);
@@ -169,7 +169,7 @@ void append_flat(Rows<T>& rows, V T::*member, const Rows<V>& inner, const std::s
 // A list of mappings, each read by the same rows. It may be empty.
 template <class V>
 void read_items(const Cursor& list, const Rows<V>& rows, const std::string& expected, std::vector<V>& out) {
-  if (list.node.kind != Node::Kind::null && !list.is_sequence(expected)) return;
+  if (!list.node.is_nothing() && !list.is_sequence(expected)) return;
   for (std::size_t i = 0; i < list.node.children.size(); ++i) {
     read_section(list.item(i), rows, out.emplace_back());
   }

@@ -183,7 +183,7 @@ Kind<DnsSettings> name_servers() {
           "expected " + expected + ", not " + quote(word) +
           (is_address ? ": put it in brackets, as in " + as_list(word) : did_you_mean(word, {"recursive"})));
     }
-    if (cursor.node.kind == Node::Kind::mapping) return cursor.error_expected(expected);
+    if (cursor.node.kind == Node::Kind::mapping && !cursor.node.is_nothing()) return cursor.error_expected(expected);
     list.read(cursor, out.servers);
   };
   const auto print = [list](const DnsSettings& dns) {

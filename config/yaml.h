@@ -28,6 +28,11 @@ struct Node {
   std::string key;  // of an entry of a mapping
   Place key_place;
   std::vector<Node> children;
+
+  // Nothing, [] or {}: who writes one for another means the same.
+  bool is_nothing() const {
+    return kind == Kind::null || ((kind == Kind::sequence || kind == Kind::mapping) && children.empty());
+  }
 };
 
 constexpr std::size_t yaml_size_limit = std::size_t{1} << 20;

@@ -249,6 +249,7 @@ std::string advice(Text text, Place place, Text problem, Place context) {
   if (std::string opened = about_context(problem, place, context); !opened.empty()) return opened;
   if (says("':'") || says("mapping values")) return about_colons(text, place.line);
   if (says("expected key")) return about_key(text, place);
+  if (says("block sequence entries")) return "write the list as [ITEM, ITEM], or each item on a line of its own";
   if (says("document start")) return about_document(text, place);
   return {};
 }

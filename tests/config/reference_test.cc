@@ -101,6 +101,7 @@ TEST_CASE("reference: every list may be empty, which means none, but for those w
     const bool policy = option.path.find("policies") != std::string::npos;
     const bool needed = ends_with_any(option.path, {"listen", "groups"}) && !policy;
     CHECK(refusal_of("[]", "the list is empty: give at least one item") == needed);
+    CHECK(refusal_of("{}", "the list is empty: give at least one item") == needed);
     // Where leaving it out is something else than none, which of the two is meant has to be said.
     const bool stated = needed || ends_with_any(option.path, {"allow_domains", "allow_clients", "address"});
     CHECK(refusal_of("", "has no value") == stated);
@@ -134,7 +135,7 @@ TEST_CASE("reference: a section may be empty, with braces or without") {
     const bool is_list = option.path == "outbound.internet.policies" || option.path.starts_with("certificates.");
     if (!option.is_section() || option.absent || is_list) continue;
     ++sections;
-    for (const char* value : {"", "{}", "~"}) {
+    for (const char* value : {"", "{}", "[]", "~"}) {
       const std::string said = report(load(without_content(text, whole.place_of(option.path).line, option.key, value)));
       INFO(option.path << ":" << value << " -> " << said);
       const bool needs_something = said.find("is missing") != std::string::npos || option.key == "backend";
