@@ -211,3 +211,34 @@ def test_a_relay_that_is_not_asked_is_not_quoted(world, start_gateway, secret_fi
         assert refusal.startswith(b"451 4.7.8 ")
         assert b"does not offer AUTH XOAUTH2, only PLAIN LOGIN" in refusal and b"504" not in refusal
     gateway.wait_for_log("auth_not_offered")
+
+
+# --- what clients are offered of a relay's extensions
+
+DANGEROUS = {"PRDR": "PRDR", "CHECKPOINT": "TRANSID=<1@example.org>", "REQUIRETLS": "REQUIRETLS", "XFOO": "XFOO=1"}
+
+
+@pytest.mark.parametrize("keyword", DANGEROUS)
+def test_what_is_not_understood_is_neither_shown_nor_taken(world, start_gateway, keyword):
+    start_gateway(route="relay", relay={"address": f"{RELAY}:25"})
+    with world.serve(keywords=["PIPELINING", keyword, "HELP", "DSN"]) as server:
+        with senders.session(world, *senders.at_the_gateway(PORT)(None)) as client:
+            assert set(client.greeted("device.example").keywords()) == {"PIPELINING", "DSN"}
+            client.expect(555, f"MAIL FROM:<device@example.org> {DANGEROUS[keyword]}")
+            client.expect(502, "VERB")
+            client.send_message("device@example.org", ["user@trusted.example"], message())
+            client.quit()
+        assert len(server.messages()) == 1
+        assert b"VERB" not in server.received() and DANGEROUS[keyword].encode() not in server.received()
+
+
+@pytest.mark.parametrize("hello", ["EHLO", "HELO"])
+def test_for_a_client_without_a_name_the_relay_is_told_ours(world, start_gateway, hello):
+    start_gateway(route="relay", relay={"address": f"{RELAY}:25"})
+    with world.serve() as server:
+        with senders.session(world, *senders.at_the_gateway(PORT)(None)) as client:
+            client.expect(220)
+            client.expect(250, hello)
+            client.send_message("device@example.org", ["user@trusted.example"], message())
+            client.quit()
+        assert {line for line in server.commands() if line.startswith(b"EHLO")} == {b"EHLO gateway.example.org\r\n"}
