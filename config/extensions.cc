@@ -82,12 +82,12 @@ constexpr std::array rows = {
 };
 static_assert(rows.size() <= sizeof(ExtensionSet) * 8, "a row has no bit");
 
-constexpr char upper(char octet) {
+constexpr char upper_case_of(char octet) {
   return octet >= 'a' && octet <= 'z' ? static_cast<char>(octet - 'a' + 'A') : octet;
 }
 
 bool same(std::string_view left, std::string_view right) {
-  return std::ranges::equal(left, right, [](char a, char b) { return upper(a) == upper(b); });
+  return std::ranges::equal(left, right, [](char a, char b) { return upper_case_of(a) == upper_case_of(b); });
 }
 
 bool lists(std::string_view words, std::string_view wanted) {

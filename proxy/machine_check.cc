@@ -70,7 +70,7 @@ std::string what_is_wrong_with(const std::string& program, const std::optional<p
   return missing_interpreter(program);
 }
 
-constexpr auto patience = std::chrono::seconds(5);
+constexpr auto machine_patience = std::chrono::seconds(5);
 constexpr std::size_t most_names = 100;
 
 // A name that the outbound side's resolver is asked for, in both families.
@@ -149,7 +149,7 @@ void check_relay_names(config::Loaded& loaded, const dns::NameServers& servers, 
   if (names.empty()) return;
   {
     net::Timer limit(loop.raw(), [&loop] { loop.stop(); });
-    limit.start(patience);
+    limit.start(machine_patience);
     loop.run();
   }
   for (const auto& name : names) {
@@ -172,7 +172,7 @@ void check_backend_names(config::Loaded& loaded) {
       questions.push_back({path, addresses[i].name, process::look_up_name(addresses[i].name)});
     }
   }
-  const auto until = std::chrono::steady_clock::now() + patience;
+  const auto until = std::chrono::steady_clock::now() + machine_patience;
   for (Question& question : questions) {
     const bool answered = question.answer.wait_until(until) == std::future_status::ready;
     const std::string failure = answered ? question.answer.get().failure : "no answer from DNS";

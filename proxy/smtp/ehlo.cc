@@ -40,7 +40,7 @@ std::string harmless(std::string_view text) {
 }
 
 // Blanks and tabs part words, one or many.
-std::string_view take_word(std::string_view& text) {
+std::string_view take_keyword(std::string_view& text) {
   text = trim_blanks(text);
   const std::string_view word = text.substr(0, text.find(' '));
   text.remove_prefix(word.size());
@@ -69,7 +69,7 @@ std::optional<ParsedLine> parse_keyword(std::string_view text) {
 }
 
 void add_words_once(std::string& words, std::string_view more) {
-  for (std::string_view word = take_word(more); !word.empty(); word = take_word(more)) {
+  for (std::string_view word = take_keyword(more); !word.empty(); word = take_keyword(more)) {
     const bool fits = words.size() + word.size() < max_line_length;
     if (fits && !has_word(words, word)) words += (words.empty() ? "" : " ") + std::string(word);
   }
