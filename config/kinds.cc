@@ -125,9 +125,11 @@ Result<std::string> parse_fingerprint(std::string_view text) {
                                           "with a colon between every two or with none");
 }
 
+// RFC 5321 has no '_' and no '.', and some servers do.
 Result<std::string> parse_keyword(std::string_view text) {
-  const bool valid = !text.empty() && text.size() <= 64 && is_letter_or_digit(text.front()) &&
-                     std::ranges::all_of(text, [](char c) { return is_letter_or_digit(c) || c == '-'; });
+  const bool valid =
+      !text.empty() && text.size() <= 64 && is_letter_or_digit(text.front()) &&
+      std::ranges::all_of(text, [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.'; });
   if (!valid) {
     return fail(Errc::invalid_argument,
                 quote(text) + " is not an EHLO keyword: give one word of letters, digits and hyphens");

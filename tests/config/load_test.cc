@@ -83,7 +83,7 @@ inbound:                         # stands before tls, and has its settings all t
     greeting: gateway
     recipients: { allow_domains: [example.org, .example.net] }
     allow_open_relay_risk: true
-    ehlo: { name: mx.example.org, hide: [vrfy, ETRN], add: [PIPELINING], pass: [x-foo], size_limit: 50MiB }
+    ehlo: { name: mx.example.org, hide: [vrfy, ETRN], add: [PIPELINING], pass: [x-foo, X_BAR.1], size_limit: 50MiB }
     bare_newline: reject
     limits: { command_length: 1000, errors: 5 }
     timeouts: { greeting: 1s, command: 2m, data_block: 500ms, data_end: 1h, backend_connect: 3s }
@@ -161,7 +161,7 @@ TEST_CASE("load: every option reaches its member") {
   CHECK(l.ehlo.name == "mx.example.org");
   CHECK(l.ehlo.hide == std::vector<std::string>{"VRFY", "ETRN"});
   CHECK(l.ehlo.add == std::vector<std::string>{"PIPELINING"});
-  CHECK(l.ehlo.pass == std::vector<std::string>{"X-FOO"});
+  CHECK(l.ehlo.pass == std::vector<std::string>{"X-FOO", "X_BAR.1"});
   CHECK(l.ehlo.size_limit.value().bytes == 50U * 1024 * 1024);
   CHECK(l.bare_newline == BareNewline::reject);
   CHECK(l.limits.command_length == 1000);
