@@ -61,7 +61,7 @@ bool is_private_key(std::string_view label) {
   return label.ends_with("PRIVATE KEY");
 }
 
-bool is_certificate(std::string_view label) {
+bool is_plain_certificate(std::string_view label) {
   return label == "CERTIFICATE" || label == "X509 CERTIFICATE";
 }
 
@@ -148,7 +148,7 @@ std::optional<PemText::Note> CertificateReader::take(const PemText::Block& block
   if (block.label == "TRUSTED CERTIFICATE") {
     return take_trusted(block);
   }
-  if (is_certificate(block.label)) {
+  if (is_plain_certificate(block.label)) {
     auto der = from_base64(block.body);
     return der ? add(block, std::move(*der))
                : PemText::Note{block.line, true, "broken PEM: the certificate that begins here is no base64"};
