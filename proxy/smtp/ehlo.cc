@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cstdint>
 #include <iterator>
+#include <utility>
 
 #include "proxy/smtp/octets.h"
 
@@ -190,12 +191,19 @@ config::ExtensionSet extensions_with_parameters() {
 
 std::string print(const EhloReply& reply) {
   std::vector<std::string> lines = {reply.greeting};
-  for (const auto& [name, parameters] : reply.keywords) {
-    lines.push_back(parameters.empty() ? name : name + " " + parameters);
-    if (name == "AUTH" && reply.auth_by_equals && !parameters.empty()) lines.push_back(name + "=" + parameters);
+  const auto add = [&lines](const EhloKeyword& keyword, char separator) {
+    std::string line = keyword.name;
+    if (!keyword.parameters.empty()) line.append(1, separator).append(keyword.parameters);
+    lines.push_back(std::move(line));
+  };
+  for (const EhloKeyword& keyword : reply.keywords) {
+    add(keyword, ' ');
+    if (keyword.name == "AUTH" && reply.auth_by_equals && !keyword.parameters.empty()) add(keyword, '=');
   }
   std::string result;
-  for (const std::string& line : lines) result += (&line == &lines.back() ? "250 " : "250-") + line + "\r\n";
+  for (const std::string& line : lines) {
+    result.append(&line == &lines.back() ? "250 " : "250-").append(line).append("\r\n");
+  }
   return result;
 }
 
