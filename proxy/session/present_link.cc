@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "proxy/session/remote_choice.h"
+#include "proxy/smtp/plaintext.h"
 
 namespace postern::session {
 
@@ -75,7 +76,9 @@ policy::AttemptOutcome RemoteChoice::outcome_of(const Link& link) const {
     case Stage::tls_failed:
     case Stage::tls_broken:
       outcome.kind = Kind::tls_failed;
-      outcome.tls.stage = policy::TlsOutcome::Stage::handshake_failed;
+      outcome.tls.stage = smtp::plaintext_reason(link.state, false) == smtp::Plaintext::refused
+                              ? policy::TlsOutcome::Stage::refused
+                              : policy::TlsOutcome::Stage::handshake_failed;
       outcome.tls.error = smtp::tls_trouble(link.state, link.error);
       break;
     case Stage::tls_not_offered:

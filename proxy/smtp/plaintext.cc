@@ -28,6 +28,7 @@ std::optional<Plaintext> plaintext_reason(const RemoteState& state, bool closed)
     case RemoteState::Stage::tls_injected: return Plaintext::injected;
     case RemoteState::Stage::tls_failed: return closed ? Plaintext::closed : Plaintext::handshake_failed;
     case RemoteState::Stage::tls_broken:
+      if (state.reply.starts_with("421")) return Plaintext::refused;
       return state.reply.empty() && !state.garbled ? Plaintext::closed : Plaintext::misanswered;
   }
   return std::nullopt;

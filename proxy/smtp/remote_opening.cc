@@ -6,6 +6,7 @@
 #include "config/assert.h"
 #include "proxy/smtp/hello_exchange.h"
 #include "proxy/smtp/octets.h"
+#include "proxy/smtp/plaintext.h"
 
 namespace postern::smtp {
 
@@ -68,6 +69,7 @@ std::string tls_trouble(const RemoteState& state, std::string_view error) {
       return named ? why : "TLS handshake failed: " + why;
     }
     case Stage::tls_broken:
+      if (plaintext_reason(state, false) == Plaintext::refused) return "STARTTLS was refused: " + state.reply;
       if (!state.reply.empty()) return "STARTTLS was answered by " + state.reply;
       return or_else("the connection was lost while TLS began");
   }
@@ -246,7 +248,8 @@ void RemoteOpening::before_tls(Effects& out) {
 void RemoteOpening::starttls(const ReplyPiece& piece, bool more, Effects& out) {
   if (piece.code != 220) note(piece);
   if (!piece.last) return;
-  if (piece.negative()) return finish(Stage::tls_refused);
+  // 421 is a refusal, too, but the connection ends with it.
+  if (piece.negative() && piece.code != 421) return finish(Stage::tls_refused);
   if (piece.code != 220) return finish(Stage::tls_broken);
   // Octets behind the 220 were put there by somebody on the wire (CVE-2021-38371).
   if (more) return finish(Stage::tls_injected);

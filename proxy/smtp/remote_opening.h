@@ -32,7 +32,7 @@ struct RemoteState {
     greeting_failed,  // a 4yz or 5yz greeting or EHLO reply: `reply` holds it
     lost,             // closed, silent too long, or not SMTP: `trouble` says which
     tls_not_offered,  // open, in plaintext
-    tls_refused,      // STARTTLS was answered 4yz or 5yz (`reply`); open, in plaintext
+    tls_refused,      // STARTTLS was answered 4yz (not 421) or 5yz (`reply`); open, in plaintext
     tls_injected,     // octets behind the 220 to STARTTLS: never to be used
     tls_failed,       // the handshake failed: nothing more can be said on this connection
     tls_broken,   // STARTTLS was offered, and not answered as SMTP does (`reply`, if anything was); or the connection

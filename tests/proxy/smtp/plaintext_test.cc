@@ -17,6 +17,7 @@ TEST_CASE("plaintext: every cause of it is told from the others") {
   CHECK(plaintext_reason({Stage::tls_failed, {}}, true) == Plaintext::closed);
   CHECK(plaintext_reason({Stage::tls_broken, {}}, false) == Plaintext::closed);
   CHECK(plaintext_reason({Stage::tls_broken, "354 go"}, false) == Plaintext::misanswered);
+  CHECK(plaintext_reason({Stage::tls_broken, "421 bye"}, false) == Plaintext::refused);
   RemoteState garbled{Stage::tls_broken, {}};
   garbled.garbled = true;
   CHECK(plaintext_reason(garbled, false) == Plaintext::misanswered);

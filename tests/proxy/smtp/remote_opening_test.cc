@@ -41,6 +41,8 @@ TEST_CASE("remote opening: the stages that a server can bring it to") {
       {greeting + "502 what\r\n550 no\r\n", Stage::greeting_failed},
       {starttls + "454 no\r\n", Stage::tls_refused},
       {starttls + "502 no\r\n", Stage::tls_refused},
+      {starttls + "421 no\r\n", Stage::tls_broken},  // nothing more can be said here
+      {starttls + "421-no\r\n421 bye\r\n", Stage::tls_broken},
       {starttls + "250 sure\r\n", Stage::tls_broken},
       {starttls + "354 content, please\r\n", Stage::tls_broken},
       {starttls + "220 go\r\n250 x\r\n", Stage::tls_injected},
@@ -125,6 +127,7 @@ TEST_CASE("remote opening: what kept TLS from beginning is told for people") {
         "TLS handshake failed: connection reset by peer");
   CHECK(tls_trouble({Stage::tls_failed, {}}, "TLS handshake failed: no cipher") == "TLS handshake failed: no cipher");
   CHECK(tls_trouble({Stage::tls_failed, {}}, {}) == "the TLS handshake failed");
+  CHECK(tls_trouble({Stage::tls_broken, "421 bye"}, "x") == "STARTTLS was refused: 421 bye");
   CHECK(tls_trouble({Stage::tls_broken, "250 sure"}, "x") == "STARTTLS was answered by 250 sure");
   CHECK(tls_trouble({Stage::tls_broken, {}}, "connection reset by peer") == "connection reset by peer");
   CHECK(tls_trouble({Stage::tls_broken, {}}, {}) == "the connection was lost while TLS began");

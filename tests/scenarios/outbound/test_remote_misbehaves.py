@@ -14,6 +14,7 @@ from harness.scripted_server import Remote
 MISBEHAVIOUR = {
     "STARTTLS is not offered": ({"offer": "XXXXXXXA"}, "4.7.4"),
     "STARTTLS is not possible now": ({"replies": {"STARTTLS": "454 4.7.0 not now\r\n"}}, "4.7.4"),
+    "it takes its leave at STARTTLS": ({"replies": {"STARTTLS": "421 4.3.2 bye\r\n"}, "dies_at": "STARTTLS!"}, "4.7.4"),
     "STARTTLS is refused": ({"replies": {"STARTTLS": "502 5.5.1 what is that\r\n"}}, "4.7.4"),
     "a reply follows the 220": ({"behind_220": "250 2.0.0 injected\r\n"}, "4.7.5"),
     "half a reply follows the 220": ({"behind_220": "25"}, "4.7.5"),
