@@ -1,6 +1,7 @@
 #include "proxy/process/secret_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,8 +16,14 @@ constexpr std::size_t longest_secret = 64 * 1024;
 }
 
 Result<std::string> read_secret_file(const std::string& path) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: a fifo must not hold us up.
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return fail(Errc::io, "cannot read " + path + ": " + std::strerror(errno));
+  struct stat status = {};
+  if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(file);
+    return fail(Errc::io, "cannot read " + path + ": not a regular file");
+  }
   std::string secret(longest_secret + 1, '\0');
   std::size_t size = 0;
   ssize_t count = 0;

@@ -1,5 +1,6 @@
 #include "proxy/process/secret_file.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -53,6 +54,14 @@ TEST_CASE("secret file: what cannot be a secret is refused with its reason") {
   CHECK(process::read_secret_file(nul.path).error().message == nul.path + " holds a NUL octet");
   CHECK(process::read_secret_file(mark.path).error().message == mark.path + " is empty");
   CHECK(process::read_secret_file(long_one.path).error().code == Errc::limit_exceeded);
+}
+
+TEST_CASE("secret file: nobody is waited for who might write into a fifo") {
+  const std::string fifo = std::filesystem::temp_directory_path() / ("secret-test-fifo-" + std::to_string(::getpid()));
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  CHECK(process::read_secret_file(fifo).error().message == "cannot read " + fifo + ": not a regular file");
+  std::filesystem::remove(fifo);
+  CHECK(process::read_secret_file("/").error().message == "cannot read /: not a regular file");
 }
 
 }  // namespace secret_file_test
