@@ -297,6 +297,7 @@ void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
   ReplyPiece whole = piece;
   whole.last = true;
   const auto ending = piece.code == 421 ? std::optional(Ending::backend_closed) : std::nullopt;
+  if (ending) out.because("the server took its leave: " + quote(piece));
   end_content({print(whole, piece.text), ending}, false, out);
 }
 

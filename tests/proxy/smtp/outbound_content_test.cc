@@ -93,6 +93,20 @@ TEST_CASE("outbound: a server that refuses in the middle of content is heard at 
   CHECK(happened(rig, "message refused_permanently"));
 }
 
+TEST_CASE("outbound: a server that takes its leave in the middle of content is the reason") {
+  Rig rig;
+  accepted(rig);
+  rig.client("DATA\r\n");
+  rig.server("354 go\r\n");
+  rig.client("half\r\n");
+  rig.server("421 4.3.2 going down\r\n");
+  rig.take_client();
+  rig.client("other half\r\n.\r\n");
+  CHECK(rig.to_client == "421 4.3.2 going down\r\n");
+  CHECK(rig.ending == "backend_closed");
+  CHECK(rig.reason == "the server took its leave: \"421 4.3.2 going down\"");
+}
+
 TEST_CASE("outbound: the rest of a message that was refused early is content, whatever stands in it") {
   // Its author may run the server that refused it.
   const std::string rest = "text\nMAIL FROM:<x@y.example>\r\nRCPT TO:<z@d.example>\r\nDATA\r\n\n.\n\r.\r\r\n.\r\n";
