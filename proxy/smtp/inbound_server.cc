@@ -108,15 +108,19 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
   if (state_ == State::content) {
     out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
   }
-  std::string reply(row(Refusal::backend_unavailable).reply);
-  if (opening_ && opening_->state() == BackendOpening::State::rejected) reply = opening_->reply();
+  const bool its_own_words = opening_ && opening_->state() == BackendOpening::State::rejected;
+  std::string reply = its_own_words ? opening_->reply() : std::string(row(Refusal::backend_unavailable).reply);
   out.drop_backend();
   server_ = Server::none;
   opening_.reset();
   hello_.reset();
   expected_.clear();
   if (server_said_farewell_ && !in_content) return finish(ending, out);
-  out.refused(Refusal::backend_unavailable);
+  if (its_own_words) {
+    out.turned_away({}, reply);
+  } else {
+    out.refused(Refusal::backend_unavailable);
+  }
   verdict_ = std::make_unique<Verdict>(Verdict{std::move(reply), ending});
   if (state_ == State::handshake) return;  // said when it is over
   if (state_ == State::content) return enter(State::discard_content);

@@ -307,6 +307,19 @@ TEST_CASE("server: a refusal to serve is the reason") {
   }
 }
 
+TEST_CASE("server: what it said when it refused to serve is what the log says of the client's reply") {
+  Options options;
+  options.listener.greeting = config::GreetingMode::gateway;
+  Rig rig(options);
+  rig.start();
+  rig.client("EHLO client.test\r\nMAIL FROM:<a@a.test>\r\n");
+  rig.connected();
+  rig.server("554 5.7.1 not you\r\n");
+  CHECK(rig.to_client.ends_with("554 5.7.1 not you\r\n"));
+  CHECK(rig.turned_away == ": 554 5.7.1 not you\r\n");
+  CHECK_FALSE(happened(rig, "refused backend_unavailable"));
+}
+
 TEST_CASE("server lost: a message whose verdict is missing is in doubt") {
   Rig rig;
   introduce(rig);
