@@ -45,7 +45,10 @@ HelloExchange::Outcome HelloExchange::on_reply(const ReplyPiece& piece, Effects&
 }
 
 HelloExchange::Outcome HelloExchange::xclient(const ReplyPiece& piece, Effects& out) {
-  if (piece.negative()) return piece.last ? Outcome::refused : Outcome::pass_on;
+  if (piece.negative()) {
+    if (piece.first) out.because(why(piece));  // the client, who reads it as the answer to EHLO, cannot know
+    return piece.last ? Outcome::refused : Outcome::pass_on;
+  }
   if (piece.code != 220) return Outcome::broken;
   if (piece.last) say_next(out);
   return Outcome::more;

@@ -320,6 +320,20 @@ TEST_CASE("server: what it said when it refused to serve is what the log says of
   CHECK_FALSE(happened(rig, "refused backend_unavailable"));
 }
 
+TEST_CASE("server: that it refused XCLIENT, and not the client's EHLO, is told the log") {
+  Options options;
+  options.listener.backend.client_address = config::ClientAddress::xclient;
+  Rig rig(options);
+  rig.start();
+  rig.connected();
+  rig.server("220 mx.test\r\n");
+  rig.server("250-mx.test\r\n250 XCLIENT ADDR\r\n");
+  rig.client("EHLO client.test\r\n");
+  rig.server("550 5.7.0 not for you\r\n");
+  CHECK(rig.to_client.ends_with("550 5.7.0 not for you\r\n"));
+  CHECK(rig.reason == "the server answered XCLIENT with \"550 5.7.0 not for you\"");
+}
+
 TEST_CASE("server lost: a message whose verdict is missing is in doubt") {
   Rig rig;
   introduce(rig);
