@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <future>
 #include <string>
@@ -44,7 +45,12 @@ class Client {
   // A reply's line; empty at the end.
   std::string reply() {
     std::string line;
-    for (char octet = 0; octet != '\n' && ::recv(fd_.get(), &octet, 1, 0) == 1;) line += octet;
+    char octet = 0;
+    while (octet != '\n') {
+      const ssize_t count = ::recv(fd_.get(), &octet, 1, 0);
+      if (count == 1) line += octet;
+      if (count == 0 || (count < 0 && errno != EINTR)) break;  // a signal interrupts it
+    }
     return line;
   }
   std::string command(const std::string& line) {
