@@ -264,7 +264,8 @@ WITHOUT_TLS = [
     ({"behind_220": "250 2.0.0 injected\r\n"}, "starttls_injected", "somebody is interfering"),
     ({"dies_at": "STARTTLS?"}, "starttls_closed", "no reply to STARTTLS: "),
     ({"dies_at": "HELLO?"}, "starttls_closed", "TLS handshake"),
-    ({"dies_at": "HANDSHAKE!"}, "starttls_closed", "no reply to EHLO: "),
+    # What comes first, the end or the reset that our EHLO earns, is the kernel's to say.
+    ({"dies_at": "HANDSHAKE!"}, "starttls_closed", "no reply to EHLO: |connection reset by peer"),
     ({"in_place_of_tls": "\x15\x03\x03\x00\x02\x02\x28"}, "handshake_failed", "the peer refused: handshake failure"),
     ({"in_place_of_tls": "454 4.7.0 no\r\n"}, "handshake_failed", "does not speak TLS"),
 ]
@@ -286,7 +287,7 @@ def test_a_connection_in_plaintext_says_why(start_relaying, scripted_server, cer
     assert len(server.messages()) == 1
     for line in (the_line(gateway), the_line(gateway, "policy decision")):
         assert f" plaintext={reason}" in line, line
-        assert detail in line and line.lower().count("handshake failed") <= 1, line
+        assert any(each in line for each in detail.split("|")) and line.lower().count("handshake failed") <= 1, line
     assert " backend_tls=none " in the_line(gateway)
     assert f"plaintext={reason}:1" in last_line(gateway)
 
