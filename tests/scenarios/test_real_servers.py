@@ -35,11 +35,13 @@ def server(request, build_folder, postern, session_folder, authority):
     folder = f"{session_folder}/{request.param}"
     if request.param == "courier":  # hands on what it takes
         store = Sink(postern, f"{folder}-store")
-        made = Courier(build_folder, folder, store=store.port)
-        made.maildir = store.maildir
-        yield made
-        made.stop()
-        store.stop()
+        try:
+            made = Courier(build_folder, folder, store=store.port)
+            made.maildir = store.maildir
+            yield made
+            made.stop()
+        finally:
+            store.stop()
     else:
         options = {"authority": authority} if request.param == "chasquid" else {}
         made = SERVERS[request.param](build_folder, folder, **options)

@@ -43,12 +43,14 @@ def remote(request, world, postern, session_folder):
     if request.param == "courier":
         stores.append(Sink(postern, f"{folder}-store", world.internet))
         usual["store"] = stores[0].port
-    server = REMOTES[request.param](world.build_folder, folder, **usual)
-    server.maildir = stores[0].maildir if stores else server.maildir
-    yield server
-    server.stop()
-    for store in stores:
-        store.stop()
+    try:
+        server = REMOTES[request.param](world.build_folder, folder, **usual)
+        server.maildir = stores[0].maildir if stores else server.maildir
+        yield server
+        server.stop()
+    finally:
+        for store in stores:
+            store.stop()
 
 
 @pytest.fixture
