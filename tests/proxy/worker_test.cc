@@ -121,7 +121,8 @@ class Running {
     runtime_ = snapshot(yaml, runtime_.get());
     worker_.adopt(runtime_, sockets_for(*runtime_));
   }
-  // The port behind the word P1, P2 … of the configuration: free when it was chosen, and held until it is listened on.
+  // The port behind the word <1>, <2> … of the configuration: free when it was chosen, and held until it is listened
+  // on.
   std::uint16_t port(int number) {
     reserve();
     return ports_[static_cast<std::size_t>(number) - 1];
@@ -151,7 +152,7 @@ class Running {
   }
   std::shared_ptr<const Runtime> snapshot(std::string yaml, const Runtime* previous) {
     for (int number = 1; number <= 3; ++number) {
-      const std::string word = "P" + std::to_string(number);
+      const std::string word = "<" + std::to_string(number) + ">";
       for (std::size_t at = 0; (at = yaml.find(word)) != std::string::npos;) {
         yaml.replace(at, word.size(), "127.0.0.1:" + std::to_string(port(number)));
       }
@@ -202,15 +203,15 @@ TEST_CASE("worker: a snapshot takes over for new sessions, and running ones keep
   };
   const std::string certificates = "certificates:\n  old: [" + certificate_files(directory, "old.example.org") +
                                    "]\n  new: [" + certificate_files(directory, "new.example.org") + "]\n";
-  Running running("hostname: one.example.org\n" + certificates + "inbound:\n" + inbound("a", "P1", "old") +
-                  inbound("b", "P2", "old"));
+  Running running("hostname: one.example.org\n" + certificates + "inbound:\n" + inbound("a", "<1>", "old") +
+                  inbound("b", "<2>", "old"));
   running.wait_for(1, "220 one.example.org");
   Client before(running.port(1));
   REQUIRE(before.reply() == "220 one.example.org ESMTP");
 
   SECTION("listeners in another order, with other certificates") {
-    running.adopt("hostname: two.example.org\n" + certificates + "inbound:\n" + inbound("b", "P2", "new") +
-                  inbound("a", "P1", "new"));
+    running.adopt("hostname: two.example.org\n" + certificates + "inbound:\n" + inbound("b", "<2>", "new") +
+                  inbound("a", "<1>", "new"));
     running.wait_for(1, "220 two.example.org");
     Client after(running.port(1));
     after.reply();
@@ -222,8 +223,8 @@ TEST_CASE("worker: a snapshot takes over for new sessions, and running ones keep
   SECTION("a listener goes, another comes, a third has its address now") {
     Client removed(running.port(2));
     REQUIRE(removed.reply().starts_with("220"));
-    running.adopt("hostname: two.example.org\n" + certificates + "inbound:\n" + inbound("c", "P1", "new") +
-                  inbound("d", "P3", "new"));
+    running.adopt("hostname: two.example.org\n" + certificates + "inbound:\n" + inbound("c", "<1>", "new") +
+                  inbound("d", "<3>", "new"));
     running.wait_for(3, "220 two.example.org");
     CHECK(running.greeting(2).empty());
     CHECK(removed.command("EHLO client.example") == "250 PIPELINING");
@@ -239,8 +240,8 @@ TEST_CASE("worker: a snapshot takes over for new sessions, and running ones keep
       const std::string host = "n" + std::to_string(i) + ".example.org";
       const bool swapped = i % 2 == 0;
       running.adopt("hostname: " + host + "\n" + certificates + "inbound:\n" +
-                    (swapped ? inbound("b", "P2", "new") + inbound("a", "P1", "old")
-                             : inbound("a", "P1", "old") + inbound("b", "P2", "new")));
+                    (swapped ? inbound("b", "<2>", "new") + inbound("a", "<1>", "old")
+                             : inbound("a", "<1>", "old") + inbound("b", "<2>", "new")));
       running.wait_for(1, "220 " + host);
       sessions.push_back(std::make_unique<Client>(running.port(1 + i % 2)));
       CHECK(sessions.back()->reply() == "220 " + host + " ESMTP");
@@ -264,12 +265,13 @@ TEST_CASE("worker: an outbound session is judged by the policies that it began w
   const std::string script = directory.write(
       "server.sh", "printf '220 relay.example.org\\r\\n'; while read -r line; do printf '250 Ok\\r\\n'; done");
   Running relay("hostname: relay.example.org\n" + certificates +
-                "inbound:\n  relay: { listen: [P1], certificates: [mx], backend: { exec: [/bin/sh, " + script +
+                "inbound:\n  relay: { listen: [<1>], certificates: [mx], backend: { exec: [/bin/sh, " + script +
                 "] } }\n");
   relay.wait_for(1, "220 relay.example.org");
   const auto outbound = [&](const std::string& host, const std::string& policy) {
-    return "hostname: " + host + "\ndns: { servers: [\"127.0.0.1:1\"] }\n" + certificates + greeter("sign", "P2") +
-           "outbound:\n  out: { listen: [\"P1\"], route: relay, dane: false, mta_sts: false, level: encrypt, policies: "
+    return "hostname: " + host + "\ndns: { servers: [\"127.0.0.1:1\"] }\n" + certificates + greeter("sign", "<2>") +
+           "outbound:\n  out: { listen: [\"<1>\"], route: relay, dane: false, mta_sts: false, level: encrypt, "
+           "policies: "
            "[" +
            policy + "],  relay: { address: \"127.0.0.1:" + std::to_string(relay.port(1)) + "\" } }\n";
   };
