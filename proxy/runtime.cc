@@ -76,7 +76,11 @@ std::shared_ptr<Runtime> make_runtime(Prepared prepared, policy::MtaStsStore::Ac
   runtime->name_servers = std::move(prepared.name_servers);
   runtime->hostname = runtime->settings.hostname.empty() ? own_name() : runtime->settings.hostname;
   runtime->mta_sts = open_mta_sts_stores(runtime->settings, access, previous);
-  if (previous != nullptr) runtime->own_connections = previous->own_connections;
+  if (previous != nullptr) {
+    runtime->own_connections = previous->own_connections;
+    runtime->fitness =
+        previous->fitness;  // of the name servers, which only a restart changes: what was fit is remembered
+  }
   if (!runtime->own_connections && intercepts(runtime->settings)) {
     runtime->own_connections = std::make_shared<net::OwnConnections>();
   }

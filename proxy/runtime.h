@@ -39,8 +39,9 @@ std::vector<std::shared_ptr<policy::MtaStsStore>> open_mta_sts_stores(const conf
 struct Prepared;  // preflight.h
 
 // The one place where a configuration that was found good becomes something that runs. What outlives a snapshot is
-// taken over from `previous` (or null): stores of MTA-STS policies, the connections of our own. Reads MTA-STS policies
-// from the state directory; what cannot be read is logged. prepared.contexts is not null.
+// taken over from `previous` (or null): stores of MTA-STS policies, the connections of our own, how fit the name
+// servers are. Reads MTA-STS policies from the state directory; what cannot be read is logged. prepared.contexts is not
+// null.
 std::shared_ptr<Runtime> make_runtime(Prepared prepared, policy::MtaStsStore::Access access,
                                       const Runtime* previous = nullptr);
 

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "proxy/preflight.h"
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
 
@@ -84,6 +85,19 @@ TEST_CASE("runtime: the snapshot that follows knows what was learned, by the CAs
   CHECK(after[0] == before.mta_sts[1]);
   CHECK(mx_in(*after[1]) == "no policy");
   CHECK(mx_in(*after[2]) == "mx.a.example");
+}
+
+TEST_CASE("runtime: how fit the name servers are is no matter of one snapshot") {
+  const auto made = [](const Runtime* previous) {
+    config::Loaded loaded;
+    loaded.settings.hostname = "mx.example.org";
+    Prepared prepared = prepare(std::move(loaded));
+    REQUIRE(prepared.contexts);
+    return make_runtime(std::move(prepared), MtaStsStore::Access::read_only, previous);
+  };
+  const auto before = made(nullptr);
+  CHECK(made(before.get())->fitness == before->fitness);
+  CHECK(made(nullptr)->fitness != before->fitness);
 }
 
 TEST_CASE("runtime: who only reads the state directory makes nothing in it") {
