@@ -262,7 +262,10 @@ Result<std::optional<ProxyHeader>> parse_proxy_header(std::string_view bytes) {
 
 bool ProxyHeaderWatch::sees_header(std::string_view bytes) {
   if (over_ || bytes.empty()) return false;
-  if (to_come_.empty()) to_come_ = bytes.front() == v1_start.front() ? v1_start : v2_start;
+  // Up to its NUL the signature of v2 is lines that a client could say; with it the octets are no SMTP, which nobody
+  // waits for the rest of.
+  constexpr std::string_view v2_is_clear = v2_start.substr(0, v2_start.find('\0') + 1);
+  if (to_come_.empty()) to_come_ = bytes.front() == v1_start.front() ? v1_start : v2_is_clear;
   const std::string_view common = bytes.substr(0, to_come_.size());
   const bool fits = to_come_.starts_with(common);
   to_come_.remove_prefix(common.size());

@@ -29,8 +29,8 @@ struct ProxyHeader {
 // max_proxy_header octets). Error: not a PROXY header, or a malformed one (CRC32C TLV checked where present).
 inline constexpr std::size_t max_proxy_header = 4096;
 Result<std::optional<ProxyHeader>> parse_proxy_header(std::string_view bytes);
-// Watches the first octets of a client that may not send a header, however they are cut. They are none until the whole
-// signature is there: an empty line and a "P" are things that clients say.
+// Watches the first octets of a client that may not send a header, however they are cut. They are none until
+// nothing else can be meant: empty lines and a "P" are things that clients say.
 class ProxyHeaderWatch {
  public:
   // What came next. True: with it they are a header.

@@ -271,7 +271,7 @@ def test_a_proxy_header_is_one_however_it_is_cut(start_gateway, scripted_server,
     gateway = start_gateway({"address": scripted_server().address})
     with Client(gateway.port()) as client:
         with contextlib.suppress(OSError):
-            client.send_bytewise(header)
+            client.send_bytewise(header, pause=0.005)
         assert b"250" not in client.rest()
     gateway.wait_for_log("ended=proxy_protocol reason=.*accept_proxy_protocol_from")
 

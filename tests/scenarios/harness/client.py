@@ -3,6 +3,7 @@
 import dataclasses
 import socket
 import ssl
+import time
 
 
 @dataclasses.dataclass
@@ -87,10 +88,11 @@ class Client:
     def send(self, data):
         self.socket.sendall(data)
 
-    def send_bytewise(self, data):
-        """One segment per octet (TCP_NODELAY is on)."""
+    def send_bytewise(self, data, pause=0):
+        """One segment per octet (TCP_NODELAY is on); with a pause, in seconds, each is read alone."""
         for octet in data:
             self.socket.sendall(bytes([octet]))
+            time.sleep(pause)
 
     def _more(self):
         try:
