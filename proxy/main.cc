@@ -8,7 +8,7 @@
 
 #include "config/diagnostic.h"
 #include "config/suggest.h"
-#include "proxy/commands.h"
+#include "proxy/commands/commands.h"
 
 namespace {
 
@@ -17,16 +17,16 @@ constexpr int usage_error = 2;
 // Collects what CLI11 puts into plain members: the same object lives through parsing and running.
 struct Arguments {
   bool version = false;
-  postern::RunOptions run;
-  postern::CheckOptions check;
-  postern::ProbeOptions probe;
-  postern::TlsaOptions tlsa;
+  postern::commands::RunOptions run;
+  postern::commands::CheckOptions check;
+  postern::commands::ProbeOptions probe;
+  postern::commands::TlsaOptions tlsa;
   postern::sink::SinkOptions sink;
   std::vector<std::string> sink_listen = {"127.0.0.1:2526"};
   bool sink_no_pipelining = false;
   bool sink_no_chunking = false;
   bool sink_helo_only = false;
-  postern::DemoOptions demo;
+  postern::commands::DemoOptions demo;
   std::string help_about;  // a command; empty: all of them
 };
 
@@ -161,21 +161,21 @@ int run_sink(Arguments& arguments) {
     arguments.sink.listen.push_back(*endpoint);
   }
   arguments.sink.capabilities = {!arguments.sink_no_pipelining, !arguments.sink_no_chunking, !arguments.sink_helo_only};
-  return postern::command_sink(arguments.sink);
+  return postern::commands::command_sink(arguments.sink);
 }
 
 int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("help")) return print_help(app, arguments.help_about);
-  if (arguments.version || app.got_subcommand("version")) return postern::command_version();
-  if (app.got_subcommand("run")) return postern::command_run(arguments.run);
-  if (app.got_subcommand("probe")) return postern::command_probe(arguments.probe);
-  if (app.got_subcommand("tlsa")) return postern::command_tlsa(arguments.tlsa);
+  if (arguments.version || app.got_subcommand("version")) return postern::commands::command_version();
+  if (app.got_subcommand("run")) return postern::commands::command_run(arguments.run);
+  if (app.got_subcommand("probe")) return postern::commands::command_probe(arguments.probe);
+  if (app.got_subcommand("tlsa")) return postern::commands::command_tlsa(arguments.tlsa);
   if (app.got_subcommand("sink")) return run_sink(arguments);
-  if (app.got_subcommand("demo")) return postern::command_demo(arguments.demo);
+  if (app.got_subcommand("demo")) return postern::commands::command_demo(arguments.demo);
   if (app.got_subcommand("check")) {
     if (arguments.check.config.empty() && !arguments.check.print_reference)
       return refuse("check: --config is required");
-    return postern::command_check(arguments.check);
+    return postern::commands::command_check(arguments.check);
   }
   std::fputs(app.help().c_str(), stderr);
   return usage_error;

@@ -10,20 +10,36 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
 
-# What the files of a folder may include of ours; the longest folder that fits a file decides. Tests may include all.
+# The rooms of proxy/, floor by floor: a room may include those of the floors below its own, and itself.
+FLOORS = [
+    ["net", "process", "smtp", "wire"],
+    ["dns", "observe", "stream"],
+    ["policy", "sink"],
+    ["runtime"],
+    ["session"],
+    ["inbound", "outbound"],
+    ["probe", "gateway"],
+    ["commands"],
+]
+
+# Those that may include less than their floor allows; below tls and config, and beside them.
 OURS = {
     "config": ["config/"],
     "tls": ["tls/", "config/"],
     "proxy": ["proxy/", "tls/", "config/"],
     "proxy/smtp": ["proxy/smtp/", "config/", "tls/session_facts.h"],
     "proxy/wire": ["proxy/wire/", "config/", "tls/session_facts.h"],
-    "proxy/dns": ["proxy/dns/", "proxy/net/", "config/"],
     "proxy/net": ["proxy/net/", "config/"],
     "proxy/process": ["proxy/process/", "config/"],
+    "proxy/dns": ["proxy/dns/", "proxy/net/", "config/"],
     "proxy/observe": ["proxy/observe/", "proxy/smtp/", "config/"],
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
     "proxy/sink": ["proxy/sink/", "proxy/net/", "proxy/smtp/", "proxy/observe/", "proxy/process/", "config/"],
 }
+for number, floor in enumerate(FLOORS):
+    below = [f"proxy/{room}/" for lower in FLOORS[:number] for room in lower]
+    for room in floor:
+        OURS.setdefault(f"proxy/{room}", [f"proxy/{room}/", *below, "tls/", "config/"])
 
 # One library, one place: header -> the folders and files that may include it.
 LIBRARIES = [

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "config/assert.h"
-#include "proxy/policy/json_writer.h"
+#include "proxy/wire/json_writer.h"
 
 namespace postern::policy {
 
@@ -135,7 +135,7 @@ void TlsReport::forget_before(Day day) {
   days_.erase(days_.begin(), days_.lower_bound(day));
 }
 
-void TlsReport::print_detail(JsonWriter& json, const Detail& detail, std::uint64_t count) {
+void TlsReport::print_detail(wire::JsonWriter& json, const Detail& detail, std::uint64_t count) {
   json.begin_object();
   json.value("result-type", to_string(detail.result));
   json.value("sending-mta-ip", detail.session.sending_ip);
@@ -148,7 +148,7 @@ void TlsReport::print_detail(JsonWriter& json, const Detail& detail, std::uint64
   json.end_object();
 }
 
-void TlsReport::print_policy(JsonWriter& json, std::string_view domain, const ReportedPolicy& policy,
+void TlsReport::print_policy(wire::JsonWriter& json, std::string_view domain, const ReportedPolicy& policy,
                              const Counts& counts) {
   json.begin_object();
   json.begin_object("policy");
@@ -173,7 +173,7 @@ std::string TlsReport::to_json(Day day, std::string_view domain, const Reporter&
   const auto counted = found->second.domains.find(domain);
   if (counted == found->second.domains.end()) return {};
 
-  JsonWriter json;
+  wire::JsonWriter json;
   json.begin_object();
   json.value("organization-name", reporter.organization);
   json.begin_object("date-range");

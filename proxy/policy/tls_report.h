@@ -11,6 +11,10 @@
 
 #include "proxy/policy/report_types.h"
 
+namespace postern::wire {
+class JsonWriter;
+}
+
 namespace postern::policy {
 
 using Day = std::chrono::sys_days;
@@ -94,9 +98,9 @@ class TlsReport {
 
   static Counts* find_or_add(OneDay& day, std::string_view domain, const ReportedPolicy& policy);
   static bool take(OneDay& day, Domain& domain, std::size_t octets);
-  static void print_policy(class JsonWriter& json, std::string_view domain, const ReportedPolicy& policy,
+  static void print_policy(wire::JsonWriter& json, std::string_view domain, const ReportedPolicy& policy,
                            const Counts& counts);
-  static void print_detail(class JsonWriter& json, const Detail& detail, std::uint64_t count);
+  static void print_detail(wire::JsonWriter& json, const Detail& detail, std::uint64_t count);
 
   std::map<Day, OneDay> days_;
 };

@@ -23,7 +23,7 @@ constexpr std::uint64_t look_interval = 1'000;
 constexpr std::uint64_t leaving_patience = 5'000;
 }  // namespace
 
-Session::Session(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, std::uint64_t id,
+Session::Session(Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime, std::uint64_t id,
                  net::StreamPtr client)
     : around_(surroundings),
       runtime_(std::move(runtime)),
@@ -310,7 +310,7 @@ void Session::start_tls(Side side) {
 }
 
 void Session::adopt_backend(net::StreamPtr socket) {
-  backend_ = std::make_unique<Stream>(Side::backend, *this, around_.scratch, std::move(socket));
+  backend_ = std::make_unique<stream::Stream>(Side::backend, *this, around_.scratch, std::move(socket));
 }
 
 void Session::connect_failed(std::string reason) {

@@ -11,10 +11,10 @@
 #include "proxy/net/child_process.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/counters.h"
-#include "proxy/runtime.h"
+#include "proxy/runtime/runtime.h"
 #include "proxy/session/session_record.h"
-#include "proxy/session/stream.h"
 #include "proxy/smtp/dialogue.h"
+#include "proxy/stream/stream.h"
 
 namespace postern::session {
 
@@ -23,16 +23,16 @@ class Session;
 // What a worker lends to its sessions. All of it outlives them.
 struct Surroundings {
   net::Loop& loop;
-  Scratch& scratch;
+  stream::Scratch& scratch;
   smtp::Effects& effects;
   net::ChildReaper& reaper;
   observe::Counters& counters;
   // Takes over what must outlive the callback that ended it; freed at the end of the turn.
   std::function<void(Session&)> retire;
-  std::function<void(std::unique_ptr<Stream>)> bury;
+  std::function<void(std::unique_ptr<stream::Stream>)> bury;
 };
 
-class Session : public Stream::Owner {
+class Session : public stream::Stream::Owner {
  public:
   virtual ~Session() = default;
   Session(const Session&) = delete;
@@ -48,7 +48,8 @@ class Session : public Stream::Owner {
   std::size_t slot = 0;  // the worker's: where it keeps us
 
  protected:
-  Session(Surroundings& surroundings, std::shared_ptr<const Runtime> runtime, std::uint64_t id, net::StreamPtr client);
+  Session(Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime, std::uint64_t id,
+          net::StreamPtr client);
 
   // --- what a direction decides
   // The client is there and record_.client says who: begin(), or wait for something before.
@@ -94,10 +95,10 @@ class Session : public Stream::Owner {
   smtp::Effects& effects() { return around_.effects; }
 
   Surroundings& around_;
-  std::shared_ptr<const Runtime> runtime_;
-  Stream client_;
+  std::shared_ptr<const runtime::Runtime> runtime_;
+  stream::Stream client_;
   std::unique_ptr<smtp::Dialogue> dialogue_;  // begins once the client is known
-  std::unique_ptr<Stream> backend_;
+  std::unique_ptr<stream::Stream> backend_;
   SessionRecord record_;
   bool closed_in_handshake_ = false;  // why the last handshake that failed did
 

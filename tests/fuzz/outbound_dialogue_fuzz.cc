@@ -18,7 +18,7 @@
 
 #include "config/assert.h"
 #include "tests/fuzz/fuzz_input.h"
-#include "tests/proxy/session/judged_rig.h"
+#include "tests/proxy/outbound/judged_rig.h"
 #include "tests/proxy/smtp/outbound_rig.h"
 
 namespace {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "proxy/net/listener.h"
-#include "proxy/preflight.h"
+#include "proxy/runtime/preflight.h"
 #include "proxy/session/session.h"
 #include "tests/tls/engine_pair.h"
 
@@ -171,7 +171,7 @@ class World {
     std::signal(SIGPIPE, SIG_IGN);  // as the program does
     put(yaml, "SERVER", "127.0.0.1:" + std::to_string(server.port()));
     put(yaml, "CERTIFICATE", certificate());
-    Prepared prepared = prepare(config::load_text(yaml, "session.yaml", {}));
+    runtime::Prepared prepared = runtime::prepare(config::load_text(yaml, "session.yaml", {}));
     for (const auto& diagnostic : prepared.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
     REQUIRE(prepared.contexts);
     runtime = make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_only);
@@ -232,25 +232,24 @@ class World {
   }
 
   net::Loop loop;
-  session::Scratch scratch;
+  stream::Scratch scratch;
   smtp::Effects effects;
   net::ChildReaper reaper;
   observe::Counters counters;
-  std::vector<std::unique_ptr<Session>> sessions;
-  std::vector<std::unique_ptr<Session>> retired;
-  std::vector<std::unique_ptr<session::Stream>> buried;
-  session::Surroundings around{
-      loop,
-      scratch,
-      effects,
-      reaper,
-      counters,
-      [this](Session&) {
-        retired.push_back(std::move(sessions.back()));
-        sessions.pop_back();
-      },
-      [this](std::unique_ptr<session::Stream> stream) { buried.push_back(std::move(stream)); }};
-  std::shared_ptr<const Runtime> runtime;
+  std::vector<std::unique_ptr<session::Session>> sessions;
+  std::vector<std::unique_ptr<session::Session>> retired;
+  std::vector<std::unique_ptr<stream::Stream>> buried;
+  session::Surroundings around{loop,
+                               scratch,
+                               effects,
+                               reaper,
+                               counters,
+                               [this](session::Session&) {
+                                 retired.push_back(std::move(sessions.back()));
+                                 sessions.pop_back();
+                               },
+                               [this](std::unique_ptr<stream::Stream> stream) { buried.push_back(std::move(stream)); }};
+  std::shared_ptr<const runtime::Runtime> runtime;
   Server server;
   std::optional<FarEnd> client;
   std::function<void()> after_turn;

@@ -108,7 +108,8 @@ TEST_CASE("proxy protocol: what does not begin as a header is none, at once") {
   CHECK(parsed("") == "more");
 }
 
-TEST_CASE("proxy protocol: a client's first octets are no header until nothing else can be meant, however they are cut") {
+TEST_CASE(
+    "proxy protocol: a client's first octets are no header until nothing else can be meant, however they are cut") {
   for (const std::string& bytes :
        {"EHLO x\r\n"s, "PROXZ x"s, "proxy TCP4"s, "\r\n"s, "P"s, "PR"s, "PROXY"s, "\r\n\r\n"s, "\r\nEHLO x\r\n"s,
         "PR\r\nPROXY TCP4 "s, "\r\r"s, "\x16\x03\x01"s, ""s}) {

@@ -1,0 +1,106 @@
+#include <algorithm>
+#include <cstdio>
+
+#include "proxy/commands/commands.h"
+#include "proxy/observe/log.h"
+#include "proxy/probe/probe.h"
+#include "proxy/probe/probe_report.h"
+#include "proxy/runtime/preflight.h"
+
+namespace postern::commands {
+
+namespace {
+
+constexpr int not_satisfied = 1;
+constexpr int usage_error = 2;
+
+// Without a configuration file: what a listener that says nothing would do.
+runtime::Prepared defaults() {
+  config::Loaded loaded;
+  loaded.file = "defaults";
+  auto& listener = loaded.settings.outbound.emplace_back();
+  listener.name = "probe";
+  listener.route = config::OutboundRoute::mx;
+  listener.tls = loaded.settings.tls;
+  return runtime::prepare(std::move(loaded));
+}
+
+std::optional<std::size_t> find_listener(const config::Settings& settings, const std::string& name) {
+  if (name.empty()) return settings.outbound.empty() ? std::nullopt : std::optional<std::size_t>(0);
+  const auto found = std::ranges::find(settings.outbound, name, &config::OutboundListener::name);
+  if (found == settings.outbound.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - settings.outbound.begin());
+}
+
+// Everything a worker has, for one probe.
+class ProbeRun {
+ public:
+  explicit ProbeRun(std::shared_ptr<const runtime::Runtime> runtime)
+      : runtime_(std::move(runtime)),
+        surroundings_{loop_,
+                      scratch_,
+                      effects_,
+                      reaper_,
+                      counters_,
+                      [](session::Session&) {},
+                      [this](std::unique_ptr<stream::Stream> stream) { buried_.push_back(std::move(stream)); }} {
+    loop_.at_end_of_turn([this] { buried_.clear(); });
+  }
+
+  Result<probe::ProbeReport> run(std::size_t listener, const probe::ProbeTarget& target) {
+    auto service = outbound::OutboundService::make(surroundings_, runtime_);
+    if (!service) return tl::unexpected(service.error());
+    probe::ProbeReport found;
+    {
+      const probe::Probe probe(surroundings_, *runtime_, **service, listener, target,
+                               [&](const probe::ProbeReport& report) {
+                                 found = report;
+                                 loop_.stop();
+                               });
+      loop_.run();
+    }
+    (*service)->stop();
+    buried_.clear();
+    return found;
+  }
+
+ private:
+  std::shared_ptr<const runtime::Runtime> runtime_;
+  net::Loop loop_;
+  stream::Scratch scratch_;
+  smtp::Effects effects_;
+  net::ChildReaper reaper_;
+  observe::Counters counters_;
+  std::vector<std::unique_ptr<stream::Stream>> buried_;
+  session::Surroundings surroundings_;
+};
+
+}  // namespace
+
+int command_probe(const ProbeOptions& options) {
+  const auto target = probe::parse_probe_target(options.target);
+  if (!target) {
+    std::fprintf(stderr, "postern: probe %s: %s\n", options.target.c_str(), target.error().message.c_str());
+    return usage_error;
+  }
+  runtime::Prepared prepared = options.config.empty() ? defaults() : runtime::prepare(options.config);
+  runtime::print_diagnostics(prepared.loaded);
+  if (!prepared.contexts) return not_satisfied;
+  const auto listener = find_listener(prepared.loaded.settings, options.listener);
+  if (!listener) {
+    std::fprintf(stderr, "postern: probe: %s has no such outbound listener\n", options.config.c_str());
+    return usage_error;
+  }
+  // Whoever asks is not who runs the service: files of theirs would be in its way.
+  const auto runtime = make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_only);
+  const auto report = ProbeRun(runtime).run(*listener, *target);
+  if (!report) {
+    std::fprintf(stderr, "postern: probe: %s\n", report.error().message.c_str());
+    return not_satisfied;
+  }
+  const std::string text = options.json ? print_probe_json(*report) : print_probe(*report);
+  std::fputs(text.c_str(), stdout);
+  return report->verdict.satisfied ? 0 : not_satisfied;
+}
+
+}  // namespace postern::commands

@@ -1,0 +1,48 @@
+#include <cstddef>
+#include <cstdio>
+
+#include "proxy/commands/commands.h"
+#include "tls/contexts.h"
+
+// One function each of libraries whose headers belong to other folders (libuv, libyaml, libunbound, jemalloc).
+extern "C" {
+const char* uv_version_string(void);
+const char* yaml_get_version_string(void);
+const char* ub_version(void);
+int mallctl(const char* name, void* old_value, std::size_t* old_size, void* new_value, std::size_t new_size)
+    __attribute__((weak));  // absent in sanitizer builds
+}
+
+namespace postern::commands {
+namespace {
+
+const char* jemalloc_version() {
+  const char* version = nullptr;
+  std::size_t size = sizeof version;
+  if (mallctl == nullptr || mallctl("version", static_cast<void*>(&version), &size, nullptr, 0) != 0) return "not used";
+  return version;
+}
+
+const char* unbound_version() {
+#ifdef POSTERN_UNBOUND
+  return ub_version();
+#else
+  return "not used: it would load OpenSSL";
+#endif
+}
+
+}  // namespace
+
+int command_version() {
+  const tls::LibraryFacts tls = tls::library_facts();
+  std::printf("postern %s\n", POSTERN_VERSION);
+  std::printf("BoringSSL API %d\n", tls.api_version);
+  std::printf("libuv %s\n", uv_version_string());
+  std::printf("libyaml %s\n", yaml_get_version_string());
+  std::printf("jemalloc %s\n", jemalloc_version());
+  std::printf("libunbound %s\n", unbound_version());
+  std::printf("post-quantum key exchange (X25519MLKEM768): %s\n", tls.has_x25519_mlkem768 ? "yes" : "no");
+  return 0;
+}
+
+}  // namespace postern::commands

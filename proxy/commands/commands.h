@@ -1,0 +1,49 @@
+// What each subcommand takes and does. The result is the process's exit status.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proxy/sink/sink_server.h"
+
+namespace postern::commands {
+
+struct RunOptions {
+  std::string config;  // path of the configuration file
+};
+int command_run(const RunOptions& options);
+
+struct CheckOptions {
+  std::string config;
+  bool print_reference = false;  // instead: every option with its default, on stdout
+};
+int command_check(const CheckOptions& options);
+
+struct ProbeOptions {
+  std::string target;    // a domain, or a host with a port
+  std::string config;    // empty: the defaults, and the system's resolver
+  std::string listener;  // whose settings; empty: the first outbound listener's
+  bool json = false;
+};
+int command_probe(const ProbeOptions& options);
+
+struct TlsaOptions {
+  std::string config;
+  bool verify = false;               // compare with what DNS publishes, instead of printing
+  std::vector<std::string> hosts;    // these alone; empty: all that certificates name
+  std::vector<std::uint16_t> ports;  // empty: the listeners'
+};
+int command_tlsa(const TlsaOptions& options);
+
+int command_sink(const sink::SinkOptions& options);
+
+struct DemoOptions {
+  bool once = false;  // do not stay up afterwards
+};
+int command_demo(const DemoOptions& options);
+
+// Postern's version and those of its libraries.
+int command_version();
+
+}  // namespace postern::commands

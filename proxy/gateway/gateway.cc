@@ -1,0 +1,214 @@
+#include "proxy/gateway/gateway.h"
+
+#include <csignal>
+
+#include <algorithm>
+
+#include "config/assert.h"
+#include "proxy/observe/log.h"
+#include "proxy/process/cpu_count.h"
+#include "proxy/process/descriptors.h"
+#include "proxy/process/file_limit.h"
+#include "proxy/process/privileges.h"
+
+namespace postern::gateway {
+
+namespace {
+
+bool is_transparent(const config::OutboundListener& listener) {
+  return listener.route == config::OutboundRoute::original_destination &&
+         listener.interception == config::Interception::tproxy;
+}
+
+bool needs_transparency(const config::Settings& settings) {
+  return std::ranges::any_of(settings.inbound,
+                             [](const auto& listener) {
+                               return listener.backend.client_address == config::ClientAddress::transparent;
+                             }) ||
+         std::ranges::any_of(settings.outbound, [](const auto& listener) {
+           return is_transparent(listener) || listener.source == config::OutboundSource::client;
+         });
+}
+
+bool marks_sockets(const config::Settings& settings) {
+  return std::ranges::any_of(settings.outbound, [](const auto& listener) { return listener.socket_mark != 0; });
+}
+
+bool runs_programs(const config::Settings& settings) {
+  return std::any_of(settings.inbound.begin(), settings.inbound.end(),
+                     [](const auto& listener) { return !listener.backend.exec.empty(); });
+}
+
+std::string describe_backend(const config::Backend& backend) {
+  std::string text;
+  for (const auto& address : backend.addresses) text += (text.empty() ? "" : ", ") + config::to_string(address);
+  for (const auto& word : backend.exec) text += (text.empty() ? "exec " : " ") + word;
+  return text;
+}
+
+std::string describe_route(const config::OutboundListener& listener) {
+  std::string text(config::to_string(listener.route));
+  if (listener.route == config::OutboundRoute::relay) text += " " + config::to_string(*listener.relay.address);
+  if (listener.route == config::OutboundRoute::original_destination) {
+    text += " by " + std::string(config::to_string(listener.interception));
+  }
+  return text;
+}
+
+// "name:3,other:1"
+template <std::size_t size, class NameOf>
+std::string nonzero(const std::array<std::uint64_t, size>& counts, NameOf name_of) {
+  std::string text;
+  for (std::size_t i = 0; i < size; ++i) {
+    if (counts[i] == 0) continue;
+    text += (text.empty() ? "" : ",") + std::string(name_of(i)) + ":" + std::to_string(counts[i]);
+  }
+  return text;
+}
+
+}  // namespace
+
+Gateway::Gateway(std::shared_ptr<const runtime::Runtime> runtime) : runtime_(std::move(runtime)) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    auto handle = std::make_unique<uv_signal_t>();
+    POSTERN_ASSERT(uv_signal_init(loop_.raw(), handle.get()) == 0, "a signal handle could not be made");
+    handle->data = this;
+    signals_.emplace_back(handle.release());
+    uv_signal_start(
+        signals_.back().get(),
+        [](uv_signal_t* signal, int received) noexcept {
+          if (signal->data != nullptr) static_cast<Gateway*>(signal->data)->on_signal(received);
+        },
+        number);
+  }
+}
+
+Gateway::~Gateway() {
+  signals_.clear();
+}
+
+std::optional<Error> Gateway::start() {
+  const auto& settings = runtime_->settings;
+  const unsigned count = settings.workers != 0 ? settings.workers : process::cpu_count();
+  process::close_on_exec_from(3);
+  process::raise_file_limit();  // two descriptors a session, and the soft limit is often 1024
+  std::vector<std::vector<Worker::Socket>> sockets(count);
+  for (const auto& listener : settings.inbound) {
+    const auto addresses = bind("inbound." + listener.name, listener.listen, {}, sockets);
+    if (!addresses) return addresses.error();
+    log::info("listening", {{"listener", listener.name},
+                            {"addresses", *addresses},
+                            {"mode", config::to_string(listener.mode)},
+                            {"backend", describe_backend(listener.backend)},
+                            {"workers", count}});
+  }
+  for (const auto& listener : settings.outbound) {
+    const auto addresses =
+        bind("outbound." + listener.name, listener.listen, {.transparent = is_transparent(listener)}, sockets);
+    if (!addresses) return addresses.error();
+    log::info("listening", {{"listener", listener.name},
+                            {"addresses", *addresses},
+                            {"mode", config::to_string(listener.mode)},
+                            {"route", describe_route(listener)},
+                            {"level", config::to_string(listener.level)},
+                            {"enforcement", config::to_string(listener.enforcement)},
+                            {"workers", count}});
+  }
+  // Still as root, where we were that: resolvers read /etc/resolv.conf.
+  for (unsigned w = 0; w < count; ++w) {
+    workers_.push_back(std::make_unique<Worker>(w, runtime_));
+    if (auto error = workers_.back()->prepare()) return error;
+  }
+  const auto dropped = process::drop_privileges({.user = settings.user,
+                                                 .foreign_source_addresses = needs_transparency(settings),
+                                                 .marks_sockets = marks_sockets(settings),
+                                                 .may_gain_by_exec = runs_programs(settings)});
+  if (!dropped) return dropped.error();
+  running_ = count;
+  for (unsigned w = 0; w < count; ++w) {
+    workers_[w]->start(std::move(sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });
+  }
+  return std::nullopt;
+}
+
+// Binds a listener's addresses, one socket for each worker; returns them as text, with the ports that were chosen.
+Result<std::string> Gateway::bind(const std::string& listener, const std::vector<config::Endpoint>& listen,
+                                  const net::BindOptions& options, std::vector<std::vector<Worker::Socket>>& sockets) {
+  std::string addresses;
+  for (const auto& endpoint : listen) {
+    auto bound = net::bind_address(endpoint, static_cast<unsigned>(sockets.size()), options);
+    if (!bound) return tl::unexpected(bound.error());
+    addresses += (addresses.empty() ? "" : ", ") + net::to_string(bound->address);
+    for (std::size_t w = 0; w < sockets.size(); ++w) {
+      sockets[w].push_back({{endpoint, listener}, std::move(bound->sockets[w])});
+    }
+  }
+  return addresses;
+}
+
+void Gateway::run() {
+  loop_.run();
+  for (auto& worker : workers_) worker->join();
+  report();
+}
+
+void Gateway::on_signal(int number) {
+  if (number == SIGHUP) {
+    log::warning("SIGHUP: reloading is not built yet; the running configuration stays");
+    return;
+  }
+  log::info(draining_ ? "stopping at once" : "draining", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  for (auto& worker : workers_) draining_ ? worker->stop() : worker->drain();
+  draining_ = true;
+}
+
+void Gateway::on_worker_end() {
+  if (--running_ == 0) loop_.stop();
+}
+
+// What was counted in the life of the process: one line at its end.
+void Gateway::report() const {
+  std::uint64_t sessions = 0;
+  std::uint64_t handshakes = 0;
+  std::uint64_t failures = 0;
+  std::uint64_t unreachable = 0;
+  std::uint64_t twice = 0;
+  std::array<std::uint64_t, smtp::message_result_count> messages{};
+  std::array<std::uint64_t, smtp::plaintext_count> plaintext{};
+  std::array<std::uint64_t, smtp::refusal_count> refusals{};
+  std::array<std::uint64_t, 3> decisions{};
+  for (const auto& worker : workers_) {
+    const auto& counters = worker->counters();
+    sessions += counters.sessions.value();
+    handshakes += counters.tls_handshakes.value();
+    failures += counters.tls_handshake_failures.value();
+    unreachable += counters.backend_failures.value();
+    twice += counters.possibly_delivered_twice.value();
+    for (std::size_t i = 0; i < messages.size(); ++i) messages[i] += counters.messages[i].value();
+    for (std::size_t i = 0; i < refusals.size(); ++i) refusals[i] += counters.refusals[i].value();
+    for (std::size_t i = 0; i < plaintext.size(); ++i) plaintext[i] += counters.plaintext[i].value();
+    for (const auto& source : counters.policy_decisions) {
+      for (std::size_t i = 0; i < decisions.size(); ++i) decisions[i] += source[i].value();
+    }
+  }
+  const std::string refused =
+      nonzero(refusals, [](std::size_t i) { return smtp::row(static_cast<smtp::Refusal>(i)).label; });
+  const std::string in_plaintext =
+      nonzero(plaintext, [](std::size_t i) { return smtp::to_string(static_cast<smtp::Plaintext>(i)); });
+  log::info("stopped", {{"sessions", sessions},
+                        {"tls_handshakes", handshakes},
+                        {"tls_handshake_failures", failures},
+                        {"backend_failures", unreachable},
+                        {"messages_accepted", messages[0]},
+                        {"messages_refused_temporarily", messages[1]},
+                        {"messages_refused_permanently", messages[2]},
+                        {"messages_lost", messages[3] + messages[4]},
+                        {"messages_possibly_delivered_twice", twice},
+                        {"policy_satisfied", decisions[0]},
+                        {"policy_observed", decisions[1]},
+                        {"policy_refused", decisions[2]},
+                        {"plaintext", in_plaintext},
+                        {"refusals", refused}});
+}
+
+}  // namespace postern::gateway

@@ -1,0 +1,213 @@
+#include "proxy/gateway/worker.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "config/assert.h"
+#include "proxy/observe/log.h"
+#include "proxy/outbound/outbound_session.h"
+
+namespace postern::gateway {
+
+namespace {
+constexpr std::uint64_t sweep_interval = 250;  // milliseconds: the precision of every timeout
+
+template <class Listener>
+std::optional<std::size_t> index_of(const std::vector<Listener>& listeners, std::string_view direction,
+                                    const Worker::Place& place) {
+  const auto found = std::ranges::find_if(listeners, [&](const Listener& each) {
+    const bool has_it = std::ranges::find(each.listen, place.address) != each.listen.end();
+    return has_it && (place.address.port != 0 || place.listener == std::string(direction) + "." + each.name);
+  });
+  if (found == listeners.end()) return std::nullopt;
+  return static_cast<std::size_t>(found - listeners.begin());
+}
+
+std::optional<std::size_t> inbound_at(const config::Settings& settings, const Worker::Place& place) {
+  return index_of(settings.inbound, "inbound", place);
+}
+std::optional<std::size_t> outbound_at(const config::Settings& settings, const Worker::Place& place) {
+  return index_of(settings.outbound, "outbound", place);
+}
+
+}  // namespace
+
+Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
+    : number_(number),
+      runtime_(std::move(runtime)),
+      surroundings_{loop_,
+                    scratch_,
+                    effects_,
+                    reaper_,
+                    counters_,
+                    [this](session::Session& session) { retire(session); },
+                    [this](std::unique_ptr<stream::Stream> stream) { buried_.push_back(std::move(stream)); }} {
+  renew_pools();
+  // Session numbers are told to people and logs, not secrets; a random start keeps those of restarts apart.
+  next_session_ = (static_cast<std::uint64_t>(std::random_device{}()) << 16U) & 0xffff'ffff'0000U;
+  loop_.at_end_of_turn([this] { end_of_turn(); });
+
+  auto timer = std::make_unique<uv_timer_t>();
+  POSTERN_ASSERT(uv_timer_init(loop_.raw(), timer.get()) == 0, "a timer could not be made");
+  timer->data = this;
+  sweeper_.reset(timer.release());
+}
+
+Worker::~Worker() {
+  join();
+}
+
+std::optional<Error> Worker::prepare() {
+  if (runtime_->settings.outbound.empty()) return std::nullopt;
+  auto service = outbound::OutboundService::make(surroundings_, runtime_);
+  if (!service) return service.error();
+  outbound_ = std::move(*service);
+  return std::nullopt;
+}
+
+void Worker::start(std::vector<Socket> sockets, std::function<void()> on_end) {
+  on_end_ = std::move(on_end);
+  thread_ = std::thread([this, taken = std::move(sockets)]() mutable { run(std::move(taken)); });
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void Worker::adopt(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added) {
+  // A task of the loop is copyable, sockets are not.
+  auto sockets = std::make_shared<std::vector<Socket>>(std::move(added));
+  loop_.post([this, taken = std::move(runtime), sockets] { take_over(taken, std::move(*sockets)); });
+}
+
+void Worker::drain() {
+  loop_.post([this] { begin_drain(); });
+}
+
+void Worker::stop() {
+  loop_.post([this] { stop_now(); });
+}
+
+void Worker::run(std::vector<Socket> sockets) {
+  uv_update_time(loop_.raw());
+  for (Socket& socket : sockets) listen(std::move(socket));
+  uv_timer_start(
+      sweeper_.get(),
+      [](uv_timer_t* timer) noexcept {
+        if (timer->data != nullptr) static_cast<Worker*>(timer->data)->sweep();
+      },
+      sweep_interval, sweep_interval);
+  loop_.run();
+  retired_.clear();
+  buried_.clear();
+  outbound_.reset();
+  on_end_();
+}
+
+void Worker::listen(Socket socket) {
+  const auto on_connection = [this, place = socket.place](net::StreamPtr connection) {
+    accept(place, std::move(connection));
+  };
+  auto started = net::Listener::start(loop_.raw(), std::move(socket.fd), on_connection);
+  if (started) {
+    listeners_.push_back({std::move(socket.place), std::move(*started)});
+  } else {
+    log::error("cannot listen", {{"worker", number_}, {"reason", started.error().message}});
+  }
+}
+
+// Looked up anew for each connection: a snapshot that took over may have given the address to another listener.
+void Worker::accept(const Place& place, net::StreamPtr connection) {
+  const config::Settings& settings = runtime_->settings;
+  if (const auto inbound = inbound_at(settings, place)) {
+    serve(std::make_unique<inbound::InboundSession>(surroundings_, runtime_, *inbound,
+                                                    pools_.at(settings.inbound[*inbound].name), next_session_++,
+                                                    std::move(connection)));
+  } else if (const auto outbound = outbound_at(settings, place)) {
+    serve(std::make_unique<outbound::OutboundSession>(surroundings_, runtime_, *outbound_, *outbound, next_session_++,
+                                                      std::move(connection)));
+  }
+}
+
+void Worker::renew_pools() {
+  auto before = std::exchange(pools_, {});
+  for (const auto& listener : runtime_->settings.inbound) {
+    const auto known = before.find(listener.name);
+    pools_[listener.name] = std::make_shared<inbound::BackendPool>(
+        listener.backend.addresses, known == before.end() ? nullptr : known->second.get());
+  }
+}
+
+void Worker::take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added) {
+  if (draining_) return;
+  runtime_ = std::move(runtime);
+  renew_pools();
+  if (outbound_) outbound_->adopt(runtime_);
+  const config::Settings& settings = runtime_->settings;
+  std::erase_if(listeners_, [&settings](const Listening& each) {
+    return !inbound_at(settings, each.place) && !outbound_at(settings, each.place);
+  });
+  for (Socket& socket : added) listen(std::move(socket));
+}
+
+void Worker::serve(std::unique_ptr<session::Session> session) {
+  session::Session& started = *session;
+  started.slot = sessions_.size();
+  sessions_.push_back(std::move(session));
+  started.start();
+}
+
+void Worker::retire(session::Session& session) {
+  const std::size_t slot = session.slot;
+  retired_.push_back(std::move(sessions_[slot]));
+  if (slot + 1 != sessions_.size()) {
+    sessions_[slot] = std::move(sessions_.back());
+    sessions_[slot]->slot = slot;
+  }
+  sessions_.pop_back();
+}
+
+// Backwards: a session that ends takes its slot with it, and the one moved there was looked at already.
+void Worker::sweep() {
+  const std::uint64_t now = loop_.now();
+  for (std::size_t i = sessions_.size(); i-- > 0;) {
+    if (i < sessions_.size()) sessions_[i]->sweep(now);
+  }
+  reaper_.sweep(now);
+  if (outbound_) outbound_->sweep(now);
+  end_if_drained();
+}
+
+void Worker::end_of_turn() {
+  if (retired_.empty() && buried_.empty()) return;
+  retired_.clear();
+  buried_.clear();
+  end_if_drained();
+}
+
+void Worker::begin_drain() {
+  if (draining_) return;
+  draining_ = true;
+  listeners_.clear();
+  for (std::size_t i = sessions_.size(); i-- > 0;) {
+    if (i < sessions_.size()) sessions_[i]->on_drain();
+  }
+  end_if_drained();
+}
+
+void Worker::stop_now() {
+  draining_ = true;
+  listeners_.clear();
+  while (!sessions_.empty()) sessions_.back()->abandon();
+  reaper_.kill_all();
+  end_if_drained();
+}
+
+void Worker::end_if_drained() {
+  if (!draining_ || !sessions_.empty() || !reaper_.empty()) return;
+  if (outbound_) outbound_->stop();
+  loop_.stop();
+}
+
+}  // namespace postern::gateway

@@ -1,0 +1,94 @@
+// One thread, one event loop, its listening sockets and its sessions. Workers share nothing but the runtime snapshot.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "proxy/inbound/inbound_session.h"
+#include "proxy/net/listener.h"
+#include "proxy/net/loop.h"
+#include "proxy/observe/counters.h"
+#include "proxy/outbound/outbound_service.h"
+#include "proxy/runtime/runtime.h"
+
+namespace postern::gateway {
+
+class Worker {
+ public:
+  // Where a bound socket belongs: in any snapshot to the listener that has its address, as it stands in the
+  // configuration. Port 0 may stand there more than once: then the listener's path decides, too ("inbound.mx").
+  struct Place {
+    config::Endpoint address;
+    std::string listener;
+  };
+  struct Socket {
+    Place place;
+    net::UniqueFd fd;
+  };
+
+  Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime);
+  ~Worker();
+
+  // Makes what can fail to be made, before any worker starts.
+  std::optional<Error> prepare();
+  // After prepare(): takes the sockets and starts the thread. `on_end` is called in that thread when the worker has
+  // drained.
+  void start(std::vector<Socket> sockets, std::function<void()> on_end);
+  // Thread-safe: another snapshot takes over, for sessions that begin from now on; running ones keep theirs. Sockets
+  // whose address it still has stay open and serve the listener that has it now; the others are closed, and `added`
+  // begin. What needs a restart (config::changes_that_need_restart) must not differ.
+  void adopt(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added);
+  // Thread-safe: no new sessions, running ones end after their transaction; then on_end.
+  void drain();
+  // Thread-safe: ends everything at once.
+  void stop();
+  void join();
+
+  const observe::Counters& counters() const { return counters_; }
+
+ private:
+  void run(std::vector<Socket> sockets);
+  void take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added);
+  void listen(Socket socket);
+  void accept(const Place& place, net::StreamPtr connection);
+  void renew_pools();
+  void serve(std::unique_ptr<session::Session> session);
+  void retire(session::Session& session);
+  void sweep();
+  void end_of_turn();
+  void begin_drain();
+  void stop_now();
+  void end_if_drained();
+
+  unsigned number_;
+  std::shared_ptr<const runtime::Runtime> runtime_;
+  observe::Counters counters_;
+  net::Loop loop_;
+  net::HandlePtr<uv_timer_t> sweeper_;
+  stream::Scratch scratch_;
+  smtp::Effects effects_;
+  net::ChildReaper reaper_;
+  session::Surroundings surroundings_;
+  // What is known of the servers behind the inbound listeners, by the listener's name: it outlives a snapshot.
+  std::map<std::string, std::shared_ptr<inbound::BackendPool>, std::less<>> pools_;
+  std::unique_ptr<outbound::OutboundService> outbound_;  // until the thread ends, where there are such listeners
+  struct Listening {
+    Place place;
+    std::unique_ptr<net::Listener> listener;
+  };
+  std::vector<Listening> listeners_;
+  std::vector<std::unique_ptr<session::Session>> sessions_;
+  std::vector<std::unique_ptr<session::Session>> retired_;  // freed at the end of the turn, as are:
+  std::vector<std::unique_ptr<stream::Stream>> buried_;
+  std::uint64_t next_session_ = 0;
+  bool draining_ = false;
+  std::function<void()> on_end_;
+  std::thread thread_;
+};
+
+}  // namespace postern::gateway

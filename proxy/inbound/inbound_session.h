@@ -1,0 +1,52 @@
+// A client from outside in front of a plaintext server.
+#pragma once
+
+#include <optional>
+
+#include "proxy/inbound/backend_dialer.h"
+#include "proxy/inbound/backend_pool.h"
+#include "proxy/session/session.h"
+#include "proxy/wire/proxy_protocol.h"
+
+namespace postern::inbound {
+
+class InboundSession final : public session::Session {
+ public:
+  // `listener` is the index in the runtime's Settings::inbound, `pool` what the worker knows of the servers behind it.
+  InboundSession(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
+                 std::size_t listener, std::shared_ptr<BackendPool> pool, std::uint64_t id, net::StreamPtr client);
+
+ private:
+  const config::InboundListener& settings() const { return runtime_->settings.inbound[listener_]; }
+
+  void on_client() override;
+  void on_early_bytes(std::string_view bytes) override;
+  void on_early_end(Early how) override;
+  bool welcome(std::string_view first_bytes) override;
+  void dial() override;
+  bool dial_timed_out() override;
+  void release_backend() override;
+  Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) override;
+  void on_tls_up(smtp::Side side) override;
+  void judge(std::string_view) override {}  // an inbound dialogue asks for none
+  std::chrono::milliseconds wait_for(smtp::Timer timer) const override;
+  const std::string& listener_name() const override { return settings().name; }
+  std::string_view direction() const override { return "inbound"; }
+
+  void no_header(std::string reason);
+  void begin_dialogue();
+  void dial_program();
+  void adopt(BackendDialer::Connected connected);
+  std::string proxy_header() const;
+
+  std::size_t listener_;
+  std::shared_ptr<BackendPool> pool_;
+  std::unique_ptr<BackendDialer> dialer_;
+  std::unique_ptr<net::ChildProcess> child_;
+  std::optional<std::size_t> pooled_;
+  std::unique_ptr<std::string> proxy_header_;  // of the balancer in front, as far as it came
+  wire::ProxyHeaderWatch header_watch_;        // over a client that may send none
+  bool dial_after_handshake_ = false;          // the server is to learn TLS facts that are not there yet
+};
+
+}  // namespace postern::inbound

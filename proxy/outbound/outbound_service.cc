@@ -1,0 +1,150 @@
+#include "proxy/outbound/outbound_service.h"
+
+#include <chrono>
+#include <utility>
+
+#include "proxy/dns/make_resolver.h"
+#include "proxy/observe/log.h"
+
+namespace postern::outbound {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t chore_interval = 60'000;  // milliseconds
+constexpr config::Duration time_for_keys = 5s;    // the first message may wait for it
+
+// The one line that an operator gets instead of one for each message.
+void tell(const dns::NameServers& servers, const dns::FitnessState::News& news) {
+  if (news.fitness == dns::Fitness::fit) {
+    return log::info("DNSSEC can be used again",
+                     {{"servers", dns::addresses(servers)}, {"taken_from", servers.origin}});
+  }
+  const bool lost = news.fitness == dns::Fitness::lost;
+  log::warning(lost ? "DNSSEC cannot be used any more" : "DNSSEC cannot be used",
+               {{"servers", dns::addresses(servers)},
+                {"taken_from", servers.origin},
+                {"reason", news.reason},
+                {"effect", lost ? "it could before, so this may be an attack: mail that DANE may protect waits"
+                                : "DANE cannot be known: mail waits where it is demanded (level dane, dane-only), and "
+                                  "goes on elsewhere as if there were none"},
+                {"remedy",
+                 "name servers in dns.servers that hand on DNSSEC records, such as Unbound on this machine, "
+                 "or write servers: recursive"}});
+}
+
+// Toward some domain at least.
+bool uses_mta_sts(const config::OutboundListener& listener) {
+  const auto in_row = [&listener](std::optional<std::size_t> row) {
+    const auto local = local_policy(listener, row);
+    return local.mta_sts && local.level != policy::Level::none;
+  };
+  bool found = in_row(std::nullopt);
+  for (std::size_t row = 0; row < listener.policies.size(); ++row) found = found || in_row(row);
+  return found;
+}
+
+}  // namespace
+
+PolicySources::PolicySources(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
+                             dns::Resolver& resolver)
+    : runtime_(std::move(runtime)) {
+  for (std::size_t i = 0; i < runtime_->settings.outbound.size(); ++i) {
+    const auto& remote = runtime_->contexts->remote(i);
+    net::ConnectOptions connect;
+    connect.mark = runtime_->settings.outbound[i].socket_mark;
+    MtaStsFetcher::Access access{{surroundings.loop, surroundings.scratch, surroundings.bury},
+                                 resolver,
+                                 *runtime_->mta_sts[i],
+                                 remote.policy_host(),
+                                 remote.trust(),
+                                 connect};
+    access.complain = [](const std::string& domain, const Error& error) {
+      log::warning("MTA-STS policy", {{"domain", domain}, {"reason", error.message}});
+    };
+    fetchers_.push_back(
+        {std::make_unique<MtaStsFetcher>(std::move(access)), uses_mta_sts(runtime_->settings.outbound[i])});
+  }
+}
+
+void PolicySources::refresh() {
+  for (auto& [fetcher, refreshes] : fetchers_) {
+    if (refreshes) fetcher->refresh();
+  }
+}
+
+Result<std::unique_ptr<OutboundService>> OutboundService::make(session::Surroundings& surroundings,
+                                                               std::shared_ptr<const runtime::Runtime> runtime) {
+  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime->name_servers, runtime->trust_anchor);
+  if (!resolver) return tl::unexpected(resolver.error());
+  auto service = std::make_unique<OutboundService>(surroundings, runtime, std::move(*resolver));
+  if (auto error = service->watch_name_servers(runtime)) return tl::unexpected(std::move(*error));
+  return service;
+}
+
+OutboundService::OutboundService(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
+                                 std::unique_ptr<dns::Resolver> resolver)
+    : around_(surroundings), validating_(std::move(resolver)), resolvers_(*validating_) {
+  fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
+  adopt(std::move(runtime));
+}
+
+// Without a trust anchor nothing can be proven by anybody.
+std::optional<Error> OutboundService::watch_name_servers(const std::shared_ptr<const runtime::Runtime>& runtime) {
+  if (runtime->trust_anchor.empty()) return std::nullopt;
+  auto plain = dns::make_resolver(around_.loop.raw(), runtime->name_servers, {});
+  if (!plain) return plain.error();
+  plain_ = std::move(*plain);
+  dns::FitnessWatch::Means means;
+  means.fresh_resolver = [&loop = around_.loop, servers = runtime->name_servers, anchor = runtime->trust_anchor] {
+    auto fresh = dns::make_resolver(loop.raw(), servers, anchor, time_for_keys);
+    return fresh ? std::move(*fresh) : nullptr;
+  };
+  means.later = [&loop = around_.loop](std::function<void()> task) { loop.post(std::move(task)); };
+  means.tell = [servers = runtime->name_servers](const auto& news) { tell(servers, news); };
+  watch_ = std::make_unique<dns::FitnessWatch>(runtime->fitness, dns::keys_question(runtime->trust_anchor), means);
+  resolvers_.emplace(*validating_, *plain_, *watch_);
+  fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
+  adopt(runtime);
+  return std::nullopt;
+}
+
+void OutboundService::adopt(std::shared_ptr<const runtime::Runtime> runtime) {
+  sources_ = std::make_shared<PolicySources>(around_, std::move(runtime), *fitting_);
+}
+
+void OutboundService::report(const Decision& decision, const Way& way, const std::string& sending_ip) {
+  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  policy::ReportedSession session;
+  session.sending_ip = sending_ip;
+  session.mx_host = decision.host;
+  session.receiving_ip = config::to_string(way.address.address);
+  session.reason_code = policy::to_string(decision.verdict.reason);
+  session.additional = decision.verdict.detail;
+  for (std::size_t i = 0; i < decision.policies.size(); ++i) {
+    tls_report_.count(today, decision.domain, decision.policies[i], decision.verdict.reports[i], session);
+  }
+}
+
+void OutboundService::sweep(std::uint64_t now) {
+  if (watch_) watch_->sweep(now);
+  if (now < next_sweep_) return;
+  next_sweep_ = now + chore_interval;
+  if (sources_) sources_->refresh();
+  sweep_reports();
+}
+
+void OutboundService::sweep_reports() {
+  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+  const auto ended = std::exchange(day_, today);
+  if (ended == today) return;
+  const auto left_out = tls_report_.left_out(ended);
+  if (left_out != policy::TlsReport::LeftOut{}) {
+    log::warning("more happened in a day than its TLS reports can hold",
+                 {{"sessions", left_out.sessions}, {"details", left_out.details}, {"strings", left_out.strings}});
+  }
+  tls_report_.forget_before(today - std::chrono::days(2));
+}
+
+}  // namespace postern::outbound

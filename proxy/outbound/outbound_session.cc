@@ -1,0 +1,396 @@
+#include "proxy/outbound/outbound_session.h"
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+#include <utility>
+
+#include "config/assert.h"
+#include "proxy/dns/idna.h"
+#include "proxy/net/original_destination.h"
+#include "proxy/observe/log.h"
+#include "proxy/outbound/own_addresses.h"
+#include "proxy/policy/evidence.h"
+#include "proxy/process/secret_file.h"
+#include "tls/client_context.h"
+#include "tls/server_context.h"
+
+namespace postern::outbound {
+
+using config::OutboundRoute;
+using smtp::Refusal;
+using smtp::Side;
+using smtp::Timer;
+
+namespace {
+
+// For one recipient's reply a client waits five minutes (RFC 5321 4.5.3.2.3). Connections are begun up to here, and as
+// long as there are others to be made, each has its share of that and no more.
+constexpr std::uint64_t patience_of_clients = 200'000;  // milliseconds
+constexpr std::chrono::milliseconds smallest_share = std::chrono::seconds(5);
+
+config::TlsVersion version_of(const tls::SessionFacts& facts) {
+  using enum config::TlsVersion;
+  for (const auto version : {tls1_0, tls1_1, tls1_2}) {
+    if (config::to_string(version) == facts.version) return version;
+  }
+  return tls1_3;
+}
+
+std::string sasl_name(config::AuthMechanism mechanism) {
+  switch (mechanism) {
+    case config::AuthMechanism::plain: return "PLAIN";
+    case config::AuthMechanism::login: return "LOGIN";
+    case config::AuthMechanism::xoauth2: return "XOAUTH2";
+    case config::AuthMechanism::oauthbearer: return "OAUTHBEARER";
+  }
+  return {};
+}
+
+}  // namespace
+
+OutboundSession::OutboundSession(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
+                                 OutboundService& service, std::size_t listener, std::uint64_t id,
+                                 net::StreamPtr client)
+    : session::Session(surroundings, std::move(runtime), id, std::move(client)),
+      service_(service),
+      sources_(service.sources()),
+      listener_(listener) {}
+
+// --- the beginning
+
+void OutboundSession::on_client() {
+  std::optional<net::SocketAddress> original;
+  if (settings().route == OutboundRoute::original_destination) original = find_original();
+  // First, and never for good: the mail behind it is a client's that was let in.
+  if (original && was_ours(*original)) {
+    return turn_away(Refusal::routing_loop,
+                     "one of our own connections was led back here: the firewall's rules must leave alone what bears "
+                     "socket_mark, and every outbound listener must set it");
+  }
+  if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
+  if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
+  choice_.emplace(settings(), runtime_->settings.tls, original,
+                  original ? service_.names().find(*original) : std::string(), [this](const config::IpAddress& host) {
+                    return is_own_mail_host(runtime_->settings, {host, settings().port});
+                  });
+  smtp::OutboundFacts facts;
+  facts.listener = &settings();
+  facts.hostname = runtime_->hostname;
+  facts.tls_available = runtime_->contexts->outbound_server(listener_) != nullptr;
+  facts.greets_itself = settings().route == OutboundRoute::mx;
+  facts.notes_envelopes = runtime_->settings.log.envelope;
+  auto dialogue = std::make_unique<smtp::OutboundDialogue>(facts);
+  outbound_ = dialogue.get();
+  begin(std::move(dialogue));
+}
+
+// Where TLS comes first, nothing can be said.
+void OutboundSession::turn_away(Refusal refusal, std::string reason) {
+  record_.reason = std::move(reason);
+  const auto& row = smtp::row(refusal);
+  refused(refusal, {}, {});
+  if (settings().mode != config::TlsMode::implicit) client_.send(row.reply);
+  flush();
+  finish(row.ending);
+}
+
+// Nothing: the client wanted to reach the gateway itself, or what the kernel has forgotten.
+std::optional<net::SocketAddress> OutboundSession::find_original() const {
+  if (settings().interception == config::Interception::tproxy) {
+    const auto local = net::local_address(client_.socket());
+    return local && !is_outbound_listener(runtime_->settings, *local) ? local : std::nullopt;
+  }
+  const auto found = net::redirected_destination(client_.socket());
+  const auto local = net::local_address(client_.socket());
+  if (!found || (local && *local == *found) || is_outbound_listener(runtime_->settings, *found)) return std::nullopt;
+  return *found;
+}
+
+bool OutboundSession::was_ours(const net::SocketAddress& original) const {
+  return runtime_->own_connections && runtime_->own_connections->contains(record_.client, original);
+}
+
+// --- DNS
+
+// What failed is asked again for the next recipient.
+bool OutboundSession::RelayFacts::answer(const RemoteChoice::Lookup& wanted) const {
+  return (dane || !wanted.options.dane) && (mta_sts || !wanted.mta_sts) &&
+         std::ranges::all_of(found.route.hosts, &policy::MailHost::usable);
+}
+
+void OutboundSession::look_up(const std::string& domain, Then then) {
+  auto wanted = choice_->lookup_for(domain, outbound_->question());
+  if (!wanted) return (this->*then)(nullptr);
+  if (relay_facts_ && relay_facts_->answer(*wanted)) return (this->*then)(&relay_facts_->found);
+  static thread_local std::minstd_rand random(std::random_device{}());
+  wanted->options.random = static_cast<std::uint32_t>(random());
+  then_ = then;
+  lookup_ = std::make_unique<policy::DomainLookup>(
+      service_.resolvers(), wanted->mta_sts ? &sources_->mta_sts(listener_) : nullptr, wanted->name, wanted->options,
+      [this, dane = wanted->options.dane, mta_sts = wanted->mta_sts](const policy::DomainFacts& facts) {
+        if (over()) return;
+        lookup_.reset();
+        if (settings().route == OutboundRoute::relay && facts.route.outcome == policy::Route::Outcome::hosts) {
+          relay_facts_ = std::make_unique<RelayFacts>(RelayFacts{facts, dane, mta_sts});
+        }
+        (this->*then_)(&facts);
+        pump();
+      });
+  if (!lookup_->complete()) return;
+  const auto facts = lookup_->take();
+  lookup_.reset();
+  (this->*then)(&facts);
+}
+
+// --- the remote server
+
+void OutboundSession::dial() {
+  note_question();
+  if (choice_->under_way()) return connect();
+  look_up({}, &OutboundSession::first_facts);
+}
+
+void OutboundSession::first_facts(const policy::DomainFacts* facts) {
+  if (choice_->begin(facts)) return connect();
+  connect_failed(choice_->refusal());
+}
+
+void OutboundSession::connect() {
+  if (!read_secret()) return connect_failed("our credentials for the relay cannot be read");
+  const Way& way = choice_->way();
+  net::ConnectOptions options;
+  options.mark = settings().socket_mark;
+  if (settings().source == config::OutboundSource::client) {
+    options.source = net::SocketAddress{record_.client.address, 0};
+    options.transparent = true;
+  } else if (settings().source_address) {
+    options.source = net::SocketAddress{*settings().source_address, 0};
+  }
+  config::Endpoint endpoint;
+  endpoint.address = way.address.address;
+  endpoint.port = way.address.port;
+  std::optional<Error> error;
+  const auto begin = [&]() -> std::optional<net::SocketAddress> {
+    auto started = net::Connector::start(around_.loop.raw(), endpoint, options, [this](Result<net::StreamPtr> socket) {
+      connector_.reset();
+      if (over()) return;
+      on_connected(std::move(socket));
+      pump();
+    });
+    if (!started) {
+      error = started.error();
+      return std::nullopt;
+    }
+    connector_ = std::move(*started);
+    return connector_->local_address();
+  };
+  if (runtime_->own_connections) {
+    own_ = runtime_->own_connections->note(way.address, begin);
+  } else {
+    (void)begin();
+  }
+  if (error) connect_failed(error->message);
+}
+
+void OutboundSession::on_connected(Result<net::StreamPtr> socket) {
+  const Way& way = choice_->way();
+  if (!socket) return connect_failed(socket.error().message);
+  record_.server = (way.host.empty() ? std::string() : way.host + " ") + net::to_string(way.address);
+  record_.backend_tls.reset();
+  record_.reason.clear();
+  adopt_backend(std::move(*socket));
+  if (settings().route == OutboundRoute::relay && settings().relay.mode == config::TlsMode::implicit && way.use_tls) {
+    return start_tls(Side::backend);  // the dialogue is told once that is over
+  }
+  plan_remote();
+  connected();
+}
+
+void OutboundSession::plan_remote() {
+  const Way& way = choice_->way();
+  smtp::RemotePlan plan;
+  plan.tls_first = record_.backend_tls != nullptr;
+  plan.try_starttls = way.use_tls;
+  plan.demand_tls = way.demand_tls;
+  if (const auto& auth = settings().relay.auth) {
+    plan.auth_mechanism = sasl_name(auth->mechanism);
+    plan.auth_user = auth->username;
+    plan.auth_secret = std::exchange(secret_, {});
+  }
+  outbound_->plan(std::move(plan));
+}
+
+// For each connection, so that a new password counts at once. Without one nothing is tried: the relay would take us for
+// a stranger, and refuse the mail for good.
+bool OutboundSession::read_secret() {
+  const auto& auth = settings().relay.auth;
+  if (!auth) return true;
+  auto secret = process::read_secret_file(auth->password_file.empty() ? auth->token_file : auth->password_file);
+  if (secret) {
+    secret_ = std::move(*secret);
+    return true;
+  }
+  log::error("no credentials for the relay", {{"listener", settings().name}, {"reason", secret.error().message}});
+  return false;
+}
+
+bool OutboundSession::dial_timed_out() {
+  if (backend_) {  // implicit TLS: it was reached
+    tls_failed(Side::backend, "the TLS handshake took too long");
+    return true;
+  }
+  lookup_.reset();
+  connector_.reset();
+  record_.reason = "no connection in time";
+  return false;
+}
+
+// A judgement that is being looked up is still waited for, whatever has become of the connection.
+void OutboundSession::release_backend() {
+  if (then_ == &OutboundSession::first_facts) lookup_.reset();
+  connector_.reset();
+  own_ = {};
+  if (backend_) (void)backend_->finish();  // a QUIT still goes out, and close_notify
+}
+
+// --- TLS
+
+const tls::ClientContext& OutboundSession::context() const {
+  const auto& row = choice_->way().policy;
+  return row ? contexts().policy(*row) : contexts().base();
+}
+
+Result<std::unique_ptr<tls::Engine>> OutboundSession::make_engine(Side side) {
+  if (side == Side::client) {
+    const auto* server = runtime_->contexts->outbound_server(listener_);
+    POSTERN_ASSERT(server != nullptr, "TLS was asked for on a listener that has none");
+    return server->make_engine();
+  }
+  const Way& way = choice_->way();
+  const tls::ClientContext::Target target{way.server_name, net::to_string(way.address), way.post_quantum, way.resume};
+  if (!way.resume) context().forget_sessions(target);  // they are not good enough any more
+  return context().connect(target);
+}
+
+void OutboundSession::on_tls_up(Side side) {
+  if (side == Side::client) {
+    dialogue_->on_tls(side, *record_.client_tls, effects());
+    return carry_out();
+  }
+  if (!may_have_credentials()) {
+    record_.reason = policy::without_credentials;
+    dialogue_->on_tls_failed(side, effects());
+    return carry_out();
+  }
+  if (settings().route == OutboundRoute::relay && settings().relay.mode == config::TlsMode::implicit) {
+    plan_remote();
+    return connected();
+  }
+  dialogue_->on_tls(side, *record_.backend_tls, effects());
+  carry_out();
+}
+
+bool OutboundSession::may_have_credentials() const {
+  if (!settings().relay.auth || settings().relay.auth->allow_unauthenticated) return true;
+  policy::MailHost host;
+  if (relay_facts_ && !relay_facts_->found.route.hosts.empty()) host = relay_facts_->found.route.hosts.front();
+  const auto certificates = backend_->engine()->peer_certificates();
+  return policy::is_authenticated(certificates, host, contexts().trust(), std::time(nullptr));
+}
+
+// --- judgements
+
+void OutboundSession::judge(std::string_view domain) {
+  judged_domain_ = dns::to_ascii(domain);
+  note_question();
+  look_up(judged_domain_, &OutboundSession::judge_by);
+}
+
+// Time is one budget for the whole of an answer, however many judgements it takes.
+void OutboundSession::note_question() {
+  if (question_ == outbound_->question()) return;
+  question_ = outbound_->question();
+  asked_since_ = around_.loop.now();
+}
+
+std::chrono::milliseconds OutboundSession::share_of(std::chrono::milliseconds limit) const {
+  const std::size_t others = outbound_->asking() ? choice_->addresses_left() : 0;
+  if (others == 0) return limit;
+  const std::uint64_t spent = std::min(around_.loop.now() - asked_since_, patience_of_clients);
+  const std::chrono::milliseconds share((patience_of_clients - spent) / (others + 1));
+  return std::min(limit, std::max(share, smallest_share));
+}
+
+void OutboundSession::judge_by(const policy::DomainFacts* facts) {
+  const bool nowhere_to_go = !choice_->begun() && settings().route != OutboundRoute::mx;
+  judgement_ = nowhere_to_go ? smtp::Judgement{smtp::Judgement::Action::refuse, choice_->refusal()}
+                             : choice_->decide(judged_domain_, facts, link());
+  if (const auto& decision = choice_->decision()) record(*decision);
+  if (judgement_->action == smtp::Judgement::Action::proceed) record_.reason.clear();
+}
+
+bool OutboundSession::tell_more() {
+  if (!outbound_->undecided()) choice_->settle();
+  if (!judgement_) return false;
+  const auto judgement = *std::exchange(judgement_, std::nullopt);
+  outbound_->on_judged(judgement, effects());
+  return true;
+}
+
+RemoteChoice::Link OutboundSession::link() const {
+  RemoteChoice::Link link{outbound_->remote()};
+  link.may_reconnect = outbound_->may_reconnect();
+  link.late = around_.loop.now() - asked_since_ > patience_of_clients;
+  link.question = outbound_->question();
+  link.offers_post_quantum = !record_.backend_tls && context().offers_post_quantum();
+  link.error = record_.reason;
+  link.closed = closed_in_handshake_;
+  link.resumed = record_.backend_tls && record_.backend_tls->resumed;
+  if (backend_ && backend_->engine() != nullptr && record_.backend_tls) {
+    link.tls = true;
+    link.version = version_of(*record_.backend_tls);
+    link.examine = [this](const policy::MailHost& host, const policy::Demand& demand) {
+      return policy::examine(backend_->engine()->peer_certificates(), host, demand, contexts().trust(),
+                             std::time(nullptr));
+    };
+  }
+  return link;
+}
+
+void OutboundSession::record(const Decision& decision) {
+  const auto& verdict = decision.verdict;
+  const Way& way = choice_->way();
+  const auto result = verdict.satisfied ? 0U : (verdict.deliver ? 1U : 2U);
+  around_.counters.policy_decisions[static_cast<std::size_t>(verdict.source)][result].add();
+  const auto local = backend_ ? net::local_address(backend_->socket()) : std::nullopt;
+  service_.report(decision, way, local ? config::to_string(local->address) : std::string());
+  if (verdict.satisfied && !decision.server_name.empty() && settings().route == OutboundRoute::original_destination) {
+    service_.names().remember(way.address, decision.server_name);
+  }
+  record_.policy = std::make_unique<session::PolicyFacts>(session::PolicyFacts{
+      decision.domain, decision.host, std::string(policy::to_string(verdict.source)),
+      std::string(config::to_string(verdict.demanded)), std::string(config::to_string(verdict.reached)),
+      std::string(verdict.satisfied ? "satisfied" : (verdict.deliver ? "observed" : "refused")),
+      std::string(policy::to_string(verdict.reason)), verdict.detail, decision.plaintext, decision.plaintext_detail});
+  if (decision.plaintext) around_.counters.plaintext[static_cast<std::size_t>(*decision.plaintext)].add();
+  log_decision(record_, settings().name);
+}
+
+std::chrono::milliseconds OutboundSession::wait_for(Timer timer) const {
+  const auto& limits = settings().timeouts;
+  switch (timer) {
+    case Timer::handshake: return settings().tls.handshake_timeout;
+    case Timer::greeting: return share_of(limits.greeting);
+    case Timer::reply: return share_of(limits.reply);
+    case Timer::backend_connect: return share_of(limits.connect);
+    case Timer::command: return limits.command;
+    case Timer::data_block: return limits.data_block;
+    case Timer::data_end: return limits.data_end;
+    case Timer::none:
+    case Timer::closing: break;
+  }
+  return {};
+}
+
+}  // namespace postern::outbound

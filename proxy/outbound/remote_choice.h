@@ -1,0 +1,159 @@
+// Which connection a recipient's domain gets, and whether the present one will do: the outbound session's answers to
+// `judge`. Keeps the trip under way (an Itinerary) and where the present connection went; asks nobody anything and
+// opens nothing itself.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "proxy/net/address.h"
+#include "proxy/outbound/listener_demand.h"
+#include "proxy/policy/domain_lookup.h"
+#include "proxy/policy/itinerary.h"
+#include "proxy/policy/tls_report.h"
+#include "proxy/smtp/outbound_dialogue.h"
+#include "proxy/smtp/plaintext.h"
+
+namespace postern::outbound {
+
+// A connection: where to, and how TLS begins there.
+struct Way {
+  net::SocketAddress address;
+  std::string host;                   // empty: only the address is known
+  std::string server_name;            // for SNI; empty: none
+  std::optional<std::size_t> policy;  // the row of `policies` whose TLS parameters apply
+  bool use_tls = true;
+  bool demand_tls = false;
+  bool post_quantum = true;
+  bool resume = true;                               // a session kept from before may be resumed
+  std::string tls_error;                            // why TLS is not tried (again); empty: it is, or was never wanted
+  std::optional<smtp::Plaintext> tls_trouble = {};  // the same in a word
+};
+
+// What was decided for a domain, for log, counters and reports.
+struct Decision {
+  std::string domain;
+  std::string host;
+  std::string server_name;  // what its certificate is to be asked for; empty: not known
+  policy::Verdict verdict;
+  std::vector<policy::ReportedPolicy> policies;   // what the domain published, for verdict.reports
+  std::optional<smtp::Plaintext> plaintext = {};  // mail goes out without TLS, and why
+  std::string plaintext_detail = {};              // for people
+};
+
+class RemoteChoice {
+ public:
+  // The present connection as the dialogue and the handshake left it.
+  struct Link {
+    const smtp::RemoteState& state;
+    bool may_reconnect = false;
+    bool late = false;                 // the client has waited so long that nothing new is begun
+    bool offers_post_quantum = false;  // its ClientHello had such a group
+    bool tls = false;                  // established
+    bool resumed = false;              // the TLS session was, be it lost by now
+    config::TlsVersion version = config::TlsVersion::tls1_2;
+    std::string_view error = {};           // why it could not be made, or the handshake failed
+    bool closed = false;                   // the handshake failed because the connection ended
+    policy::Itinerary::Examine examine{};  // of an established TLS session
+    // Which command of the client is judged for: with the number of the decision before, the connection that this one
+    // let proceed was lost before the client had an answer.
+    std::optional<std::uint32_t> question = {};
+    std::string trouble() const;  // what became of it, where it is lost: for people
+  };
+  struct Lookup {
+    std::string name;
+    policy::RouteLookup::Options options;
+    bool mta_sts = false;
+  };
+
+  using IsOurs = std::function<bool(const config::IpAddress&)>;
+
+  // `tls` are the global settings, which rows of `policies` overlay. `original`: where an intercepted connection was
+  // going. `server_name`: what the certificate of that address was last asked for, if anything. `is_ours`: mail handed
+  // to that address of a domain's mail host would come back here. The first two outlive the choice.
+  RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
+               std::optional<net::SocketAddress> original, std::string server_name, IsOurs is_ours);
+
+  // What DNS must say before the first connection, or before decide(); nothing: no answer of it would matter.
+  // `domain` empty: the connection as such. `question`: as in the Link.
+  std::optional<Lookup> lookup_for(const std::string& domain, std::optional<std::uint32_t> question = {}) const;
+
+  // A connection for the client's greeting and EHLO, before any recipient is known. False: there is none, and
+  // refusal() says why. `facts`: what lookup_for("") asked for.
+  bool begin(const policy::DomainFacts* facts);
+  const std::string& refusal() const { return refusal_; }
+  // There is a way: begin() found one, or a decision came to one.
+  bool begun() const { return begun_; }
+
+  // A connection is being made for the domain that decide() was asked about last.
+  bool under_way() const { return trip_ && trip_->pending; }
+  // … or may have to be: how many addresses there are behind the present one.
+  std::size_t addresses_left() const { return trip_ ? trip_->itinerary.addresses_left() : 0; }
+  // The client has had its answer: what was decided for it will not be asked about again.
+  void settle() { trip_.reset(); }
+
+  // Answers `judge`. `facts`: what lookup_for(domain) asked for, else null. One question costs no more connections than
+  // its domain has addresses (four of a host, ten in all), each once more where the TLS handshake is repeated with less
+  // in its ClientHello, and once in plaintext where TLS fails and need not be; never more than twenty.
+  smtp::Judgement decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
+
+  // The present connection, or the one to be made after a `reconnect`.
+  const Way& way() const { return way_; }
+  // Of the last decide() that came to one; not for `reconnect`, nor for the connection as such.
+  const std::optional<Decision>& decision() const { return decision_; }
+
+ private:
+  struct Trip {
+    std::string domain;
+    std::optional<std::size_t> policy;
+    policy::Itinerary itinerary;
+    policy::MtaStsFacts mta_sts;
+    bool pending = false;   // its attempt is being made: the next decide() is told what became of it
+    bool taken = false;     // the connection was let proceed
+    bool borrowed = false;  // … and had been made for something else
+    std::size_t attempts = 0;
+    std::optional<std::uint32_t> question = {};
+  };
+
+  policy::LocalPolicy first_policy() const;
+  policy::Route route_for(const std::string& domain, const policy::DomainFacts* facts) const;
+  std::optional<config::IpAddress> pinned() const;
+  Trip plan(const std::string& domain, const policy::DomainFacts* facts) const;
+
+  bool parameters_fit(const Trip& trip, const Link& link) const;
+  std::optional<policy::Itinerary::Accepted> accepts(const Trip& trip, const Link& link) const;
+  policy::TlsOutcome tls_outcome(const Link& link, const policy::MailHost& host, const policy::Demand& demand) const;
+  policy::AttemptOutcome outcome_of(const Link& link) const;
+  Way way_of(const policy::Attempt& attempt) const;
+  bool same_as_present(const Way& way, const Link& link) const;
+
+  smtp::Judgement weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
+  smtp::Judgement set_out(const Link& link);
+  smtp::Judgement arrived(const Link& link);
+  smtp::Judgement lost(const Link& link);
+  bool asks_again(const std::string& domain, std::optional<std::uint32_t> question) const;
+  smtp::Judgement once_more(Way way);
+  smtp::Judgement proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
+                          const Link& link);
+  bool vouched(const policy::MailHost& host, const Trip& trip, const Link& link) const;
+  smtp::Judgement refuse(const Trip& trip);
+  smtp::Judgement wants_its_own(const Trip& trip);
+  smtp::Judgement refuse(std::string reply);
+
+  const config::OutboundListener& listener_;
+  const config::TlsSettings& tls_;
+  std::optional<net::SocketAddress> original_;
+  std::string remembered_name_;
+  IsOurs is_ours_;
+  Way way_;
+  std::optional<Trip> trip_;  // until its client has an answer: an idle session keeps none
+  std::optional<Decision> decision_;
+  std::string refusal_;
+  bool begun_ = false;
+};
+
+}  // namespace postern::outbound

@@ -1,0 +1,256 @@
+#include "proxy/stream/stream.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "config/assert.h"
+
+namespace postern::stream {
+
+namespace {
+constexpr std::size_t full_record = 16 * 1024;
+}
+
+Scratch::Scratch() : raw(read_size), plain(read_size + tls::Engine::max_record), record(full_record) {}
+
+// Bytes that the kernel did not take; owned until the callback.
+struct Stream::WriteRequest {
+  uv_write_t request{};
+  std::string bytes;
+};
+
+Stream::Stream(smtp::Side side, Owner& owner, Scratch& scratch, net::StreamPtr socket)
+    : owner_(owner), scratch_(scratch), socket_(std::move(socket)), side_(side) {
+  socket_->data = this;
+}
+
+void Stream::send(std::string_view bytes) {
+  if (!bytes.empty() && !broken_ && !finishing_) scratch_.gather[static_cast<std::size_t>(side_)].push_back(bytes);
+}
+
+bool Stream::flush() {
+  return !broken_ && (!engine_ || encrypt_gathered()) ? write_out() : forget_unsent();
+}
+
+// The buffers are the worker's: what one stream left there, another would send. False, for callers that failed.
+bool Stream::forget_unsent() {
+  scratch_.gather[static_cast<std::size_t>(side_)].clear();
+  scratch_.cipher[static_cast<std::size_t>(side_)].clear();
+  return false;
+}
+
+// Small pieces (the replies of a pipelined group) share a record; large ones are encrypted where they lie.
+bool Stream::encrypt_gathered() {
+  auto& pieces = scratch_.gather[static_cast<std::size_t>(side_)];
+  auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
+  if (pieces.empty()) return true;
+  if (handshaking_) {  // neither in plaintext nor in TLS can they leave now
+    pieces.clear();
+    return true;
+  }
+  std::size_t filled = 0;
+  bool good = true;
+  const auto emit = [&](std::string_view bytes) {
+    good = good && !bytes.empty() ? !engine_->send(bytes, cipher) : good;
+  };
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    std::string_view piece = pieces[i];
+    if (filled == 0 && (piece.size() >= full_record || i + 1 == pieces.size())) {
+      emit(piece);
+      continue;
+    }
+    while (!piece.empty()) {
+      const std::size_t size = std::min(piece.size(), full_record - filled);
+      std::memcpy(scratch_.record.data() + filled, piece.data(), size);
+      filled += size;
+      piece.remove_prefix(size);
+      if (filled == full_record) {
+        emit({scratch_.record.data(), filled});
+        filled = 0;
+      }
+    }
+  }
+  emit({scratch_.record.data(), filled});
+  pieces.clear();
+  broken_ = !good;
+  return good;
+}
+
+bool Stream::write_out() {
+  if (broken_) return forget_unsent();
+  auto& pieces = scratch_.gather[static_cast<std::size_t>(side_)];
+  auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
+  auto& buffers = scratch_.buffers;
+  buffers.clear();
+  const auto add = [&](std::string_view bytes) {
+    // libuv's buffers are not const; it only reads them.
+    buffers.push_back(uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size())));
+  };
+  if (engine_) {
+    if (!cipher.empty()) add(cipher.view());
+  } else {
+    for (const std::string_view piece : pieces) add(piece);
+  }
+  if (buffers.empty()) return true;
+
+  std::size_t total = 0;
+  for (const uv_buf_t& buffer : buffers) total += buffer.len;
+  bytes_out_ += total;
+  const int sent =
+      queued_ != 0 ? UV_EAGAIN : uv_try_write(socket_.get(), buffers.data(), static_cast<unsigned>(buffers.size()));
+  bool good = true;
+  if (sent < 0 && sent != UV_EAGAIN) {
+    broken_ = true;
+    good = false;
+  } else if (const std::size_t gone = sent > 0 ? static_cast<std::size_t>(sent) : 0; gone < total) {
+    good = enqueue(gone);
+  }
+  pieces.clear();
+  cipher.clear();
+  return good;
+}
+
+bool Stream::enqueue(std::size_t already_sent) {
+  auto request = std::make_unique<WriteRequest>();
+  for (const uv_buf_t& buffer : scratch_.buffers) {
+    const std::size_t skip = std::min<std::size_t>(already_sent, buffer.len);
+    already_sent -= skip;
+    request->bytes.append(buffer.base + skip, buffer.len - skip);
+  }
+  const uv_buf_t rest = uv_buf_init(request->bytes.data(), static_cast<unsigned>(request->bytes.size()));
+  const int status = uv_write(&request->request, socket_.get(), &rest, 1, [](uv_write_t* done, int result) noexcept {
+    const std::unique_ptr<WriteRequest> self(reinterpret_cast<WriteRequest*>(done));
+    auto* stream = static_cast<Stream*>(done->handle->data);
+    if (stream != nullptr) stream->on_written(self->bytes.size(), result);
+  });
+  if (status != 0) {
+    broken_ = true;
+    return false;
+  }
+  queued_ += request.release()->bytes.size();
+  return true;
+}
+
+void Stream::on_written(std::size_t size, int status) {
+  queued_ -= size;
+  if (status != 0) {
+    broken_ = true;
+    if (!ended_) end(uv_strerror(status));
+    return;
+  }
+  if (queued_ == 0) owner_.on_drained(side_);
+}
+
+std::optional<Error> Stream::start_tls(std::unique_ptr<tls::Engine> engine) {
+  flush();  // what was noted before belongs to the time before TLS
+  engine_ = std::move(engine);
+  handshaking_ = true;
+  const auto started = engine_->start(scratch_.cipher[static_cast<std::size_t>(side_)]);
+  write_out();
+  return started.error;
+}
+
+void Stream::drop() {
+  finishing_ = ended_ = broken_ = true;
+  reading_ = false;
+  socket_.reset();
+  forget_unsent();
+}
+
+void Stream::set_reading(bool on) {
+  on = on && !ended_;
+  if (on == reading_) return;
+  reading_ = on;
+  if (!on) {
+    uv_read_stop(socket_.get());
+    return;
+  }
+  uv_read_start(
+      socket_.get(),
+      [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) noexcept {
+        auto* self = static_cast<Stream*>(handle->data);
+        *buffer =
+            self == nullptr ? uv_buf_init(nullptr, 0) : uv_buf_init(self->scratch_.raw.data(), Scratch::read_size);
+      },
+      [](uv_stream_t* handle, ssize_t count, const uv_buf_t* buffer) noexcept {
+        auto* self = static_cast<Stream*>(handle->data);
+        if (self != nullptr && count != 0) self->on_read(count, buffer->base);
+      });
+}
+
+void Stream::on_read(ssize_t count, const char* bytes) {
+  if (count < 0) {
+    end(count == UV_EOF ? "" : uv_strerror(static_cast<int>(count)));
+    return;
+  }
+  bytes_in_ += static_cast<std::uint64_t>(count);
+  const std::string_view raw(bytes, static_cast<std::size_t>(count));
+  feed(raw);
+}
+
+void Stream::feed(std::string_view raw) {
+  if (finishing_) return;  // too late; read only so that closing does not become a reset
+  if (engine_) {
+    receive(raw);
+  } else {
+    owner_.on_bytes(side_, raw);
+  }
+}
+
+void Stream::receive(std::string_view raw) {
+  auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
+  POSTERN_ASSERT(cipher.empty(), "a stream left octets that another one would send");
+  const auto got = engine_->receive(raw, scratch_.plain, cipher);
+  if (handshaking_ && (got.error || got.peer_closed) && !got.handshake_completed) {
+    handshaking_ = false;
+    write_out();  // the alert
+    owner_.on_handshake(side_, got.error ? Result<tls::SessionFacts>(tl::unexpected<Error>(*got.error))
+                                         : fail(Errc::closed, "the peer closed during the TLS handshake"));
+    return;
+  }
+  if (got.handshake_completed) {
+    handshaking_ = false;
+    owner_.on_handshake(side_, engine_->facts());
+  } else if (got.plaintext == 0 || got.error || handshaking_) {
+    write_out();  // handshake messages and alerts; otherwise they ride with the answer
+  }
+  if (got.plaintext != 0 && !finishing_) owner_.on_bytes(side_, {scratch_.plain.data(), got.plaintext});
+  if (!cipher.empty()) write_out();  // there was no answer
+  peer_said_goodbye_ = peer_said_goodbye_ || (got.peer_closed && !got.error);
+  if (got.error || got.peer_closed) end(got.error ? got.error->message : "");
+}
+
+void Stream::end(std::string_view error) {
+  if (ended_) return;
+  ended_ = true;
+  if (reading_) uv_read_stop(socket_.get());
+  reading_ = false;
+  if (handshaking_) {
+    handshaking_ = false;
+    owner_.on_handshake(
+        side_, fail(Errc::closed, error.empty() ? "the peer closed during the TLS handshake" : std::string(error)));
+    return;
+  }
+  owner_.on_end(side_, error);
+}
+
+bool Stream::finish() {
+  if (finishing_) return !broken_;
+  if (engine_ && !broken_ && encrypt_gathered()) engine_->close(scratch_.cipher[static_cast<std::size_t>(side_)]);
+  write_out();  // the last words and close_notify in one
+  finishing_ = true;
+  auto request = std::make_unique<uv_shutdown_t>();
+  const int status =
+      broken_ ? UV_EPIPE : uv_shutdown(request.get(), socket_.get(), [](uv_shutdown_t* done, int) noexcept {
+        auto* stream = static_cast<Stream*>(done->handle->data);
+        delete done;
+        if (stream != nullptr) stream->owner_.on_drained(stream->side_);
+      });
+  if (status == 0) (void)request.release();
+  return status == 0;
+}
+
+}  // namespace postern::stream

@@ -1,0 +1,299 @@
+// A worker that another snapshot takes over while its sessions run: over real sockets, with its own thread.
+#include "proxy/gateway/worker.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+
+#include "proxy/runtime/preflight.h"
+#include "tests/support/catch.h"
+#include "tests/support/certificates.h"
+#include "tls/client_context.h"
+#include "tls/peer_certificates.h"
+
+namespace worker_test {
+
+using namespace postern;
+using test_support::TempDirectory;
+
+net::UniqueFd tcp_socket() {
+  net::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const timeval patience = {20, 0};  // a hanging test is a failing one
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return fd;
+}
+
+sockaddr_in loopback(std::uint16_t port) {
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+// A blocking SMTP client.
+class Client {
+ public:
+  explicit Client(std::uint16_t port) : fd_(tcp_socket()) {
+    const sockaddr_in address = loopback(port);
+    connected_ = ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  bool connected() const { return connected_; }
+
+  void say(const std::string& line) { send(line + "\r\n"); }
+  // The next reply's last line, without CRLF; empty at the end.
+  std::string reply() {
+    for (;;) {
+      const std::size_t end = received_.find("\r\n");
+      if (end != std::string::npos) {
+        const std::string line = received_.substr(0, end);
+        received_.erase(0, end + 2);
+        if (line.size() < 4 || line[3] == ' ') return line;
+        continue;
+      }
+      if (!receive()) return {};
+    }
+  }
+  std::string command(const std::string& line) {
+    say(line);
+    return reply();
+  }
+
+  // STARTTLS, as far as it matters here: the name in the certificate that the other side shows.
+  std::string name_after_starttls() {
+    REQUIRE(command("STARTTLS").starts_with("220"));
+    const auto context = tls::ClientContext::make(tls::ClientContext::Options{});
+    REQUIRE(context);
+    const auto engine = (*context)->make_engine("mx.example.org");
+    REQUIRE(engine);
+    tls::OutputBuffer outgoing;
+    std::vector<char> plain;
+    (void)(*engine)->start(outgoing);
+    while (!(*engine)->handshake_done()) {
+      send(outgoing.view());
+      outgoing.clear();
+      received_.clear();
+      REQUIRE(receive());
+      plain.resize(received_.size() + tls::Engine::max_record);
+      REQUIRE_FALSE((*engine)->receive(received_, plain, outgoing).error);
+    }
+    return (*engine)->peer_certificates().common_name();
+  }
+
+ private:
+  void send(std::string_view bytes) {
+    REQUIRE(::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()));
+  }
+  bool receive() {
+    char bytes[16384];
+    ssize_t count = 0;
+    // Where a receive has a time limit, SIGCHLD of a program interrupts it, SA_RESTART or not.
+    do count = ::recv(fd_.get(), bytes, sizeof bytes, 0);
+    while (count < 0 && errno == EINTR);
+    if (count > 0) received_.append(bytes, static_cast<std::size_t>(count));
+    return count > 0;
+  }
+
+  net::UniqueFd fd_;
+  bool connected_ = false;
+  std::string received_;
+};
+
+// A worker of its own thread, and the snapshots that it is given.
+class Running {
+ public:
+  explicit Running(const std::string& yaml) : runtime_(snapshot(yaml, nullptr)), worker_(0, runtime_) {
+    REQUIRE_FALSE(worker_.prepare());
+    worker_.start({}, [this] { ended_ = true; });
+    worker_.adopt(runtime_, sockets_for(*runtime_));
+  }
+  ~Running() {
+    worker_.stop();
+    worker_.join();
+    CHECK(ended_);
+  }
+
+  void adopt(const std::string& yaml) {
+    runtime_ = snapshot(yaml, runtime_.get());
+    worker_.adopt(runtime_, sockets_for(*runtime_));
+  }
+  // The port behind the word <1>, <2> … of the configuration: free when it was chosen, and held until it is listened
+  // on.
+  std::uint16_t port(int number) {
+    reserve();
+    return ports_[static_cast<std::size_t>(number) - 1];
+  }
+  // A greeting, from whatever snapshot. Empty: nobody listens.
+  std::string greeting(int number) {
+    Client client(port(number));
+    return client.connected() ? client.reply() : std::string();
+  }
+  // Waits until the worker has taken the snapshot with this name over: what came before it is done by then.
+  void wait_for(int number, const std::string& greeting_begins) {
+    for (int i = 0; i < 4000; ++i) {
+      if (greeting(number).starts_with(greeting_begins)) return;
+      ::usleep(5000);
+    }
+    FAIL("no such greeting: " + greeting_begins);
+  }
+
+ private:
+  void reserve() {
+    while (ports_.size() < 3) {
+      auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1);
+      REQUIRE(bound);
+      ports_.push_back(bound->address.port);
+      reserved_.push_back(std::move(bound->sockets[0]));
+    }
+  }
+  std::shared_ptr<const postern::runtime::Runtime> snapshot(std::string yaml,
+                                                            const postern::runtime::Runtime* previous) {
+    for (int number = 1; number <= 3; ++number) {
+      const std::string word = "<" + std::to_string(number) + ">";
+      for (std::size_t at = 0; (at = yaml.find(word)) != std::string::npos;) {
+        yaml.replace(at, word.size(), "127.0.0.1:" + std::to_string(port(number)));
+      }
+    }
+    postern::runtime::Prepared prepared = runtime::prepare(config::load_text(yaml, "worker.yaml", {}),
+                                                           previous != nullptr ? previous->contexts.get() : nullptr);
+    for (const auto& diagnostic : prepared.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
+    REQUIRE(prepared.contexts);
+    return make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_write, previous);
+  }
+  std::vector<postern::gateway::Worker::Socket> sockets_for(const postern::runtime::Runtime& runtime) {
+    std::vector<postern::gateway::Worker::Socket> sockets;
+    const auto add = [&](const auto& listener) {
+      for (const auto& address : listener.listen) {
+        const auto at = std::ranges::find(ports_, address.port) - ports_.begin();
+        auto& held = reserved_[static_cast<std::size_t>(at)];
+        if (held.get() >= 0) sockets.push_back({{address, listener.name}, std::move(held)});
+      }
+    };
+    std::ranges::for_each(runtime.settings.inbound, add);
+    std::ranges::for_each(runtime.settings.outbound, add);
+    return sockets;
+  }
+
+  std::vector<std::uint16_t> ports_;
+  std::vector<net::UniqueFd> reserved_;
+  std::shared_ptr<const postern::runtime::Runtime> runtime_;
+  std::atomic<bool> ended_ = false;
+  postern::gateway::Worker worker_;
+};
+
+std::string certificate_files(const TempDirectory& directory, const std::string& name) {
+  test_support::CertificateWish wish;
+  wish.common_name = name;
+  wish.dns_names = {name};
+  const auto made = test_support::make_certificate(wish);
+  return "{ chain: " + directory.write(name + ".pem", made.certificate_pem()) +
+         ", key: " + directory.write(name + ".key", made.key_pem()) + " }";
+}
+
+constexpr std::string_view backend = "backend: { address: \"127.0.0.1:1\" }, allow_open_relay_risk: true";
+
+TEST_CASE("worker: a snapshot takes over for new sessions, and running ones keep theirs") {
+  const TempDirectory directory;
+  const auto inbound = [&](const std::string& name, const std::string& address, const std::string& certificate) {
+    return "  " + name + ": { listen: [\"" + address + "\"], greeting: gateway, certificates: [" + certificate +
+           "], ehlo: { name: " + name + ".example.org }, " + std::string(backend) + " }\n";
+  };
+  const std::string certificates = "certificates:\n  old: [" + certificate_files(directory, "old.example.org") +
+                                   "]\n  new: [" + certificate_files(directory, "new.example.org") + "]\n";
+  Running running("hostname: one.example.org\n" + certificates + "inbound:\n" + inbound("a", "<1>", "old") +
+                  inbound("b", "<2>", "old"));
+  running.wait_for(1, "220 one.example.org");
+  Client before(running.port(1));
+  REQUIRE(before.reply() == "220 one.example.org ESMTP");
+
+  SECTION("listeners in another order, with other certificates") {
+    running.adopt("hostname: two.example.org\n" + certificates + "inbound:\n" + inbound("b", "<2>", "new") +
+                  inbound("a", "<1>", "new"));
+    running.wait_for(1, "220 two.example.org");
+    Client after(running.port(1));
+    after.reply();
+    CHECK(before.command("EHLO client.example").starts_with("250 "));
+    CHECK(before.name_after_starttls() == "old.example.org");
+    CHECK(after.command("EHLO client.example").starts_with("250 "));
+    CHECK(after.name_after_starttls() == "new.example.org");
+  }
+  SECTION("a listener goes, another comes, a third has its address now") {
+    Client removed(running.port(2));
+    REQUIRE(removed.reply().starts_with("220"));
+    running.adopt("hostname: two.example.org\n" + certificates + "inbound:\n" + inbound("c", "<1>", "new") +
+                  inbound("d", "<3>", "new"));
+    running.wait_for(3, "220 two.example.org");
+    CHECK(running.greeting(2).empty());
+    CHECK(removed.command("EHLO client.example") == "250 PIPELINING");
+    Client renamed(running.port(1));
+    renamed.reply();
+    renamed.command("EHLO client.example");
+    CHECK(renamed.name_after_starttls() == "new.example.org");
+    CHECK(before.command("NOOP").starts_with("250"));
+  }
+  SECTION("many, one after the other, with sessions of each") {
+    std::vector<std::unique_ptr<Client>> sessions;
+    for (int i = 0; i < 20; ++i) {
+      const std::string host = "n" + std::to_string(i) + ".example.org";
+      const bool swapped = i % 2 == 0;
+      running.adopt("hostname: " + host + "\n" + certificates + "inbound:\n" +
+                    (swapped ? inbound("b", "<2>", "new") + inbound("a", "<1>", "old")
+                             : inbound("a", "<1>", "old") + inbound("b", "<2>", "new")));
+      running.wait_for(1, "220 " + host);
+      sessions.push_back(std::make_unique<Client>(running.port(1 + i % 2)));
+      CHECK(sessions.back()->reply() == "220 " + host + " ESMTP");
+    }
+    for (auto& session : sessions) {
+      session->command("EHLO client.example");
+      const bool to_b = (&session - sessions.data()) % 2 == 1;
+      CHECK(session->name_after_starttls() == (to_b ? "new.example.org" : "old.example.org"));
+    }
+  }
+}
+
+TEST_CASE("worker: an outbound session is judged by the policies that it began with") {
+  const TempDirectory directory;
+  const std::string certificates = "certificates:\n  mx: [" + certificate_files(directory, "relay.example.org") + "]\n";
+  const auto greeter = [](const std::string& name, const std::string& address) {
+    return "inbound:\n  " + name + ": { listen: [\"" + address + "\"], greeting: gateway, certificates: [mx], " +
+           std::string(backend) + " }\n";
+  };
+  // Says 250 to everything.
+  const std::string script = directory.write(
+      "server.sh", "printf '220 relay.example.org\\r\\n'; while read -r line; do printf '250 Ok\\r\\n'; done");
+  Running relay("hostname: relay.example.org\n" + certificates +
+                "inbound:\n  relay: { listen: [<1>], certificates: [mx], backend: { exec: [/bin/sh, " + script +
+                "] } }\n");
+  relay.wait_for(1, "220 relay.example.org");
+  const auto outbound = [&](const std::string& host, const std::string& policy) {
+    return "hostname: " + host + "\ndns: { servers: [\"127.0.0.1:1\"] }\n" + certificates + greeter("sign", "<2>") +
+           "outbound:\n  out: { listen: [\"<1>\"], route: relay, dane: false, mta_sts: false, level: encrypt, "
+           "policies: "
+           "[" +
+           policy + "],  relay: { address: \"127.0.0.1:" + std::to_string(relay.port(1)) + "\" } }\n";
+  };
+  const auto reply_to_recipient = [](Client& client) {
+    client.command("MAIL FROM:<a@example.org>");
+    return client.command("RCPT TO:<b@example.net>");
+  };
+  Running running(outbound(
+      "one.example.org", "{ match: [example.net], level: fingerprint, fingerprints: [" + std::string(64, '0') + "] }"));
+  running.wait_for(2, "220 one.example.org");
+  Client before(running.port(1));
+  REQUIRE(before.reply().starts_with("220"));
+  REQUIRE(before.command("EHLO client.example").starts_with("250"));
+  running.adopt(outbound("two.example.org", "{ match: [example.com], level: may }"));
+  running.wait_for(2, "220 two.example.org");
+  Client after(running.port(1));
+  after.reply();
+  after.command("EHLO client.example");
+  // The relay's certificate is another than the listed one, which is no matter any more to who begins now.
+  CHECK_THAT(reply_to_recipient(before), Catch::Matchers::StartsWith("451 4.7.5"));
+  CHECK(reply_to_recipient(after) == "250 Ok");
+}
+
+}  // namespace worker_test

@@ -1,0 +1,149 @@
+#include "proxy/stream/stream.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <functional>
+
+#include "proxy/net/loop.h"
+#include "tests/support/turn_until.h"
+#include "tests/tls/engine_pair.h"
+
+namespace stream_test {
+
+using namespace postern;
+using namespace std::string_view_literals;
+using tls::engine_pair::make_server;
+using tls::engine_pair::Peer;
+using tls::engine_pair::TestClient;
+
+// A stream of a server, and the client at the other end of its socket. All of them share one worker's scratch.
+struct Connection final : postern::stream::Stream::Owner {
+  Connection(net::Loop& loop, postern::stream::Scratch& scratch, std::unique_ptr<tls::Engine> client_engine)
+      : client(std::move(client_engine)) {
+    std::signal(SIGPIPE, SIG_IGN);  // as the program does
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
+    auto socket = net::make_pipe(loop.raw());
+    REQUIRE(uv_pipe_open(reinterpret_cast<uv_pipe_t*>(socket.get()), ends[0]) == 0);
+    far_end = ends[1];
+    stream = std::make_unique<postern::stream::Stream>(smtp::Side::client, *this, scratch, std::move(socket));
+  }
+  ~Connection() { ::close(far_end); }
+
+  void on_bytes(smtp::Side, std::string_view bytes) override {
+    heard += bytes;
+    if (answer) answer();
+  }
+  void on_handshake(smtp::Side, Result<tls::SessionFacts>) override {}
+  void on_end(smtp::Side, std::string_view error) override { ended = std::string(error); }
+  void on_drained(smtp::Side) override {}
+
+  // What the server has sent reaches the client.
+  void deliver() {
+    char octets[65536];
+    for (ssize_t got; (got = ::read(far_end, octets, sizeof octets)) > 0;) {
+      client.feed({octets, static_cast<std::size_t>(got)});
+    }
+  }
+  // What the client has said reaches the server, as one read.
+  void hear(const std::string& behind = {}) { stream->feed(client.take_output() + behind); }
+
+  void shake_hands(const tls::ServerContext& context) {
+    REQUIRE_FALSE(stream->start_tls(std::move(*context.make_engine())));
+    client.start();
+    for (int round = 0; round < 3; ++round) {
+      hear();
+      deliver();
+    }
+    REQUIRE(client.completed == 1);
+  }
+  void say(std::string_view text) const {
+    stream->send(text);
+    (void)stream->flush();
+  }
+
+  Peer client;
+  int far_end = -1;
+  std::unique_ptr<postern::stream::Stream> stream;
+  std::function<void()> answer;
+  std::string heard;
+  std::optional<std::string> ended;
+};
+
+// A record that nobody encrypted.
+constexpr std::string_view no_record = "\x17\x03\x03\x00\x20________________________________"sv;
+
+struct World {
+  net::Loop loop;
+  postern::stream::Scratch scratch;
+  std::unique_ptr<tls::ServerContext> context = make_server();
+  TestClient test_client;
+
+  std::unique_ptr<Connection> connect() {
+    auto made = std::make_unique<Connection>(loop, scratch, test_client.engine());
+    made->shake_hands(*context);
+    return made;
+  }
+  bool nothing_is_left() const {
+    return scratch.cipher[0].empty() && scratch.cipher[1].empty() && scratch.gather[0].empty() &&
+           scratch.gather[1].empty();
+  }
+};
+
+TEST_CASE("stream: one session's broken TLS leaves nothing behind that another session would send") {
+  for (const bool answers : {false, true}) {
+    INFO(answers);
+    World world;
+    const auto attacker = world.connect();
+    const auto victim = world.connect();
+    if (answers) attacker->answer = [&] { attacker->say("250 answered too late\r\n"); };
+    attacker->client.send("NOOP\r\n");
+    attacker->hear(std::string(no_record));
+    CHECK(attacker->heard == "NOOP\r\n");
+    CHECK(attacker->ended.has_value());
+    CHECK(world.nothing_is_left());
+
+    // It is not told yet, and says more.
+    attacker->say("250 later still\r\n");
+    (void)attacker->stream->finish();
+    CHECK(world.nothing_is_left());
+    victim->say("250 ok\r\n");
+    victim->deliver();
+    CHECK(victim->client.text == "250 ok\r\n");
+    CHECK(victim->client.error.empty());
+    attacker->deliver();
+    CHECK_FALSE(attacker->client.error.empty());  // the alert is its own
+  }
+}
+
+TEST_CASE("stream: a handshake that is followed by garbage leaves nothing behind") {
+  World world;
+  Connection attacker(world.loop, world.scratch, world.test_client.engine());
+  REQUIRE_FALSE(attacker.stream->start_tls(std::move(*world.context->make_engine())));
+  attacker.client.start();
+  attacker.hear();
+  attacker.deliver();
+  attacker.hear(std::string(no_record));  // behind the client's Finished
+  CHECK(world.nothing_is_left());
+  const auto victim = world.connect();
+  victim->say("250 ok\r\n");
+  victim->deliver();
+  CHECK(victim->client.text == "250 ok\r\n");
+}
+
+TEST_CASE("stream: what was said to a connection that has broken goes nowhere") {
+  World world;
+  const auto gone = world.connect();
+  REQUIRE(::shutdown(gone->far_end, SHUT_RDWR) == 0);
+  gone->say("250 one\r\n");
+  gone->say("250 two\r\n");
+  CHECK(world.nothing_is_left());
+  const auto victim = world.connect();
+  victim->say("250 ok\r\n");
+  victim->deliver();
+  CHECK(victim->client.text == "250 ok\r\n");
+}
+
+}  // namespace stream_test
