@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "proxy/smtp/inbound_dialogue.h"
+#ifdef POSTERN_TWIN
+#include "tests/fuzz/twin.h"
+#endif
 
 namespace postern::smtp::dialogue_rig {
 
@@ -37,6 +40,12 @@ inline std::string_view name_of(MessageResult result) {
   return "";
 }
 
+#ifdef POSTERN_TWIN
+using Subject = twin::Inbound;
+#else
+using Subject = InboundDialogue;
+#endif
+
 struct Options {
   config::InboundListener listener;
   bool tls_available = true;
@@ -54,7 +63,7 @@ class Rig {
     facts.client_address = *config::parse_ip_address("192.0.2.7");
     facts.client_port = 4025;
     facts.tls_available = options_.tls_available;
-    dialogue_ = std::make_unique<InboundDialogue>(facts);
+    dialogue_ = std::make_unique<Subject>(facts);
   }
 
   void start() {
@@ -114,7 +123,7 @@ class Rig {
   }
 
   bool ended() const { return !ending.empty(); }
-  InboundDialogue& dialogue() { return *dialogue_; }
+  Subject& dialogue() { return *dialogue_; }
 
   std::string take_client() { return std::exchange(to_client, {}); }
   std::string take_server() { return std::exchange(to_server, {}); }
@@ -210,7 +219,7 @@ class Rig {
   }
 
   Options options_;
-  std::unique_ptr<InboundDialogue> dialogue_;
+  std::unique_ptr<Subject> dialogue_;
   Effects effects_;
   int drops_ = 0;
 };

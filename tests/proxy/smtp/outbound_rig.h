@@ -11,6 +11,9 @@
 #include "config/assert.h"
 #include "proxy/smtp/outbound_dialogue.h"
 #include "tests/proxy/smtp/outbound_watch.h"
+#ifdef POSTERN_TWIN
+#include "tests/fuzz/twin.h"
+#endif
 
 namespace postern::smtp::outbound_rig {
 
@@ -43,6 +46,12 @@ inline std::string_view name_of(MessageResult result) {
   return "";
 }
 
+#ifdef POSTERN_TWIN
+using Subject = twin::Outbound;
+#else
+using Subject = OutboundDialogue;
+#endif
+
 struct Options {
   config::OutboundListener listener;
   RemotePlan plan;
@@ -59,7 +68,7 @@ class Rig {
     facts.hostname = "gateway.example";
     facts.tls_available = options_.tls_available;
     facts.greets_itself = options_.greets_itself;
-    dialogue_ = std::make_unique<OutboundDialogue>(facts);
+    dialogue_ = std::make_unique<Subject>(facts);
   }
 
   void start() {
@@ -124,7 +133,7 @@ class Rig {
   }
 
   bool ended() const { return !ending.empty(); }
-  OutboundDialogue& dialogue() { return *dialogue_; }
+  Subject& dialogue() { return *dialogue_; }
   std::string stage() const { return std::string(name_of(dialogue_->remote().stage)); }
 
   std::string take_client() { return std::exchange(to_client, {}); }
@@ -238,7 +247,7 @@ class Rig {
   void happens(std::string event) { events.push_back(std::move(event)); }
 
   Options options_;
-  std::unique_ptr<OutboundDialogue> dialogue_;
+  std::unique_ptr<Subject> dialogue_;
   Effects effects_;
   Watch watch_{false, false};
 };

@@ -1,0 +1,68 @@
+// What every dialogue is to a session: bytes and events in, effects out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "tests/fuzz/twin/effects.h"
+#include "tests/fuzz/twin/envelope_notes.h"
+#include "tls/session_facts.h"
+
+namespace postern::smtp::before {
+
+// What a dialogue found out, for the session's record.
+struct DialogueOutcome {
+  std::string helo;  // what the client called itself last
+  bool authenticated = false;
+  std::uint32_t messages_accepted = 0;
+  std::uint32_t messages_refused = 0;
+  std::uint32_t errors = 0;       // refusals of ours
+  std::uint32_t blank_lines = 0;  // of servers, in place of replies: passed over
+  std::string trouble;            // what was wrong with the server when the client was last told so; empty: nothing
+  EnvelopeNotes envelope;
+};
+
+class Dialogue {
+ public:
+  virtual ~Dialogue() = default;
+
+  // The client's connection is there.
+  virtual void start(Effects& out) = 0;
+
+  // Plaintext of the client. Returns how much was consumed; less than all means that the dialogue must
+  // wait for the server: the session keeps the rest, stops reading the client, and offers it again after the next
+  // event for which wants_client_bytes() is true.
+  virtual std::size_t on_client_bytes(std::string_view plaintext, Effects& out) = 0;
+  virtual bool wants_client_bytes() const = 0;
+
+  // Plaintext of the server; always consumed whole.
+  virtual void on_server_bytes(std::string_view plaintext, Effects& out) = 0;
+
+  // Answers connect_backend. Where TLS comes first on that side, once the handshake is over.
+  virtual void on_connected(Effects& out) = 0;
+  virtual void on_connect_failed(Effects& out) = 0;
+
+  // A handshake asked for by start_tls is over.
+  virtual void on_tls(Side side, const tls::SessionFacts& facts, Effects& out) = 0;
+  virtual void on_tls_failed(Side side, Effects& out) = 0;
+
+  virtual void on_timer(Timer which, Effects& out) = 0;
+
+  // The peer will send nothing more (FIN, close_notify, reset). All its earlier bytes were offered before this; bytes
+  // of the client not yet consumed are still offered later, so the dialogue ends only when they are used up.
+  virtual void on_closed(Side side, Effects& out) = 0;
+
+  // A server still owes its verdict on a message: it is waited for though the client's connection is broken.
+  virtual bool awaits_verdict() const = 0;
+
+  // The process is stopping: the session ends at the next command after the running transaction.
+  virtual void on_drain(Effects& out) = 0;
+
+  virtual const DialogueOutcome& outcome() const = 0;
+  // No transaction, no outstanding reply, no content: may be told 421 without harm.
+  virtual bool idle() const = 0;
+};
+
+}  // namespace postern::smtp::before

@@ -1,0 +1,82 @@
+#include "tests/fuzz/twin/effects.h"
+
+namespace postern::smtp::before {
+
+namespace {
+
+bool continues(std::string_view before, std::string_view after) {
+  return before.data() + before.size() == after.data();
+}
+
+}  // namespace
+
+void Effects::send(Side side, std::string_view bytes) {
+  if (bytes.empty()) return;
+  if (!list_.empty()) {
+    Effect& last = list_.back();
+    if (last.kind == Effect::Kind::send && last.side == side && continues(last.bytes, bytes)) {
+      last.bytes = std::string_view(last.bytes.data(), last.bytes.size() + bytes.size());
+      return;
+    }
+  }
+  list_.push_back({.kind = Effect::Kind::send, .side = side, .bytes = bytes});
+}
+
+void Effects::send_copy(Side side, std::string_view bytes) {
+  if (bytes.empty()) return;
+  list_.push_back({.kind = Effect::Kind::send, .side = side, .bytes = keep(bytes)});
+}
+
+void Effects::start_tls(Side side) {
+  list_.push_back({.kind = Effect::Kind::start_tls, .side = side});
+}
+
+void Effects::connect_backend() {
+  list_.push_back({.kind = Effect::Kind::connect_backend, .side = Side::backend});
+}
+
+void Effects::drop_backend() {
+  list_.push_back({.kind = Effect::Kind::drop_backend, .side = Side::backend});
+}
+
+void Effects::arm(Timer timer) {
+  list_.push_back({.kind = Effect::Kind::arm, .timer = timer});
+}
+
+void Effects::judge(std::string_view domain) {
+  list_.push_back({.kind = Effect::Kind::judge, .bytes = keep(domain)});
+}
+
+void Effects::refused(Refusal refusal, std::string_view what, std::string_view reason) {
+  list_.push_back({.kind = Effect::Kind::refused, .refusal = refusal, .bytes = what, .reason = keep(reason)});
+}
+
+void Effects::turned_away(std::string_view what, std::string_view reply) {
+  list_.push_back({.kind = Effect::Kind::turned_away, .bytes = what, .reason = keep(reply)});
+}
+
+void Effects::message(MessageResult result, std::string_view reason, std::string_view about) {
+  list_.push_back(
+      {.kind = Effect::Kind::message, .message_result = result, .bytes = keep(about), .reason = keep(reason)});
+}
+
+void Effects::because(std::string_view reason) {
+  list_.push_back({.kind = Effect::Kind::because, .bytes = keep(reason)});
+}
+
+void Effects::finish(Ending ending) {
+  list_.push_back({.kind = Effect::Kind::finish, .ending = ending});
+}
+
+std::string_view Effects::keep(std::string_view text) {
+  if (text.empty()) return {};
+  kept_.push_back(std::make_unique<std::string>(text));
+  return *kept_.back();
+}
+
+void Effects::clear() {
+  list_.clear();
+  kept_.clear();
+}
+
+}  // namespace postern::smtp::before

@@ -1,0 +1,37 @@
+// How a session ended: the `ended` field of its log line and a label of its counter.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace postern::smtp::before {
+
+enum class Ending : std::uint8_t {
+  quit,            // QUIT and its 221
+  client_closed,   // the client went away between transactions
+  client_lost,     // … in the middle of one
+  backend_closed,  // the server said 421 or closed by itself
+  backend_lost,    // … in the middle of something
+  backend_unreachable,
+  backend_protocol,  // the server's bytes were no SMTP
+  backend_tls_failed,
+  backend_lacks_xclient,
+  client_tls_failed,
+  starttls_injection,
+  timeout,
+  too_many_errors,
+  bare_newline,
+  message_too_large,
+  http_request,
+  client_spoke_tls,  // … or other octets in place of a command
+  malformed_bdat,
+  client_certificate,
+  proxy_protocol,
+  client_not_allowed,
+  routing_loop,  // where the client wanted to go is the gateway
+  draining,
+  internal,
+};
+std::string_view to_string(Ending ending);  // the enumerator's name
+
+}  // namespace postern::smtp::before

@@ -1,0 +1,353 @@
+// The server's half of InboundDialogue: the way to it, and its replies.
+#include <utility>
+
+#include "config/assert.h"
+#include "tests/fuzz/twin/inbound_dialogue.h"
+
+namespace postern::smtp::before {
+
+namespace {
+
+// For the record.
+std::string unasked_for(const ReplyPiece& piece) {
+  return "the server said what nobody had asked for: " + quote(piece);
+}
+std::string unbelievable(Expected to, const ReplyPiece& piece) {
+  return "the server answered " + std::string(to_string(to)) + " with " + quote(piece);
+}
+std::string took_leave(const ReplyPiece& piece) {
+  return "the server took its leave: " + quote(piece);
+}
+
+}  // namespace
+
+// --- the way to the server
+
+void InboundDialogue::dial(Effects& out) {
+  opening_ = std::make_unique<BackendOpening>(*facts_.listener, facts_.hostname);
+  replies_ = ReplyReader();
+  server_ = Server::opening;
+  server_pipelines_ = server_knows_client_ = server_said_farewell_ = server_knows_ehlo_ = server_heard_hello_ = false;
+  xclient_listed_.clear();
+  out.connect_backend();
+}
+
+// The first command that needs a server: it is kept until the server is there.
+void InboundDialogue::dial_for(const Line& line, Effects& out) {
+  held_ = std::make_unique<std::string>(line.text);
+  enter(State::await_backend);
+  dial(out);
+}
+
+// Looks whether the opening is over, and goes on if the client can be told.
+void InboundDialogue::server_is_ready(Effects& out) {
+  if (state_ == State::handshake || !opening_ || !opening_->over()) return;
+  if (opening_->state() == BackendOpening::State::failed) {
+    return server_failed(opening_->failure(), std::string(opening_->why()), out);
+  }
+  if (opening_->state() == BackendOpening::State::rejected) return server_rejected(out);
+  server_serves(out);
+}
+
+void InboundDialogue::server_rejected(Effects& out) {
+  const std::string& said = opening_->reply();
+  out.because("the server refused to serve: " + said.substr(0, said.find('\r')));
+  if (state_ == State::await_backend) return server_failed(Ending::backend_unreachable, {}, out);
+  const auto opening = std::exchange(opening_, nullptr);
+  out.send_copy(Side::client, opening->reply());
+  server_ = Server::open;
+  server_said_farewell_ = true;
+  if (opening->code() == 421) return finish(Ending::backend_closed, out);
+  enter(State::command);
+}
+
+void InboundDialogue::server_serves(Effects& out) {
+  const auto opening = std::exchange(opening_, nullptr);
+  server_ = Server::open;
+  xclient_listed_ = opening->xclient_parameters();
+  server_knows_ehlo_ = opening->knows_ehlo();
+  // Who has not introduced itself is not known to the server either, and must not pass for us.
+  if (!xclient_listed_.empty()) standing_.ehlo_first = true;
+  if (state_ == State::await_backend) return introduce_client(out);
+  if (draining_) return refuse_now(Refusal::draining, Ending::draining, out);
+  out.send_copy(Side::client, opening->reply());
+  enter(State::command);
+}
+
+// The client has introduced itself to us; now we do it to the server, in its name.
+void InboundDialogue::introduce_client(Effects& out) {
+  if (standing_.introduced_to_us == Verb::invalid) return resume_held_command(out);
+  const bool extended = std::exchange(standing_.introduced_to_us, Verb::invalid) == Verb::ehlo;
+  hello_ = std::make_unique<HelloExchange>(extended, outcome_.helo, words_before_hello(extended, outcome_.helo),
+                                           server_knows_ehlo_);
+  hello_->start(out);
+  expected_.push(Expected::hello);
+}
+
+void InboundDialogue::resume_held_command(Effects& out) {
+  enter(State::command);
+  const auto held = std::exchange(held_, nullptr);
+  if (!held) return;
+  const std::string raw = *held + "\r\n";
+  Line line;
+  line.text = *held;
+  line.raw = raw;
+  std::string_view nothing_behind;
+  on_line(line, false, nothing_behind, out);
+}
+
+// The server is no more: one 421 for everything it still owes, never a success.
+void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects& out) {
+  if (state_ == State::ended || server_ == Server::none || server_ == Server::gone) return;
+  if (!why.empty()) out.because(why);
+  if (!server_said_farewell_ && owes_nothing()) return server_left(ending, out);
+  if (expected_.size() == 1 && !expected_.own_is_next() && expected_.server() == Expected::quit)
+    return bid_farewell(out);
+  const bool in_content = state_ == State::content || state_ == State::chunk;
+  lose_messages(why, out);
+  if (state_ == State::content) {
+    out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
+  }
+  const bool its_own_words = opening_ && opening_->state() == BackendOpening::State::rejected;
+  std::string reply = its_own_words ? opening_->reply() : std::string(row(Refusal::backend_unavailable).reply);
+  out.drop_backend();
+  server_ = Server::none;
+  opening_.reset();
+  hello_.reset();
+  expected_.clear();
+  if (server_said_farewell_ && !in_content) return finish(ending, out);
+  if (its_own_words) {
+    out.turned_away({}, reply);
+  } else {
+    out.refused(Refusal::backend_unavailable);
+  }
+  verdict_ = std::make_unique<Verdict>(Verdict{std::move(reply), ending});
+  if (state_ == State::handshake) return;  // said when it is over
+  if (state_ == State::content) return enter(State::discard_content);
+  if (state_ == State::chunk) return enter(State::discard_chunk);
+  if (state_ == State::discard_chunk) return;
+  give_verdict(out);
+}
+
+// Between commands, or while the client is about to begin anew anyway.
+bool InboundDialogue::owes_nothing() const {
+  return server_ == Server::open && expected_.empty() && (state_ == State::command || state_ == State::handshake);
+}
+
+// For the record: the server went, or somebody let the time run out.
+std::string InboundDialogue::gone() const {
+  if (!expected_.empty()) return "the server went before its reply to " + std::string(to_string(expected_.server()));
+  const bool in_content = state_ == State::content || state_ == State::chunk;
+  return in_content ? "the server went in the middle of a message" : "the server went while nothing was asked of it";
+}
+
+std::string InboundDialogue::late() const {
+  if (expected_.empty()) return "the client was silent too long";
+  return "the server did not reply in time to " + std::string(to_string(expected_.server()));
+}
+
+// A client that has had its last reply would take another, unasked, for a failure of what it was told before.
+void InboundDialogue::server_left(Ending ending, Effects& out) {
+  out.drop_backend();
+  standing_.transaction = false;
+  left_with_ = ending;
+  server_ = state_ == State::handshake ? Server::none : Server::gone;  // after TLS there is another
+}
+
+void InboundDialogue::answer_for_who_left(const Line& line, Effects& out) {
+  if (parse_command(line.text).verb == Verb::quit) return bid_farewell(out);
+  refuse_now(Refusal::backend_unavailable, left_with_, out);
+}
+
+// The server did not live to answer QUIT, or had enough before it came. There is nothing left to fail.
+void InboundDialogue::bid_farewell(Effects& out) {
+  expected_.clear();
+  out.send(Side::client, "221 2.0.0 Bye\r\n");
+  finish(Ending::quit, out);
+}
+
+// Their replies will not come. What the server has whole it may deliver, and the client, which is told of no success,
+// sends it again.
+void InboundDialogue::lose_messages(std::string_view why, Effects& out) {
+  const bool half = state_ == State::chunk && expected_.message_is_last();
+  bool in_doubt = false;
+  for (std::size_t owed = expected_.messages(); owed > 0; --owed) {
+    const auto result = half && owed == 1 ? MessageResult::lost : MessageResult::in_doubt;
+    in_doubt = in_doubt || result == MessageResult::in_doubt;
+    out.message(result, why, outcome_.envelope.message_ended(result));
+  }
+  if (in_doubt) out.because(may_come_twice(why));
+}
+
+// --- its replies
+
+void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out) {
+  if (opening_) {
+    if (opening_->over()) return server_failed(Ending::backend_protocol, unasked_for(piece), out);
+    opening_->on_reply(piece, more, out);
+    progress_ = true;
+    return server_is_ready(out);
+  }
+  if (expected_.empty()) return state_ == State::content ? early_reply(piece, out) : unasked(piece, out);
+  progress_ = true;
+  const Expected to = expected_.server();
+  if (piece.last && piece.code == 421) out.because(took_leave(piece));
+  if (to == Expected::hello) return hello_reply(piece, out);
+  if (!believable(to, piece.code)) return server_failed(Ending::backend_protocol, unbelievable(to, piece), out);
+  outcome_.envelope.replied(to, piece);
+  const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code / 100 == 4);
+  if (!ours) replies_.hand_on(piece, out);
+  if (piece.last) replied(to, piece.code, out);
+}
+
+// 3yz only where it means something here; content that nobody reads as content must not follow it. And no 2yz to what
+// is not there yet: to DATA itself, to a chunk that is not whole.
+bool InboundDialogue::believable(Expected to, int code) const {
+  const bool chunk_under_way = state_ == State::chunk && expected_.size() == 1;
+  switch (code / 100) {
+    case 2: return to != Expected::data && !chunk_under_way;
+    case 3: return (to == Expected::data && code == 354) || (to == Expected::auth && code == 334);
+    default: return true;
+  }
+}
+
+// The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
+// end of its content, where it listens.
+void InboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
+  if (!piece.negative()) {
+    return server_failed(Ending::backend_protocol, unbelievable(Expected::end_of_data, piece), out);
+  }
+  ReplyPiece whole = piece;
+  whole.last = true;
+  end_content(print(whole, piece.text), Ending::backend_lost, false, out);
+}
+
+void InboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
+  const bool farewell = piece.code == 421 || piece.code == 221;
+  if (owes_nothing() || piece.code != 421) {
+    const auto ending = farewell ? Ending::backend_closed : Ending::backend_protocol;
+    return server_failed(ending, farewell ? took_leave(piece) : unasked_for(piece), out);
+  }
+  replies_.hand_on(piece, out);
+  if (!piece.last) return;
+  out.because(took_leave(piece));
+  finish(Ending::backend_closed, out);
+}
+
+void InboundDialogue::replied(Expected to, int code, Effects& out) {
+  expected_.pop();
+  const bool positive = code / 100 == 2;
+  switch (to) {
+    case Expected::plain:
+    case Expected::recipient:
+    case Expected::chunk:
+    case Expected::hello: break;
+    case Expected::swallowed:  // our RSET
+      standing_.transaction = false;
+      break;
+    case Expected::mail: standing_.transaction = standing_.transaction || positive; break;
+    case Expected::reset: standing_.transaction = standing_.transaction && !positive; break;
+    case Expected::data:
+      if (code == 354) {
+        scanner_.reset();
+        octets_ = 0;
+        return enter(State::content);
+      }
+      standing_.transaction = false;  // no valid recipient, most likely; the client starts anew
+      enter(State::command);
+      break;
+    case Expected::end_of_data:
+    case Expected::last_chunk: message_result(code, out); break;
+    case Expected::auth:
+      if (code == 334) return enter(State::sasl);
+      if (code == 235) outcome_.authenticated = standing_.authenticated = true;
+      enter(State::command);
+      break;
+    case Expected::quit:
+      if (code / 100 == 4) return bid_farewell(out);
+      if (code == 221) return finish(Ending::quit, out);
+      enter(State::command);
+      break;
+  }
+  if (code == 421) return finish(Ending::backend_closed, out);
+  release_own_replies(out);
+}
+
+void InboundDialogue::message_result(int code, Effects& out) {
+  standing_.transaction = false;
+  if (code / 100 == 2) {
+    ++outcome_.messages_accepted;
+    return out.message(MessageResult::accepted);
+  }
+  ++outcome_.messages_refused;
+  out.message(code / 100 == 4 ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
+}
+
+// --- EHLO and HELO
+
+void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
+  switch (hello_->on_reply(piece, out)) {
+    case HelloExchange::Outcome::more: return;
+    case HelloExchange::Outcome::pass_on: return pass_hello_line(piece, out);
+    case HelloExchange::Outcome::broken: return server_failed(Ending::backend_protocol, hello_->why(piece), out);
+    case HelloExchange::Outcome::accepted: hello_accepted(piece, out); break;
+    case HelloExchange::Outcome::refused:
+      if (may_reopen(piece.code)) return reopen(out);
+      replies_.hand_on(piece, out);
+      held_.reset();  // the refusal is its reply
+      break;
+  }
+  if (hello_->introduced()) std::string().swap(xclient_listed_);
+  hello_.reset();
+  expected_.pop();
+  if (piece.code == 421) return finish(Ending::backend_closed, out);
+  if (state_ == State::await_backend) return resume_held_command(out);
+  enter(State::command);
+}
+
+// Some servers take no second EHLO on a connection: they say 503, or that they do not know the command, or worse. One
+// that means it says so again where it hears EHLO first.
+bool InboundDialogue::may_reopen(int code) const {
+  constexpr std::uint8_t limit = 8;
+  const bool wants_a_name = code == 501 && outcome_.helo.empty();
+  return server_heard_hello_ && code / 100 == 5 && !wants_a_name && state_ == State::await_reply &&
+         !standing_.authenticated && !draining_ && reopened_ < limit;
+}
+
+// It hears this one on a connection of its own then: everything begins anew there, as it should (RFC 3207 4.2).
+void InboundDialogue::reopen(Effects& out) {
+  ++reopened_;
+  held_ = std::make_unique<std::string>((hello_->extended() ? "EHLO " : "HELO ") + outcome_.helo);
+  hello_.reset();
+  expected_.pop();
+  standing_.transaction = false;
+  out.drop_backend();
+  enter(State::await_backend);
+  dial(out);
+}
+
+void InboundDialogue::hello_accepted(const ReplyPiece& piece, Effects& out) {
+  server_heard_hello_ = true;
+  server_knows_ehlo_ = server_knows_ehlo_ || hello_->esmtp();
+  server_pipelines_ = hello_->esmtp() && hello_->reply().has("PIPELINING");
+  server_extensions_ = extensions_of(hello_->reply());
+  standing_.transaction = false;
+  standing_.ehlo_first = false;
+  if (state_ == State::await_backend) return replies_.withhold();  // the client has had its reply from us
+  if (hello_->extended()) {
+    const EhloReply shown = rewrite(hello_->reply(), facts_.listener->ehlo, view());
+    standing_.offer(shown);
+    out.send_copy(Side::client, print(shown));
+  } else {
+    standing_.offer_nothing();
+    pass_hello_line(piece, out);
+  }
+}
+
+void InboundDialogue::pass_hello_line(const ReplyPiece& piece, Effects& out) {
+  const bool names_the_server = piece.first && piece.positive();
+  if (!names_the_server) return replies_.hand_on(piece, out);
+  replies_.hand_on(piece, print(piece, with_name(piece.text, facts_.listener->ehlo.name)), out);
+}
+
+}  // namespace postern::smtp::before

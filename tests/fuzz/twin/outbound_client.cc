@@ -1,0 +1,353 @@
+// The client's half of OutboundDialogue: its commands.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "config/assert.h"
+#include "tests/fuzz/twin/command.h"
+#include "tests/fuzz/twin/octets.h"
+#include "tests/fuzz/twin/outbound_dialogue.h"
+
+namespace postern::smtp::before {
+
+namespace {
+
+constexpr std::size_t domain_length_limit = 255;  // RFC 5321 4.5.3.1.2
+constexpr std::string_view without_domain = ".";  // <postmaster>
+
+bool is_domain_octet(char octet) {
+  return is_alphanumeric(octet) || is_8bit(octet) || is_one_of(octet, "-_.");
+}
+bool is_literal_octet(char octet) {
+  return is_alphanumeric(octet) || is_one_of(octet, "[].:-");
+}
+
+// What stands between labels: the full stop, and those that IDNA takes for one (UTS 46 2.3).
+std::size_t label_end(std::string_view text) {
+  for (const std::string_view dot : {".", "\xe3\x80\x82", "\xef\xbc\x8e", "\xef\xbd\xa1"})
+    if (text.starts_with(dot)) return dot.size();
+  return 0;
+}
+
+// Takes one final dot off. False: a label is empty, so that no name is meant; least of all another one, which taking
+// more dots off would lead to.
+bool take_final_dot(std::string& domain) {
+  std::size_t label = 0;  // octets of the present one
+  std::size_t last_dot = 0;
+  const std::string_view text(domain);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t dot = label_end(text.substr(at));
+    if (dot != 0 && label == 0) return false;
+    label = dot != 0 ? 0 : label + 1;
+    if (dot != 0) last_dot = at;
+    at += std::max<std::size_t>(dot, 1);
+  }
+  if (label == 0) domain.resize(last_dot);
+  return !domain.empty();
+}
+
+// What is judged for a recipient; nothing: no domain that could be looked up.
+std::optional<std::string> domain_to_judge(std::string_view path) {
+  std::string domain(domain_of(path));
+  if (domain.empty()) {
+    if (path.find('@') != std::string_view::npos) return std::nullopt;
+    return std::string(without_domain);
+  }
+  std::transform(domain.begin(), domain.end(), domain.begin(),
+                 [](char octet) { return is_letter(octet) ? static_cast<char>(octet | 0x20) : octet; });
+  if (domain.size() > domain_length_limit) return std::nullopt;
+  const bool literal = domain.size() > 2 && domain.front() == '[' && domain.back() == ']';
+  if (!std::all_of(domain.begin(), domain.end(), literal ? is_literal_octet : is_domain_octet)) return std::nullopt;
+  if (!literal && !take_final_dot(domain)) return std::nullopt;
+  return domain;
+}
+
+// A number beyond all bounds counts as the largest; what is no number, as none.
+std::optional<std::uint64_t> number(std::string_view digits) {
+  std::uint64_t value = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (read.ec == std::errc::result_out_of_range) return ~std::uint64_t{0};
+  return read.ec == std::errc() ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace
+
+void OutboundDialogue::serve_client(std::string_view& rest, Effects& out) {
+  switch (state_) {
+    case State::command: return command(rest, out);
+    case State::sasl: return sasl(rest, out);
+    case State::content: return content(rest, out);
+    case State::chunk: return chunk(rest, out);
+    case State::discard_content: return discard_content(rest, out);
+    case State::discard_chunk: return discard_chunk(rest, out);
+    case State::starttls: return starttls(rest, out);
+    case State::handshake:
+    case State::closing:
+      rest = {};  // never used
+      return;
+    case State::await_greeting:
+    case State::await_turn:
+    case State::opening:
+    case State::judgement:
+    case State::await_reply:
+    case State::ended: POSTERN_ASSERT(false, "the client must wait in this state");
+  }
+}
+
+// AUTH may carry its first response (RFC 4954 4); other lines are held to the operator's limit once they are whole.
+std::size_t OutboundDialogue::line_limit() const {
+  const std::size_t commands = facts_.listener->limits.command_length;
+  return standing_.offers("AUTH") ? std::max(commands, auth_line_limit) : commands;
+}
+
+void OutboundDialogue::command(std::string_view& rest, Effects& out) {
+  const std::string_view input = rest;
+  if (!standing_.lines.partial() && is_no_command(rest)) return not_smtp(rest, out);
+  auto line = standing_.lines.next(rest, line_limit());
+  if (!line) return;
+  forgive_end(*line);
+  if (expected_.empty()) progress_ = true;
+  ++question_;
+  dials_ = 0;
+  const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
+  on_line(*line, in_input, rest, out);
+}
+
+void OutboundDialogue::not_smtp(std::string_view& rest, Effects& out) {
+  rest = {};
+  out.because(spoke_no_smtp);
+  answer(Refusal::not_smtp, out);
+}
+
+void OutboundDialogue::on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out) {
+  if (left_with_) return answer_for_who_left(line, out);
+  if (draining_ && !transaction_.active() && expected_.empty()) return answer(Refusal::draining, out);
+  const Command command = parse_command(line.text);
+  verb_ = command.verb;
+  if (line.too_long) return answer(Refusal::line_too_long, out);
+  if (line.raw.size() > facts_.listener->limits.command_length && command.verb != Verb::auth) {
+    return answer(Refusal::line_too_long, out);
+  }
+  const bool malformed =
+      line.nul || line.bare_cr || (line.bare_lf && facts_.listener->bare_newline == config::BareNewline::reject);
+  if (malformed) return refuse_command(command, Refusal::malformed_line, out);
+  if (command.verb != Verb::rcpt && !transaction_.sent) answer_mail(out);
+  if (command.verb == Verb::starttls && !refusal_for(command)) {
+    enter(State::starttls);
+    if (!rest.empty()) starttls(rest, out);
+    return;
+  }
+  obey(command, line, in_input, out);
+}
+
+// Plaintext behind STARTTLS: whoever wrote it, it must never be taken for something said inside TLS (CVE-2011-0411).
+void OutboundDialogue::starttls(std::string_view& rest, Effects& out) {
+  rest = {};
+  answer(Refusal::starttls_injection, out);
+}
+
+void OutboundDialogue::obey(const Command& command, const Line& line, bool in_input, Effects& out) {
+  if (const auto refusal = refusal_for(command)) return refuse_command(command, *refusal, out);
+  on_command(command, line, in_input, out);
+}
+
+void OutboundDialogue::on_command(const Command& command, const Line& line, bool in_input, Effects& out) {
+  switch (command.verb) {
+    case Verb::ehlo:
+    case Verb::helo: return hello(command, line, out);
+    case Verb::mail: return mail(command, line, out);
+    case Verb::rcpt: return recipient(command, line, in_input, out);
+    case Verb::data: return data(line, out);
+    case Verb::bdat: return bdat(command, line, in_input, out);
+    case Verb::rset: return reset(line, out);
+    case Verb::noop: return noop(line, out);
+    case Verb::quit: return quit(line, out);
+    case Verb::auth: return auth(line, in_input, out);
+    case Verb::vrfy:
+    case Verb::expn:
+    case Verb::help:
+    case Verb::etrn:
+    case Verb::starttls:
+    case Verb::xclient:
+    case Verb::xforward:
+    case Verb::http:
+    case Verb::other:
+    case Verb::invalid: POSTERN_ASSERT(false, "these are always refused");
+  }
+}
+
+// --- commands that wait
+
+void OutboundDialogue::hold(const Line& line, State state) {
+  held_ = std::make_unique<std::string>(line.text);
+  enter(state);
+}
+
+// Nothing is outstanding; else the command comes again when that is so.
+bool OutboundDialogue::in_turn(const Line& line) {
+  if (expected_.empty()) return true;
+  hold(line, State::await_turn);
+  return false;
+}
+
+void OutboundDialogue::resume(Effects& out) {
+  enter(State::command);
+  const auto held = std::exchange(held_, nullptr);
+  if (!held) return;
+  const std::string raw = *held + "\r\n";
+  Line line;
+  line.text = *held;
+  line.raw = raw;
+  const Command command = parse_command(line.text);
+  verb_ = command.verb;
+  obey(command, line, false, out);
+}
+
+// --- commands
+
+void OutboundDialogue::hello(const Command& command, const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  transaction_ = {};
+  outcome_.helo = command.argument;
+  nameless_ = command.argument.empty();
+  if (!hello_refusal_.empty()) return say(hello_refusal_, out);
+  if (facts_.greets_itself || (server_ == Server::open && link_.judged)) return answer_hello(command, out);
+  if (server_ == Server::open) {  // opened for a recipient that could not go out there
+    held_ = std::make_unique<std::string>(line.text);
+    return ask({}, out);
+  }
+  judging_.clear();
+  hold(line, State::opening);
+  if (opening_) {
+    opening_->introduce(name_for_remote(), out);
+  } else {
+    dial(out);
+  }
+  opening_moved(out);
+}
+
+bool OutboundDialogue::too_large(std::string_view mail_parameters) const {
+  const auto declared = parameter(mail_parameters, "SIZE");
+  const auto size = declared ? number(*declared) : std::nullopt;
+  if (!size) return false;
+  const auto& ours = facts_.listener->ehlo.size_limit;
+  if (ours && *size > ours->bytes) return true;
+  if (facts_.greets_itself) return false;  // whatever server there is may not be the one for this message
+  const EhloKeyword* theirs = link_.hello.find("SIZE");
+  const auto limit = theirs != nullptr ? number(theirs->parameters) : std::nullopt;
+  return limit && *limit > 0 && *size > *limit;  // RFC 1870 4: 0 is no limit
+}
+
+void OutboundDialogue::mail(const Command& command, const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  if (!hello_refusal_.empty()) return say(hello_refusal_, out);
+  if (transaction_.active()) return answer(Refusal::nested_mail, out);
+  const auto from = parse_path_argument(command.argument, "FROM");
+  if (!from) return answer(Refusal::malformed_path, out);
+  if (!standing_.takes_parameters(command, from, config::Envelope::mail)) {
+    return refuse_command(command, Refusal::parameter_not_offered, out);
+  }
+  if (too_large(from->parameters)) return answer(Refusal::message_too_large, out);
+  transaction_ = {};
+  transaction_.mail = std::string(line.text) + "\r\n";
+  outcome_.envelope.mail(command.argument, true);
+  transaction_.unanswered = true;  // a recipient that comes with it saves its 250 a packet of its own
+}
+
+void OutboundDialogue::recipient(const Command& command, const Line& line, bool in_input, Effects& out) {
+  if (!transaction_.active() && !in_turn(line)) return;
+  if (!transaction_.active()) return refuse_command(command, Refusal::mail_first, out);
+  const auto to = parse_path_argument(command.argument, "TO");
+  const auto domain = to && !to->path.empty() ? domain_to_judge(to->path) : std::nullopt;
+  if (!domain) return refuse_command(command, Refusal::malformed_path, out);
+  if (!standing_.takes_parameters(command, to, config::Envelope::rcpt)) {
+    return refuse_command(command, Refusal::parameter_not_offered, out);
+  }
+  const bool changes = *domain != transaction_.domain && !transaction_.domain.empty();
+  const bool known = std::find(link_.domains.begin(), link_.domains.end(), *domain) != link_.domains.end();
+  const bool at_once = known && transaction_.refusal.empty() && !(facts_.greets_itself && changes);
+  if (!at_once && !in_turn(line)) return;
+  if (!transaction_.refusal.empty()) return turn_away(command, transaction_.refusal, out);
+  if (facts_.greets_itself && changes && transaction_.accepted)
+    return refuse_command(command, Refusal::other_domain, out);
+  if (!known) {
+    held_ = std::make_unique<std::string>(line.text);
+    return ask(*domain, out);
+  }
+  // NOTIFY and the like, offered by another connection: this server's refusal of them would be one of the recipient.
+  const bool too_much = link_.poorer && !link_takes(to->parameters);
+  if (too_much) return refuse_command(command, Refusal::remote_unusable, out);
+  if (!begin_at_remote(line, out)) return;
+  transaction_.domain = *domain;
+  outcome_.envelope.recipient(command.argument);
+  forward(line, in_input, Expected::recipient, out);
+}
+
+// The kept MAIL goes ahead of the first recipient. False: the server takes one command at a time, and `line` is held.
+bool OutboundDialogue::begin_at_remote(const Line& line, Effects& out) {
+  if (transaction_.sent) return true;
+  if (std::exchange(link_.dirty, false)) {
+    out.send(Side::backend, "RSET\r\n");
+    expected_.push(Expected::swallowed);
+    if (!link_.pipelines) return in_turn(line);
+  }
+  const std::string_view mail(transaction_.mail.data(), transaction_.mail.size() - 2);
+  const bool in_vain = standing_.says_size_in_vain(link_.extensions);
+  out.send_copy(Side::backend, in_vain ? without_parameter(mail, "SIZE") + "\r\n" : transaction_.mail);
+  expected_.push(Expected::mail);
+  mail_reply_.clear();
+  link_.dirty = true;
+  transaction_.sent = true;
+  return link_.pipelines || in_turn(line);
+}
+
+void OutboundDialogue::data(const Line& line, Effects& out) {
+  // Behind recipients that are still to be answered it goes out with them. Whatever the server then says to it is the
+  // client's to see: one that refused them all may still say 354, and refuses the content.
+  const bool at_once = link_.pipelines && transaction_.sent && transaction_.refusal.empty() && !expected_.empty();
+  if (!at_once && !in_turn(line)) return;
+  if (!transaction_.active()) return answer(Refusal::mail_first, out);
+  const bool lost = transaction_.refusal.starts_with('4');
+  if (!transaction_.refusal.empty() && (transaction_.accepted || lost)) return say(transaction_.refusal, out);
+  if (!at_once && (!transaction_.accepted || !transaction_.sent)) return answer(Refusal::recipients_first, out);
+  out.send(Side::backend, "DATA\r\n");
+  expected_.push(Expected::data);
+  enter(State::await_reply);
+}
+
+void OutboundDialogue::reset(const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  transaction_ = {};
+  if (!std::exchange(link_.dirty, false)) return say("250 2.0.0 Ok\r\n", out);
+  out.send(Side::backend, "RSET\r\n");
+  expected_.push(Expected::reset);
+}
+
+// Its argument means nothing and stays here.
+void OutboundDialogue::noop(const Line& line, Effects& out) {
+  if (server_ == Server::open && link_.judged) {
+    out.send(Side::backend, "NOOP\r\n");
+    return expected_.push(Expected::plain);
+  }
+  if (in_turn(line)) say("250 2.0.0 Ok\r\n", out);
+}
+
+void OutboundDialogue::quit(const Line& line, Effects& out) {
+  if (!in_turn(line)) return;
+  if (server_ == Server::open || (opening_ && opening_->greeted())) out.send(Side::backend, "QUIT\r\n");
+  say("221 2.0.0 Bye\r\n", out);
+  finish(Ending::quit, out);
+}
+
+void OutboundDialogue::forward(const Line& line, bool in_input, Expected reply, Effects& out) {
+  if (line.bare_lf) {
+    out.send_copy(Side::backend, std::string(line.text) + "\r\n");
+  } else if (in_input) {
+    out.send(Side::backend, line.raw);
+  } else {
+    out.send_copy(Side::backend, line.raw);
+  }
+  expected_.push(reply);
+}
+
+}  // namespace postern::smtp::before

@@ -1,0 +1,278 @@
+// Legacy client <-> remote server: the whole outbound protocol, sans-IO (design: which policy applies is known late).
+// MAIL is answered by us and kept; each recipient's domain is judged by the session before anything of the envelope
+// goes out, and again on every new connection.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/settings.h"
+#include "tests/fuzz/twin/client_standing.h"
+#include "tests/fuzz/twin/content.h"
+#include "tests/fuzz/twin/dialogue.h"
+#include "tests/fuzz/twin/endings.h"
+#include "tests/fuzz/twin/expected_replies.h"
+#include "tests/fuzz/twin/refusals.h"
+#include "tests/fuzz/twin/remote_opening.h"
+#include "tests/fuzz/twin/reply_reader.h"
+
+namespace postern::smtp::before {
+
+struct OutboundFacts {
+  const config::OutboundListener* listener = nullptr;  // outlives the dialogue
+  std::string_view hostname;                           // ours; outlives the dialogue
+  bool tls_available = true;                           // toward the client: false: STARTTLS is answered 454
+  // No server is known before the first recipient (route: mx): we greet and answer EHLO ourselves.
+  bool greets_itself = false;
+  bool notes_envelopes = true;
+};
+
+// The session's answer to Effect::Kind::judge.
+struct Judgement {
+  enum class Action : std::uint8_t {
+    proceed,    // this connection will do
+    reconnect,  // drop it and connect again: the session has another host, other TLS parameters, or plaintext in mind
+    refuse,     // `reply` for the client; the connection, if any, stays for other recipients
+  };
+  Action action = Action::refuse;
+  std::string reply;     // one line, without CRLF: "451 4.7.5 …"
+  bool vouched = false;  // proceed: this connection satisfies what the listener itself demands of servers, so that the
+                         // client's own credentials may go there (inside TLS)
+};
+
+class OutboundDialogue final : public Dialogue {
+ public:
+  explicit OutboundDialogue(const OutboundFacts& facts);
+  ~OutboundDialogue() override;
+
+  void start(Effects& out) override;
+  std::size_t on_client_bytes(std::string_view plaintext, Effects& out) override;
+  bool wants_client_bytes() const override;
+  void on_server_bytes(std::string_view plaintext, Effects& out) override;
+  void on_connected(Effects& out) override;
+  void on_connect_failed(Effects& out) override;
+  void on_tls(Side side, const tls::SessionFacts& facts, Effects& out) override;
+  void on_tls_failed(Side side, Effects& out) override;
+  void on_timer(Timer which, Effects& out) override;
+  void on_closed(Side side, Effects& out) override;
+  // A second time it ends a session that is idle().
+  void on_drain(Effects& out) override;
+  const DialogueOutcome& outcome() const override;
+  bool idle() const override;
+  bool awaits_verdict() const override { return expected_.messages() > 0; }
+
+  // Set by the session before each on_connected.
+  void plan(RemotePlan plan);
+  // Answers Effect::Kind::judge, whose `bytes` name the recipient's domain: lower case, without a final dot; an address
+  // literal with its brackets; "." where the recipient has none (<postmaster>); empty: the connection as such, before
+  // the client has been greeted or when it has been opened for the client's EHLO. Called later, never from inside the
+  // effect's carrying out. A `proceed` for a connection that is gone, or in plaintext where the plan demands TLS, is
+  // not believed: the client gets 451. So is a `reconnect` when may_reconnect() is false.
+  void on_judged(const Judgement& judgement, Effects& out);
+
+  const RemoteState& remote() const { return remote_; }
+  // Whatever the judgements, one command of the client is the reason for no more connections than this.
+  static constexpr unsigned connections_per_command = 20;
+  // The number of the client's command (0: its connection) that waits for a server, or was the last to do so. Two
+  // judgements with one number: what came of the first was lost, and the client has had no answer meanwhile.
+  std::uint32_t question() const { return question_; }
+  bool asking() const;
+  // … or a connection is being made before anybody asks.
+  bool undecided() const { return opening_ != nullptr || asking(); }
+  // Connecting again would lose nothing: no recipient has been accepted on the present connection in this transaction,
+  // and the client has not authenticated there.
+  bool may_reconnect() const;
+
+ private:
+  enum class State : std::uint8_t {
+    await_greeting,   // the client has heard nothing yet: the remote server comes first
+    handshake,        // TLS with the client
+    command,          // the client's next command
+    await_turn,       // held_ waits until every outstanding reply has come
+    opening,          // held_ waits for the remote server to be opened
+    judgement,        // held_ (or the greeting) waits for on_judged
+    await_reply,      // nothing of the client is read before the reply to its last command
+    sasl,             // the client's next line answers a challenge
+    content,          // after 354, up to CRLF.CRLF
+    chunk,            // the octets of a BDAT
+    discard_content,  // as content, thrown away
+    discard_chunk,    // as chunk, thrown away
+    starttls,         // earlier replies go out, then our 220
+    closing,          // our last reply waits for its turn
+    ended,
+  };
+  enum class Server : std::uint8_t { none, opening, open };
+
+  // What is known of the present connection; a new one begins afresh.
+  struct Link {
+    bool judged = false;               // it may be used at all
+    std::vector<std::string> domains;  // … and for mail to these
+    EhloReply hello;
+    bool pipelines = false;
+    bool tls = false;
+    bool demands_tls = false;
+    bool vouched = false;
+    config::ExtensionSet extensions = 0;  // extensions_of() hello
+    bool poorer = false;                  // it lacks an extension that the client was offered
+    bool our_auth = false;                // the credentials there are ours, or were to be
+    bool dirty = false;   // a MAIL has been accepted there and not been ended: RSET comes before the next
+    bool served = false;  // it has answered a recipient
+  };
+  // The client's, as far as it has come.
+  struct Transaction {
+    std::string mail;          // the line kept, with CRLF; empty: there is no transaction
+    bool unanswered = false;   // the client is still to have our 250 to it
+    bool sent = false;         // … and given to the present connection
+    bool accepted = false;     // a recipient was
+    bool chunked = false;      // BDAT has begun
+    std::string domain;        // of the recipient sent last
+    std::string refusal;       // with CRLF: answers all that follows
+    std::uint64_t octets = 0;  // of content
+    bool active() const { return !mail.empty(); }
+  };
+  // What the client is told once its content has been thrown away; with an ending, the session ends.
+  struct Verdict {
+    std::string reply;
+    std::optional<Ending> ending;
+  };
+
+  void enter(State next);
+  bool takes_client_bytes() const;
+  bool must_wait() const;
+  void settle(Effects& out);
+  void arm(Effects& out);
+  Timer timer() const;
+  Timer opening_timer() const;
+  void server_is_silent(Effects& out);
+  void client_is_gone(Effects& out);
+  void finish(Ending ending, Effects& out);
+
+  // The client's half.
+  void serve_client(std::string_view& rest, Effects& out);
+  void command(std::string_view& rest, Effects& out);
+  void sasl(std::string_view& rest, Effects& out);
+  void content(std::string_view& rest, Effects& out);
+  void chunk(std::string_view& rest, Effects& out);
+  void discard_content(std::string_view& rest, Effects& out);
+  void discard_chunk(std::string_view& rest, Effects& out);
+  void starttls(std::string_view& rest, Effects& out);
+  void on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out);
+  void obey(const Command& command, const Line& line, bool in_input, Effects& out);
+  void on_command(const Command& command, const Line& line, bool in_input, Effects& out);
+  std::optional<Refusal> refusal_for(const Command& command) const;
+  std::optional<Refusal> starttls_refusal(const Command& command) const;
+  void hello(const Command& command, const Line& line, Effects& out);
+  void mail(const Command& command, const Line& line, Effects& out);
+  void recipient(const Command& command, const Line& line, bool in_input, Effects& out);
+  bool link_takes(std::string_view recipient_parameters) const;
+  bool begin_at_remote(const Line& line, Effects& out);
+  void data(const Line& line, Effects& out);
+  void bdat(const Command& command, const Line& line, bool in_input, Effects& out);
+  void bdat_too_large(const BdatArgument& argument, Effects& out);
+  void reset(const Line& line, Effects& out);
+  void noop(const Line& line, Effects& out);
+  void quit(const Line& line, Effects& out);
+  void auth(const Line& line, bool in_input, Effects& out);
+  void refuse_command(const Command& command, Refusal refusal, Effects& out);
+  void turn_away(const Command& command, std::string_view reply, Effects& out);
+  void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
+  void begin_chunk(State state, std::uint64_t size);
+  void end_content(Verdict verdict, bool at_its_end, Effects& out);
+  void discard_message(Verdict verdict);
+  void give_verdict(Effects& out);
+  void forward(const Line& line, bool in_input, Expected reply, Effects& out);
+  std::size_t line_limit() const;
+  bool too_large(std::string_view mail_parameters) const;
+
+  // Commands that wait.
+  bool in_turn(const Line& line);
+  void hold(const Line& line, State state);
+  void resume(Effects& out);
+
+  // Our own replies.
+  void answer_mail(Effects& out);
+  void answer(Refusal refusal, Effects& out);
+  void not_smtp(std::string_view& rest, Effects& out);
+  void release_own_replies(Effects& out);
+  void say(std::string_view reply, Effects& out);
+  void answer_hello(const Command& command, Effects& out);
+  EhloReply own_hello() const;
+  EhloReply shown_hello() const;
+  bool takes_clients_auth() const;
+  std::string_view name_for_remote() const;
+  void greet(std::string_view greeting, Effects& out);
+  void greet_ourselves(Effects& out);
+  void refuse_now(Refusal refusal, Ending ending, Effects& out);
+
+  // TLS with the client.
+  void begin_client_tls(Effects& out);
+  void on_client_tls(Effects& out);
+
+  // The remote half.
+  void dial(Effects& out);
+  void drop_remote(Effects& out);
+  void opening_moved(Effects& out);
+  void opening_is_over(Effects& out);
+  void ask(std::string domain, Effects& out);
+  void judged_fit(bool vouched, Effects& out);
+  void reconnect(Effects& out);
+  void judged_unfit(const std::string& reply, Effects& out);
+  bool fit() const;
+  bool before_recipient() const;
+  bool tries_again() const;
+  std::string_view due() const;
+  void remote_gone(Ending ending, std::string_view why, Effects& out);
+  void answer_for_who_left(const Line& line, Effects& out);
+  void lose(Ending ending, const std::string& trouble, Effects& out);
+  bool give_up_replies(Ending ending, Effects& out);
+  std::string lost_reply(Refusal refusal, Ending ending) const;
+  void lose_message(std::string_view why, Effects& out);
+  void on_piece(const ReplyPiece& piece, bool more, Effects& out);
+  void pass_on(Expected to, const ReplyPiece& piece, Effects& out);
+  void early_reply(const ReplyPiece& piece, Effects& out);
+  void unasked(const ReplyPiece& piece, Effects& out);
+  void replied(Expected to, int code, Effects& out);
+  void mail_replied(bool positive);
+  void message_result(Expected to, int code, Effects& out);
+  bool believable(Expected to, int code) const;
+
+  OutboundFacts facts_;
+  DialogueOutcome outcome_;
+  ClientStanding standing_;
+  ExpectedReplies expected_;
+  ReplyReader replies_;
+  ContentScanner scanner_;
+  RemotePlan plan_;
+  RemoteState remote_;
+  Link link_;
+  Transaction transaction_;
+  std::uint64_t chunk_left_ = 0;            // BDAT octets still to come
+  std::unique_ptr<RemoteOpening> opening_;  // while Server::opening, and until its failure has been dealt with
+  std::unique_ptr<std::string> held_;       // a command that waits, without CRLF
+  std::unique_ptr<Verdict> verdict_;
+  config::ExtensionSet shown_ = 0;   // with parameters, by the reply to the client's EHLO
+  std::optional<Ending> left_with_;  // the server left while it owed nothing: the client's next command is told
+  std::string judging_;              // what was or will be asked
+  std::string mail_reply_;           // the remote's to MAIL, so far
+  std::string hello_refusal_;        // with CRLF: what came of the client's EHLO, instead of a server
+  std::uint32_t question_ = 0;
+  unsigned dials_ = 0;  // for it
+  State state_ = State::await_greeting;
+  Server server_ = Server::none;
+  Timer armed_ = Timer::none;
+  Verb verb_ = Verb::invalid;  // of the client's last command
+  bool fit_when_asked_ = false;
+  bool introduced_ = false;     // EHLO or HELO in this standing
+  bool nameless_ = false;       // … without a name: the server is told ours
+  bool progress_ = false;       // something whole came: time starts anew
+  bool greeted_ = false;        // the client has been
+  bool client_closed_ = false;  // … and nothing more will come
+  bool client_rest_ = false;    // the session still holds octets of the client that we have not taken
+  bool draining_ = false;
+};
+
+}  // namespace postern::smtp::before

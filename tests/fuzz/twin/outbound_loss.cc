@@ -1,0 +1,169 @@
+// What OutboundDialogue makes of a server that is lost: another one for the same recipient, as long as nothing has been
+// taken by anybody, else a temporary refusal of what was asked.
+#include <algorithm>
+#include <utility>
+
+#include "tests/fuzz/twin/command.h"
+#include "tests/fuzz/twin/octets.h"
+#include "tests/fuzz/twin/outbound_dialogue.h"
+
+namespace postern::smtp::before {
+
+namespace {
+
+using Stage = RemoteState::Stage;
+
+// The client's command that the reply is to.
+std::string_view what_was_asked(Expected to) {
+  switch (to) {
+    case Expected::mail: return to_string(Verb::mail);
+    case Expected::recipient: return to_string(Verb::rcpt);
+    case Expected::data:
+    case Expected::end_of_data: return to_string(Verb::data);
+    case Expected::chunk:
+    case Expected::last_chunk: return to_string(Verb::bdat);
+    case Expected::auth: return to_string(Verb::auth);
+    case Expected::hello: return to_string(Verb::ehlo);
+    case Expected::reset: return to_string(Verb::rset);
+    case Expected::quit: return to_string(Verb::quit);
+    case Expected::plain: return to_string(Verb::noop);
+    case Expected::swallowed: break;
+  }
+  return {};
+}
+
+}  // namespace
+
+// Nothing of a message has been taken by anybody: the same recipient may go elsewhere.
+bool OutboundDialogue::before_recipient() const {
+  if (state_ != State::await_turn || expected_.size() != 1 || expected_.own_is_next()) return false;
+  if (!transaction_.active() || transaction_.accepted || !transaction_.refusal.empty()) return false;
+  return expected_.server() == Expected::mail || expected_.server() == Expected::swallowed;
+}
+
+bool OutboundDialogue::asking() const {
+  return state_ == State::await_greeting || state_ == State::opening || state_ == State::judgement ||
+         before_recipient();
+}
+
+bool OutboundDialogue::tries_again() const {
+  return asking() && dials_ > 1;
+}
+
+// What the server is to say next; empty: nothing.
+std::string_view OutboundDialogue::due() const {
+  if (expected_.empty()) return "";
+  if (expected_.own_is_next()) return "reply";
+  switch (expected_.server()) {
+    case Expected::plain: return "reply to NOOP";
+    case Expected::mail: return "reply to MAIL";
+    case Expected::swallowed:
+    case Expected::reset: return "reply to RSET";
+    case Expected::hello: return "reply to EHLO";
+    case Expected::data: return "reply to DATA";
+    case Expected::end_of_data:
+    case Expected::last_chunk: return "reply to the message";
+    case Expected::chunk: return "reply to BDAT";
+    case Expected::auth: return "reply to AUTH";
+    case Expected::quit: return "reply to QUIT";
+    case Expected::recipient: return "reply to RCPT";
+  }
+  return "reply";
+}
+
+void OutboundDialogue::remote_gone(Ending ending, std::string_view why, Effects& out) {
+  if (state_ == State::ended || server_ == Server::none) return;
+  if (server_ == Server::opening) {
+    opening_->on_lost(why, ending == Ending::backend_protocol);
+    return opening_moved(out);
+  }
+  const std::string_view place = state_ == State::content ? " within the content" : "";
+  lose(ending, due().empty() ? std::string(why).append(place) : no_answer(due(), why), out);
+}
+
+// What it still owes becomes 451, never a success. Without a transaction there is nothing to go on with.
+void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& out) {
+  const bool authenticating =
+      state_ == State::sasl || (state_ == State::await_reply && expected_.server() == Expected::auth);
+  // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
+  const bool at_rest = state_ == State::command && expected_.empty() &&
+                       (standing_.authenticated || (!transaction_.active() && !facts_.greets_itself));
+  if (!before_recipient()) outcome_.trouble = trouble;
+  const bool served = link_.served;
+  drop_remote(out);
+  remote_ = {Stage::lost, {}, trouble, served};
+  if (at_rest) {
+    transaction_ = {};
+    left_with_ = ending;
+    return;
+  }
+  if (authenticating) return refuse_now(Refusal::remote_closed, ending, out);
+  const bool owed = give_up_replies(ending, out);
+  if (state_ == State::content) {
+    out.message(MessageResult::lost, trouble, outcome_.envelope.message_ended(MessageResult::lost));
+    out.refused(Refusal::remote_lost_message, to_string(Verb::data), trouble);
+    return discard_message({lost_reply(Refusal::remote_lost_message, ending), std::nullopt});
+  }
+  if (standing_.authenticated) return refuse_now(Refusal::remote_closed, ending, out);
+  if (state_ == State::await_reply) enter(State::command);
+  if (state_ == State::chunk) enter(State::discard_chunk);
+  if (transaction_.active() && transaction_.refusal.empty() && (owed || transaction_.accepted)) {
+    transaction_.refusal = lost_reply(Refusal::remote_lost, ending);
+  }
+}
+
+void OutboundDialogue::answer_for_who_left(const Line& line, Effects& out) {
+  if (parse_command(line.text).verb != Verb::quit) return refuse_now(Refusal::remote_closed, *left_with_, out);
+  out.send(Side::client, "221 2.0.0 Bye\r\n");
+  finish(Ending::quit, out);
+}
+
+// With the reason, where it is more than that it went.
+std::string OutboundDialogue::lost_reply(Refusal refusal, Ending ending) const {
+  std::string reply(row(refusal).reply);
+  if (ending != Ending::backend_protocol) return reply;
+  constexpr std::size_t longest = 300;  // of what may quote the server: the line stays within 512 octets
+  std::string why = remote_.trouble.substr(0, longest);
+  std::replace_if(why.begin(), why.end(), is_8bit, '?');
+  return reply.insert(reply.size() - 2, ": " + why);
+}
+
+// True: the client was owed something.
+bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
+  bool owed = false;
+  while (!expected_.empty() && state_ != State::ended) {
+    if (expected_.own_is_next()) {
+      release_own_replies(out);
+      continue;
+    }
+    const Expected to = expected_.server();
+    if (expected_.message_is_next()) lose_message(remote_.trouble, out);
+    expected_.pop();
+    if (to == Expected::mail) answer_mail(out);
+    if (to == Expected::mail || to == Expected::swallowed) continue;
+    if (to == Expected::reset) {
+      out.send(Side::client, "250 2.0.0 Ok\r\n");
+      continue;
+    }
+    const bool message = to == Expected::end_of_data || to == Expected::last_chunk;
+    const Refusal refusal = message ? Refusal::remote_lost_message : Refusal::remote_lost;
+    if (message) transaction_ = {};
+    const std::string reply = lost_reply(refusal, ending);
+    if (to == Expected::recipient) outcome_.envelope.recipient_answered(reply);
+    out.refused(refusal, what_was_asked(to), remote_.trouble);
+    out.send_copy(Side::client, reply);
+    owed = true;
+  }
+  return owed;
+}
+
+// Its reply will not come. What the server has whole it may deliver, and the client, which is told of no success, sends
+// it again.
+void OutboundDialogue::lose_message(std::string_view why, Effects& out) {
+  const bool half = state_ == State::chunk && expected_.size() == 1;
+  const auto result = half ? MessageResult::lost : MessageResult::in_doubt;
+  out.message(result, why, outcome_.envelope.message_ended(result));
+  if (!half) out.because(may_come_twice(why));
+}
+
+}  // namespace postern::smtp::before

@@ -1,0 +1,309 @@
+// The remote half of OutboundDialogue: the way to a server, the session's judgement of it, and the server's replies.
+#include <algorithm>
+#include <utility>
+
+#include "config/assert.h"
+#include "tests/fuzz/twin/command.h"
+#include "tests/fuzz/twin/octets.h"
+#include "tests/fuzz/twin/outbound_dialogue.h"
+
+namespace postern::smtp::before {
+
+namespace {
+
+using Stage = RemoteState::Stage;
+
+// Domains remembered as judged on a connection; a client with more of them waits for another judgement.
+constexpr std::size_t domain_limit = 64;
+
+// A refusal that can be said as it stands.
+bool is_refusal(std::string_view reply) {
+  return reply.size() >= 3 && (reply[0] == '4' || reply[0] == '5') && is_digit(reply[1]) && is_digit(reply[2]) &&
+         std::none_of(reply.begin(), reply.end(), is_control);
+}
+
+}  // namespace
+
+// --- the way to the server
+
+void OutboundDialogue::dial(Effects& out) {
+  ++dials_;
+  opening_ = std::make_unique<RemoteOpening>(name_for_remote());
+  server_ = Server::opening;
+  remote_ = {};
+  out.connect_backend();
+}
+
+void OutboundDialogue::drop_remote(Effects& out) {
+  if (server_ != Server::none) out.drop_backend();
+  server_ = Server::none;
+  opening_.reset();
+  link_ = {};
+  replies_ = ReplyReader();
+  transaction_.sent = false;
+}
+
+// Takes what the opening has come to, and goes on if the client can be told.
+void OutboundDialogue::opening_moved(Effects& out) {
+  if (!opening_) return;
+  if (opening_->over() && server_ == Server::opening) opening_is_over(out);
+  if (state_ == State::await_greeting && opening_->greeted()) return greet(opening_->greeting(), out);
+  const bool waited_for = state_ == State::await_greeting || state_ == State::opening;
+  if (!waited_for || !opening_->over()) return;
+  opening_.reset();
+  ask(judging_, out);
+}
+
+void OutboundDialogue::opening_is_over(Effects& out) {
+  remote_ = opening_->result();
+  link_ = {};
+  if (!remote_.usable()) {
+    out.drop_backend();
+    server_ = Server::none;
+    replies_ = ReplyReader();
+    return;
+  }
+  server_ = Server::open;
+  link_.hello = opening_->hello();
+  link_.pipelines = link_.hello.has("PIPELINING");
+  link_.tls = opening_->tls();
+  link_.demands_tls = opening_->demands_tls();
+  link_.our_auth = opening_->authenticates();
+  link_.extensions = extensions_of(link_.hello);
+  const bool lacks_some = !facts_.greets_itself && (shown_ & ~link_.extensions) != 0;
+  link_.poorer = lacks_some || opening_->goes_by_memory();
+}
+
+// --- the session's judgement
+
+void OutboundDialogue::ask(std::string domain, Effects& out) {
+  judging_ = std::move(domain);
+  fit_when_asked_ = fit();
+  out.judge(judging_);
+  enter(State::judgement);
+}
+
+// Mail may go out there if the session says so.
+bool OutboundDialogue::fit() const {
+  return server_ == Server::open && remote_.usable() && (link_.tls || !link_.demands_tls);
+}
+
+void OutboundDialogue::on_judged(const Judgement& judgement, Effects& out) {
+  if (state_ != State::judgement) return;
+  progress_ = true;
+  switch (judgement.action) {
+    case Judgement::Action::proceed:
+      if (fit()) {
+        judged_fit(judgement.vouched, out);
+      } else if (fit_when_asked_) {
+        ask(judging_, out);  // it was judged well and went meanwhile
+      } else {
+        judged_unfit({}, out);
+      }
+      break;
+    case Judgement::Action::reconnect:
+      if (!may_reconnect() || dials_ >= connections_per_command) {
+        judged_unfit({}, out);
+      } else if (draining_ && dials_ > 0) {
+        refuse_now(Refusal::draining, Ending::draining, out);
+      } else {
+        reconnect(out);
+      }
+      break;
+    case Judgement::Action::refuse: judged_unfit(judgement.reply, out); break;
+  }
+  settle(out);
+}
+
+void OutboundDialogue::judged_fit(bool vouched, Effects& out) {
+  link_.judged = true;
+  link_.vouched = vouched;
+  if (!judging_.empty()) {
+    if (link_.domains.size() >= domain_limit) link_.domains.erase(link_.domains.begin());
+    link_.domains.push_back(judging_);
+  }
+  resume(out);
+}
+
+void OutboundDialogue::reconnect(Effects& out) {
+  if (server_ == Server::open) out.send(Side::backend, "QUIT\r\n");
+  drop_remote(out);
+  enter(greeted_ ? State::opening : State::await_greeting);
+  dial(out);
+}
+
+void OutboundDialogue::judged_unfit(const std::string& reply, Effects& out) {
+  std::string text(row(Refusal::remote_unusable).reply);
+  if (is_refusal(reply)) {
+    text = reply + "\r\n";
+  } else if (!greeted_ && is_refusal(remote_.reply)) {
+    text = remote_.reply + "\r\n";
+  }
+  if (remote_.stage == Stage::lost) outcome_.trouble = remote_.trouble;
+  if (remote_.stage == Stage::greeting_failed) outcome_.trouble = "the server refused to serve: " + remote_.reply;
+  if (!greeted_ && outcome_.trouble.empty()) outcome_.trouble = text.substr(0, text.find('\r'));
+  if (const auto held = std::exchange(held_, nullptr)) {
+    const Command command = parse_command(*held);
+    if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, text);
+    out.turned_away(to_string(command.verb), text);
+  } else {
+    out.turned_away({}, text);  // the connection as such
+  }
+  if (judging_.empty()) {
+    if (server_ == Server::open) out.send(Side::backend, "QUIT\r\n");
+    drop_remote(out);
+    hello_refusal_ = text;
+  }
+  say(text, out);
+  const Ending ending = remote_.stage == Stage::lost ? Ending::backend_lost : Ending::backend_unreachable;
+  if (!greeted_ || text.starts_with("421")) return finish(ending, out);
+  enter(State::command);
+}
+
+// --- its replies
+
+void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out) {
+  progress_ = true;
+  if (server_ == Server::opening) {
+    opening_->on_reply(piece, more, out);
+    return opening_moved(out);
+  }
+  if (expected_.empty()) return state_ == State::content ? early_reply(piece, out) : unasked(piece, out);
+  const Expected to = expected_.server();
+  if (!believable(to, piece.code)) {
+    return lose(Ending::backend_protocol, wrong_answer(due(), piece), out);
+  }
+  if (piece.last && piece.code == 421) out.because("the server took its leave: " + quote(piece));
+  // It takes its leave instead of a message that another host may take.
+  if (piece.code == 421 && facts_.greets_itself && before_recipient()) {
+    if (piece.last) lose(Ending::backend_closed, wrong_answer(due(), piece), out);
+    return;
+  }
+  if (to == Expected::recipient && !transaction_.refusal.empty()) {
+    if (piece.last) outcome_.envelope.recipient_answered(transaction_.refusal);
+  } else {
+    outcome_.envelope.replied(to, piece);
+  }
+  pass_on(to, piece, out);
+  if (piece.last) replied(to, piece.code, out);
+}
+
+// 3yz only where it means something here; content that nobody reads as content must not follow it. No 2yz to what is
+// not there yet: to DATA itself, to a chunk that is not whole. And a server that cannot forget a transaction must not
+// see the next one.
+bool OutboundDialogue::believable(Expected to, int code) const {
+  const bool chunk_under_way = state_ == State::chunk && expected_.size() == 1;
+  switch (code / 100) {
+    case 2: return to != Expected::data && !chunk_under_way;
+    case 3: return (to == Expected::data && code == 354) || (to == Expected::auth && code == 334);
+    default: return to != Expected::swallowed && to != Expected::reset;
+  }
+}
+
+void OutboundDialogue::pass_on(Expected to, const ReplyPiece& piece, Effects& out) {
+  switch (to) {
+    case Expected::swallowed:
+    case Expected::reset: return;  // ours comes once it is whole
+    case Expected::mail:
+      if (piece.negative()) mail_reply_ += print(piece, piece.text);
+      return;
+    case Expected::recipient:
+      if (transaction_.refusal.empty()) replies_.hand_on(piece, out);
+      return;
+    case Expected::plain:
+    case Expected::hello:
+    case Expected::data:
+    case Expected::end_of_data:
+    case Expected::chunk:
+    case Expected::last_chunk:
+    case Expected::auth:
+    case Expected::quit: return replies_.hand_on(piece, out);
+  }
+}
+
+void OutboundDialogue::replied(Expected to, int code, Effects& out) {
+  expected_.pop();
+  const bool positive = code / 100 == 2;
+  switch (to) {
+    case Expected::plain:
+    case Expected::chunk:
+    case Expected::hello:
+    case Expected::quit:
+    case Expected::swallowed: break;
+    case Expected::mail:
+      answer_mail(out);
+      mail_replied(positive);
+      if (code == 421) out.send_copy(Side::client, transaction_.refusal);  // no reply to RCPT will come
+      break;
+    case Expected::recipient:
+      link_.served = true;
+      if (!transaction_.refusal.empty()) {
+        out.send_copy(Side::client, transaction_.refusal);
+      } else if (positive) {
+        transaction_.accepted = true;
+      }
+      break;
+    case Expected::reset: out.send(Side::client, "250 2.0.0 Ok\r\n"); break;
+    case Expected::data:
+      if (code == 354) {
+        scanner_.reset();
+        transaction_.octets = 0;
+        return enter(State::content);
+      }
+      enter(State::command);
+      break;
+    case Expected::end_of_data:
+    case Expected::last_chunk: message_result(to, code, out); break;
+    case Expected::auth:
+      if (code == 334) return enter(State::sasl);
+      if (code == 235) outcome_.authenticated = standing_.authenticated = true;
+      enter(State::command);
+      break;
+  }
+  if (code == 421) {
+    for (std::size_t lost = expected_.messages(); lost > 0; --lost) {
+      out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
+    }
+    return finish(Ending::backend_closed, out);
+  }
+  release_own_replies(out);
+}
+
+// The client has had our 250 to it: a refusal answers the recipients instead.
+void OutboundDialogue::mail_replied(bool positive) {
+  if (positive) return;
+  transaction_.refusal = std::exchange(mail_reply_, {});
+  link_.dirty = false;
+  // It may be about what another connection offered: not for good, then.
+  if (link_.poorer && transaction_.refusal.starts_with('5')) transaction_.refusal = row(Refusal::remote_unusable).reply;
+}
+
+void OutboundDialogue::message_result(Expected to, int code, Effects& out) {
+  const bool positive = code / 100 == 2;
+  transaction_ = {};
+  link_.dirty = to == Expected::last_chunk && !positive;  // RFC 3030 2: RSET must come after that
+  if (positive) {
+    ++outcome_.messages_accepted;
+    return out.message(MessageResult::accepted);
+  }
+  ++outcome_.messages_refused;
+  out.message(code / 100 == 4 ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
+}
+
+// The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
+// end of its content, where it listens.
+void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
+  if (!piece.negative()) return lose(Ending::backend_protocol, unasked_answer(piece), out);
+  ReplyPiece whole = piece;
+  whole.last = true;
+  const auto ending = piece.code == 421 ? std::optional(Ending::backend_closed) : std::nullopt;
+  if (ending) out.because("the server took its leave: " + quote(piece));
+  end_content({print(whole, piece.text), ending}, false, out);
+}
+
+void OutboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
+  const bool farewell = piece.code == 421 || piece.code == 221;
+  lose(farewell ? Ending::backend_closed : Ending::backend_protocol, unasked_answer(piece), out);
+}
+
+}  // namespace postern::smtp::before
