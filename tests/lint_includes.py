@@ -14,7 +14,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
 FLOORS = [
     ["net", "process", "smtp", "wire"],
     ["dns", "observe", "stream"],
-    ["policy", "sink"],
+    ["policy", "resolver", "sink"],
     ["runtime"],
     ["session"],
     ["inbound", "outbound"],
@@ -34,6 +34,7 @@ OURS = {
     "proxy/dns": ["proxy/dns/", "proxy/net/", "config/"],
     "proxy/observe": ["proxy/observe/", "proxy/smtp/", "config/"],
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
+    "proxy/resolver": ["proxy/resolver/", "proxy/dns/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/sink": ["proxy/sink/", "proxy/net/", "proxy/smtp/", "proxy/observe/", "proxy/process/", "config/"],
 }
 for number, floor in enumerate(FLOORS):
