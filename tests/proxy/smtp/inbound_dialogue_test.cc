@@ -1,6 +1,7 @@
 #include "proxy/smtp/inbound_dialogue.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -394,6 +395,34 @@ TEST_CASE("server: a success before the end of the message is not believed") {
   rig.client("more\r\n.\r\n");
   CHECK(rig.take_client() == "421 4.3.2 Mail server not available, try again later\r\n");
   CHECK(rig.ending == "backend_protocol");
+}
+
+TEST_CASE("server lost: the rest of a message is not looked at for bare newlines, and its end is waited for") {
+  const auto in_content = [](std::string_view then) {
+    Options options;
+    options.listener.bare_newline = config::BareNewline::reject;
+    auto rig = std::make_unique<Rig>(options);
+    introduce(*rig);
+    rig->client("DATA\r\n");
+    rig->server("354 go\r\n");
+    rig->client("hello\r\n");
+    rig->take_client();
+    if (then.empty()) {
+      rig->close(Side::backend);
+    } else {
+      rig->server(then);
+    }
+    return rig;
+  };
+  for (const std::string said : {"", "552 5.3.4 enough\r\n"}) {
+    const auto rig = in_content(said);
+    rig->client("a\nMAIL FROM:<x@y.example>\n.\n");
+    CHECK(rig->take_client().empty());
+    CHECK(!rig->ended());
+    rig->client("\r\n.\r\n");
+    CHECK(rig->take_client() == (said.empty() ? "421 4.3.2 Mail server not available, try again later\r\n" : said));
+    CHECK(rig->ending == "backend_lost");
+  }
 }
 
 TEST_CASE("server: a success before the end of a chunk is not believed") {
