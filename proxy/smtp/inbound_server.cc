@@ -272,7 +272,12 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
       enter(State::command);
       break;
   }
-  if (code == 421) return finish(Ending::backend_closed, out);
+  if (code == 421) {
+    for (std::size_t lost = expected_.messages(); lost > 0; --lost) {
+      out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
+    }
+    return finish(Ending::backend_closed, out);
+  }
   release_own_replies(out);
 }
 

@@ -362,6 +362,15 @@ TEST_CASE("server lost: a message that was not sent whole is lost, those before 
   CHECK(items.back().ends_with("unanswered=<b@x.example> lost"));
 }
 
+TEST_CASE("server lost: a message behind the command that it answered with 421 is lost, and counted") {
+  Rig rig;
+  introduce(rig);
+  rig.client("BDAT 3\r\nabcBDAT 3 LAST\r\nabc");
+  rig.server("421 4.3.2 bye\r\n");
+  CHECK(rig.take_client() == "421 4.3.2 bye\r\n");
+  CHECK(rig.events == std::vector<std::string>{"message lost", "end backend_closed"});
+}
+
 TEST_CASE("server: the envelope is noted, with refusals of ours and of the server") {
   Options options;
   options.listener.recipients.allow_domains = {*config::parse_domain_pattern("x.example")};
