@@ -1,38 +1,14 @@
 #include "config/load.h"
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <memory>
 
 #include "config/check.h"
+#include "config/file.h"
 #include "config/schema.h"
 #include "config/yaml.h"
 
 namespace postern::config {
 namespace {
-
-struct CloseFile {
-  void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-};
-
-// At most one octet more than the limit, which is enough for load_text to refuse it.
-Result<std::string> read_whole(const std::string& path) {
-  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rbe"));
-  if (!file) return fail(Errc::io, std::string("cannot be opened: ") + std::strerror(errno));
-  std::string text;
-  std::array<char, 65536> piece{};
-  while (text.size() <= yaml_size_limit) {
-    const std::size_t wanted = std::min(piece.size(), yaml_size_limit + 1 - text.size());
-    const std::size_t count = std::fread(piece.data(), 1, wanted, file.get());
-    text.append(piece.data(), count);
-    if (count < wanted) break;
-  }
-  if (std::ferror(file.get())) return fail(Errc::io, std::string("cannot be read: ") + std::strerror(errno));
-  return text;
-}
 
 // The path one level up: "a.b[0]" -> "a.b" -> "a" -> "".
 std::string parent_of(const std::string& path) {
@@ -77,7 +53,7 @@ bool Loaded::is_wrong(const std::string& path) const {
 }
 
 Loaded load_file(const std::string& path, const Environment& environment) {
-  const auto text = read_whole(path);
+  const auto text = read_given_file(path, yaml_size_limit);  // load_text refuses what is larger
   if (text) return load_text(*text, path, environment);
   Loaded loaded;
   loaded.file = path;

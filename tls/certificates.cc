@@ -17,9 +17,9 @@
 #include <utility>
 
 #include "config/assert.h"
+#include "config/file.h"
 #include "tls/certificate_use.h"
 #include "tls/error.h"
-#include "tls/file.h"
 #include "tls/pem.h"
 #include "tls/verify_name.h"
 #include "tls/x509_text.h"
@@ -174,7 +174,7 @@ Error unreadable_key(const std::string& path, bool passphrase_asked) {
 }  // namespace
 
 Result<PrivateKey> load_private_key(const std::string& path) {
-  auto file = read_file(path, max_pem_file);
+  auto file = config::read_file(path, max_pem_file);
   if (!file) {
     return tl::unexpected(file.error());
   }

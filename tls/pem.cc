@@ -10,7 +10,7 @@
 #include <optional>
 #include <utility>
 
-#include "tls/file.h"
+#include "config/file.h"
 #include "tls/pem_text.h"
 #include "tls/x509_text.h"
 
@@ -192,7 +192,7 @@ Result<PemCertificates> CertificateReader::read(std::string_view content) {
 }  // namespace
 
 Result<PemCertificates> load_pem_certificates(const std::string& path, PemUse use) {
-  const auto file = read_file(path, max_pem_file);
+  const auto file = config::read_file(path, max_pem_file);
   if (!file) {
     return tl::unexpected(file.error());
   }

@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "config/assert.h"
-#include "tls/file.h"
+#include "config/file.h"
 
 namespace postern::tls {
 namespace {
@@ -159,7 +159,7 @@ std::optional<TicketKeys::FileVersion> TicketKeys::version_of(const std::string&
 }
 
 Result<TicketKeys::Keys> TicketKeys::read_keys(const std::string& path) {
-  auto file = read_file(path, max_keys * long_key);
+  auto file = config::read_file(path, max_keys * long_key);
   if (!file) {
     return tl::unexpected(file.error());
   }

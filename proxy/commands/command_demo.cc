@@ -6,14 +6,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <sstream>
 #include <thread>
 
+#include "config/file.h"
 #include "proxy/commands/commands.h"
 #include "proxy/commands/demo_child.h"
 #include "proxy/commands/demo_client.h"
+#include "proxy/net/listener.h"
 #include "tls/client_context.h"
 #include "tls/self_signed.h"
 
@@ -47,18 +48,10 @@ class TemporaryFolder {
   fs::path path_;
 };
 
-std::string read_file(const fs::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path, std::ios::binary).rdbuf();
-  return text.str();
-}
-
-Result<void> write_file(const fs::path& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) return fail(Errc::io, "cannot write " + path.string());
-  return {};
+// What there is of it: logs grow meanwhile.
+std::string content_of(const fs::path& path) {
+  auto file = config::read_beginning(path.string(), std::size_t{16} << 20U);
+  return file ? std::move(file->content) : std::string();
 }
 
 bool port_is_free(std::uint16_t port) {
@@ -92,7 +85,7 @@ auto await(DemoChild& child, Answer answer) -> decltype(answer()) {
 
 std::optional<std::uint16_t> announced_port(const fs::path& output) {
   constexpr std::string_view words = "listening on 127.0.0.1:";
-  const std::string text = read_file(output);
+  const std::string text = content_of(output);
   if (!text.starts_with(words) || text.find('\n') == text.npos) return std::nullopt;
   return static_cast<std::uint16_t>(std::strtoul(text.c_str() + words.size(), nullptr, 10));
 }
@@ -117,6 +110,7 @@ class Demo {
   std::string configuration() const;
   void suggest() const;
   fs::path file(const char* name) const { return folder_.path() / name; }
+  Result<void> write(const char* name, const std::string& content) const;
 
   TemporaryFolder folder_;
   std::uint16_t sink_port_ = 0;
@@ -134,11 +128,15 @@ Result<void> Demo::start() {
   client_context_ = std::move(*context);
   const auto certificate = tls::make_self_signed(certificate_name);
   if (!certificate) return tl::unexpected(certificate.error());
-  if (auto written = write_file(file("certificate.pem"), certificate->certificate_pem); !written) return written;
-  if (auto written = write_file(file("key.pem"), certificate->key_pem); !written) return written;
-  fs::permissions(file("key.pem"), fs::perms::owner_read | fs::perms::owner_write);
+  if (auto written = write("certificate.pem", certificate->certificate_pem); !written) return written;
+  if (auto written = write("key.pem", certificate->key_pem); !written) return written;
   if (auto started = start_sink(); !started) return started;
   return start_gateway();
+}
+
+Result<void> Demo::write(const char* name, const std::string& content) const {
+  if (auto error = config::write_file(file(name).string(), content)) return tl::unexpected(std::move(*error));
+  return {};
 }
 
 Result<void> Demo::start_sink() {
@@ -147,7 +145,7 @@ Result<void> Demo::start_sink() {
   if (!child) return tl::unexpected(child.error());
   sink_.emplace(std::move(*child));
   const auto port = await(*sink_, [&] { return announced_port(output); });
-  if (!port) return fail(Errc::io, "the plaintext server did not start:\n" + read_file(output));
+  if (!port) return fail(Errc::io, "the plaintext server did not start:\n" + content_of(output));
   sink_port_ = *port;
   return {};
 }
@@ -159,7 +157,7 @@ Result<void> Demo::start_gateway() {
   if (!implicit) return tl::unexpected(implicit.error());
   starttls_port_ = *starttls;
   implicit_port_ = *implicit;
-  if (auto written = write_file(file("gateway.yaml"), configuration()); !written) return written;
+  if (auto written = write("gateway.yaml", configuration()); !written) return written;
 
   const fs::path output = file("gateway.log");
   auto child = DemoChild::start({"run", "--config", file("gateway.yaml").string()}, output);
@@ -168,7 +166,7 @@ Result<void> Demo::start_gateway() {
   const bool up = await(*gateway_, [&] {
     return DemoClient().connect(starttls_port_).has_value() && DemoClient().connect(implicit_port_).has_value();
   });
-  if (!up || !gateway_->running()) return fail(Errc::io, "the gateway did not start:\n" + read_file(output));
+  if (!up || !gateway_->running()) return fail(Errc::io, "the gateway did not start:\n" + content_of(output));
   std::printf(
       "A plaintext mail server runs on 127.0.0.1:%u, and in front of it Postern with this configuration:\n\n%s\n",
       sink_port_, configuration().c_str());
@@ -209,7 +207,7 @@ bool Demo::send_both() {
     if (!sent) std::printf("\nFAILED: %s\n", sent.error().message.c_str());
     all_arrived = all_arrived && sent.has_value();
   }
-  if (!all_arrived) std::printf("\nThe gateway's log:\n%s", read_file(file("gateway.log")).c_str());
+  if (!all_arrived) std::printf("\nThe gateway's log:\n%s", content_of(file("gateway.log")).c_str());
   return all_arrived;
 }
 
@@ -264,7 +262,7 @@ Result<void> Demo::encrypt(DemoClient& client) {
 std::optional<std::string> Demo::find_message(const std::string& message) const {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_.path() / "mail" / "new", error)) {
-    if (read_file(entry.path()) == message) return entry.path().filename().string();
+    if (content_of(entry.path()) == message) return entry.path().filename().string();
   }
   return std::nullopt;
 }
@@ -305,7 +303,7 @@ bool Demo::stay_up() {
     const int number = ::sigwaitinfo(&awaited, nullptr);
     if (number == SIGINT || number == SIGTERM || number == SIGHUP) return true;
   }
-  std::printf("The gateway or the server ended by itself.\n%s", read_file(file("gateway.log")).c_str());
+  std::printf("The gateway or the server ended by itself.\n%s", content_of(file("gateway.log")).c_str());
   return false;
 }
 

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <thread>
 
+#include "config/unique_fd.h"
+
 namespace postern::commands {
 namespace {
 
@@ -29,7 +31,7 @@ namespace {
 }  // namespace
 
 Result<DemoChild> DemoChild::start(const std::vector<std::string>& arguments, const std::string& output) {
-  const net::UniqueFd file(::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  const UniqueFd file(::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (file.get() < 0) return fail(Errc::io, "cannot write " + output + ": " + std::strerror(errno));
   std::vector<std::string> words = {"postern"};
   words.insert(words.end(), arguments.begin(), arguments.end());

@@ -4,10 +4,10 @@
 #include <sys/types.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "config/result.h"
-#include "proxy/net/listener.h"
 
 namespace postern::commands {
 

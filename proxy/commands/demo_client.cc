@@ -29,7 +29,7 @@ void show(char side, std::string_view line) {
 }  // namespace
 
 Result<void> DemoClient::connect(std::uint16_t port) {
-  socket_ = net::UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  socket_ = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval patience{20, 0};
   sockaddr_in address{};
   address.sin_family = AF_INET;

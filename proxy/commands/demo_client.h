@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "config/result.h"
-#include "proxy/net/listener.h"
+#include "config/unique_fd.h"
 #include "proxy/smtp/lines.h"
 #include "tls/client_context.h"
 
@@ -32,7 +32,7 @@ class DemoClient {
   // Waits for bytes; appends plaintext to received_. During a handshake there may be none.
   Result<tls::Engine::Received> receive();
 
-  net::UniqueFd socket_;
+  UniqueFd socket_;
   std::unique_ptr<tls::Engine> engine_;
   tls::OutputBuffer outgoing_;
   std::string received_;

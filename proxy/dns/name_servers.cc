@@ -1,10 +1,9 @@
 #include "proxy/dns/name_servers.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <sstream>
+
+#include "config/file.h"
 
 namespace postern::dns {
 
@@ -13,6 +12,7 @@ namespace {
 constexpr const char* resolv_conf = "/etc/resolv.conf";
 constexpr std::uint16_t dns_port = 53;
 constexpr std::size_t max_servers = 16;
+constexpr std::size_t max_file = 64 * 1024;
 
 std::string with_port(const std::string& address, std::uint16_t port) {
   return address + "@" + std::to_string(port);
@@ -51,12 +51,10 @@ Result<NameServers> find_name_servers(const config::DnsSettings& settings, const
     found.servers.push_back(with_port(to_string(server.address), server.port == 0 ? dns_port : server.port));
   }
   if (found.recursive || !found.servers.empty()) return found;
-  std::ifstream file(resolv_conf);
-  std::ostringstream text;
-  if (!file || !(text << file.rdbuf()))
-    return fail(Errc::io, std::string("reading ") + resolv_conf + ": " + std::strerror(errno));
+  const auto file = config::read_file(resolv_conf, max_file);
+  if (!file) return tl::unexpected(file.error());
   found.origin = resolv_conf;
-  found.servers = parse_resolv_conf(text.str());
+  found.servers = parse_resolv_conf(file->content);
   return found;
 }
 

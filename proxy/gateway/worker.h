@@ -28,7 +28,7 @@ class Worker {
   };
   struct Socket {
     Place place;
-    net::UniqueFd fd;
+    UniqueFd fd;
   };
 
   Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime);

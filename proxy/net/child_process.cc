@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "proxy/net/listener.h"
+#include "config/unique_fd.h"
 
 namespace postern::net {
 

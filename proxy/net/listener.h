@@ -5,25 +5,11 @@
 #include <vector>
 
 #include "config/result.h"
+#include "config/unique_fd.h"
 #include "proxy/net/address.h"
 #include "proxy/net/handle.h"
 
 namespace postern::net {
-
-// A file descriptor that closes itself.
-class UniqueFd {
- public:
-  UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept;
-  ~UniqueFd();
-  int get() const { return fd_; }
-  int release();
-
- private:
-  int fd_ = -1;
-};
 
 // `count` sockets on one address, for as many loops (SO_REUSEPORT). With port 0 the kernel chooses one port for all.
 // TCP_NODELAY is set here, since accepted sockets inherit it.

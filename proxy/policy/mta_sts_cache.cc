@@ -1,6 +1,5 @@
 #include "proxy/policy/mta_sts_cache.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,10 +9,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <random>
 
+#include "config/file.h"
 #include "config/values.h"
-#include "tls/file.h"
 
 namespace postern::policy {
 
@@ -53,10 +51,6 @@ std::string path_of(const std::string& directory, std::string_view domain) {
   return directory + "/" + std::string(domain) + std::string(suffix);
 }
 
-Error system_error(const std::string& what) {
-  return Error{Errc::io, "cannot " + what + ": " + std::strerror(errno)};
-}
-
 // What an entry takes in memory. A string costs its object, whatever its length: thousands of short mx lines are more
 // than their text.
 std::size_t octets_of(std::string_view domain, const CachedPolicy& entry) {
@@ -66,25 +60,9 @@ std::size_t octets_of(std::string_view domain, const CachedPolicy& entry) {
   return octets;
 }
 
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(fd, text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
-// A new file, for its owner alone, or -1 and errno. Not by mkostemp(3): ThreadSanitizer does not know that one, and
-// takes the descriptor for the one of the same number that another thread has closed before.
-int create(const std::string& path) {
-  return ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
-}
-
 Result<CachedPolicy> read_cached_policy(const std::string& directory, std::string_view domain) {
   const std::string path = path_of(directory, domain);
-  const auto file = tls::read_file(path, max_file);
+  const auto file = config::read_file(path, max_file);
   if (!file) return tl::unexpected(file.error());
   auto entry = parse_cached_policy(domain, file->content);
   if (!entry) return fail(entry.error().code, "cannot use " + path + ": " + entry.error().message);
@@ -227,15 +205,11 @@ std::optional<Error> write_cached_policy(const std::string& directory, std::stri
                                          const CachedPolicy& entry) {
   if (!config::is_host_name(domain)) return Error{Errc::invalid_argument, "not a domain"};
   const std::string path = path_of(directory, domain);
-  const std::string temporary = directory + "/.mta-sts-" + std::to_string(std::random_device{}());
-  int fd = create(temporary);
-  if (fd < 0 && errno == ENOENT && ::mkdir(directory.c_str(), S_IRWXU) == 0) fd = create(temporary);
-  if (fd < 0) return system_error("write " + path);
-  std::optional<Error> error;
-  if (!write_all(fd, print_cached_policy(domain, entry)) || ::fsync(fd) != 0) error = system_error("write " + path);
-  ::close(fd);
-  if (!error && ::rename(temporary.c_str(), path.c_str()) != 0) error = system_error("write " + path);
-  if (error) ::unlink(temporary.c_str());
+  const std::string text = print_cached_policy(domain, entry);
+  auto error = config::write_file(path, text);
+  if (error && error->code == Errc::not_found && ::mkdir(directory.c_str(), S_IRWXU) == 0) {
+    error = config::write_file(path, text);
+  }
   return error;
 }
 
@@ -243,7 +217,7 @@ std::optional<Error> remove_cached_policy(const std::string& directory, std::str
   if (!config::is_host_name(domain)) return Error{Errc::invalid_argument, "not a domain"};
   const std::string path = path_of(directory, domain);
   if (::unlink(path.c_str()) == 0 || errno == ENOENT) return std::nullopt;
-  return system_error("remove " + path);
+  return Error{Errc::io, "cannot remove " + path + ": " + std::strerror(errno)};
 }
 
 std::optional<Error> read_cached_policies(const std::string& directory, Time now, Keep keep, MtaStsCache& cache) {
@@ -272,6 +246,7 @@ std::optional<Error> read_cached_policies(const std::string& directory, Time now
     gone.insert(gone.end(), evicted.begin(), evicted.end());
   }
   if (keep == Keep::all) gone.clear();
+  if (keep == Keep::useful) config::remove_unfinished_files(directory);
   for (const std::string& domain : gone) {
     if (const auto failed = remove_cached_policy(directory, domain); failed && ++errors == 1) error = failed;
   }

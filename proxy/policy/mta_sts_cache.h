@@ -90,8 +90,9 @@ std::optional<Error> write_cached_policy(const std::string& directory, std::stri
 std::optional<Error> remove_cached_policy(const std::string& directory, std::string_view domain);
 
 // Reads what it can, beginning with what was written last (what is in use is written every day), until the cache is
-// full. Keep::useful removes the files of policies that are too old or had no room. The error is of the first file that
-// cannot be used and says how many more there are, or of the directory; one that does not exist is empty.
+// full. Keep::useful removes the files of policies that are too old or had no room, and what a crash left half written.
+// The error is of the first file that cannot be used and says how many more there are, or of the directory; one that
+// does not exist is empty.
 enum class Keep : std::uint8_t { useful, all };
 std::optional<Error> read_cached_policies(const std::string& directory, Time now, Keep keep, MtaStsCache& cache);
 

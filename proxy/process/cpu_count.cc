@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fstream>
 #include <limits>
 #include <thread>
+
+#include "config/file.h"
 
 namespace postern::process {
 namespace {
@@ -66,13 +67,9 @@ std::optional<unsigned> up_from(const std::string& mount, std::string_view path,
   return smaller(limit, limit_at(mount));
 }
 
-std::optional<std::string> read_file(const std::string& path) {
-  std::ifstream file(path);
-  if (!file) return std::nullopt;
-  std::string text(65536, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  return text;
+std::optional<std::string> content_of(const std::string& path) {
+  auto file = config::read_beginning(path, 65536);
+  return file ? std::optional(std::move(file->content)) : std::nullopt;
 }
 
 unsigned affinity_count() {
@@ -125,7 +122,7 @@ std::optional<unsigned> cgroup_cpu_limit(const ReadFile& read) {
 }
 
 unsigned cpu_count() {
-  const unsigned count = smaller(affinity_count(), cgroup_cpu_limit(read_file)).value_or(1);
+  const unsigned count = smaller(affinity_count(), cgroup_cpu_limit(content_of)).value_or(1);
   return std::max(count, 1U);
 }
 

@@ -1,12 +1,6 @@
 #include "proxy/process/secret_file.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-
+#include "config/file.h"
 #include "config/text_encoding.h"
 
 namespace postern::process {
@@ -16,25 +10,12 @@ constexpr std::size_t longest_secret = 64 * 1024;
 }
 
 Result<std::string> read_secret_file(const std::string& path) {
-  // O_NONBLOCK: a fifo must not hold us up.
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return fail(Errc::io, "cannot read " + path + ": " + std::strerror(errno));
-  struct stat status = {};
-  if (::fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
-    ::close(file);
-    return fail(Errc::io, "cannot read " + path + ": not a regular file");
+  auto file = config::read_file(path, longest_secret);
+  if (!file && file.error().code == Errc::limit_exceeded) {
+    return fail(Errc::limit_exceeded, path + " is too long for a password or token");
   }
-  std::string secret(longest_secret + 1, '\0');
-  std::size_t size = 0;
-  ssize_t count = 0;
-  while (size < secret.size() && (count = ::read(file, secret.data() + size, secret.size() - size)) > 0) {
-    size += static_cast<std::size_t>(count);
-  }
-  const int error = errno;
-  ::close(file);
-  if (count < 0) return fail(Errc::io, "cannot read " + path + ": " + std::strerror(error));
-  secret.resize(size);
-  if (size > longest_secret) return fail(Errc::limit_exceeded, path + " is too long for a password or token");
+  if (!file) return fail(Errc::io, std::move(file.error().message));
+  std::string& secret = file->content;
   if (const auto encoding = config::wide_encoding(secret); !encoding.empty()) {
     return fail(Errc::protocol, path + " is in " + std::string(encoding) + ": save it in UTF-8");
   }
@@ -45,7 +26,7 @@ Result<std::string> read_secret_file(const std::string& path) {
   if (secret.find_first_of("\r\n") != std::string::npos) {
     return fail(Errc::protocol, path + " holds more than one line");
   }
-  return secret;
+  return std::move(secret);
 }
 
 }  // namespace postern::process

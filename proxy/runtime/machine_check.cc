@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "config/characters.h"
+#include "config/file.h"
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/timer.h"
@@ -44,9 +44,9 @@ bool may_run(const std::string& program, const struct stat& file, const std::opt
 
 // "#!/no/such/interpreter", which the system reports as if the script were not there.
 std::string missing_interpreter(const std::string& program) {
-  std::ifstream file(program, std::ios::binary);
-  std::string line;
-  if (!file || file.get() != '#' || file.get() != '!' || !std::getline(file, line)) return {};
+  const auto file = config::read_beginning(program, 256);  // as much as the kernel looks at
+  if (!file || !file->content.starts_with("#!")) return {};
+  const std::string line = file->content.substr(2, file->content.find('\n') - 2);
   const std::size_t begin = line.find_first_not_of(" \t");
   if (begin == std::string::npos) return {};
   const bool carriage_return = line.ends_with('\r');

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "config/file.h"
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/log.h"
@@ -13,7 +14,6 @@
 #include "proxy/process/privileges.h"
 #include "proxy/process/secret_file.h"
 #include "proxy/runtime/machine_check.h"
-#include "tls/file.h"
 
 namespace postern::runtime {
 
@@ -30,7 +30,7 @@ bool listener_wants_dane(const config::OutboundListener& listener) {
 constexpr std::size_t max_trust_anchor_file = std::size_t{1} << 20U;
 
 Result<dns::TrustAnchor> read_trust_anchor(const std::string& path) {
-  const auto file = tls::read_file(path, max_trust_anchor_file);
+  const auto file = config::read_file(path, max_trust_anchor_file);
   if (!file) return tl::unexpected(file.error());
   auto anchor = dns::parse_trust_anchor(file->content);
   if (!anchor) return fail(anchor.error().code, path + ": " + anchor.error().message);

@@ -9,22 +9,13 @@
 #include <cstdio>
 #include <cstring>
 
+#include "config/file.h"
 #include "proxy/observe/log_line.h"
 
 namespace postern::sink {
 namespace {
 
 constexpr std::size_t write_size = 64 * 1024;
-
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
 
 bool sync_directory(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -80,7 +71,7 @@ void Message::append(std::string_view content) {
 }
 
 bool Message::flush() {
-  if (error_ == 0 && !write_all(fd_, waiting_)) error_ = errno;
+  if (error_ == 0 && !config::write_all(fd_, waiting_)) error_ = errno;
   waiting_.clear();
   return error_ == 0;
 }
@@ -93,7 +84,7 @@ Result<std::string> Message::keep(const Envelope& envelope) {
   const std::string envelope_path = maildir_.path("envelopes", name_ + ".json");
   const int envelope_fd = create_file(envelope_path);
   const std::string temporary = maildir_.path("tmp", name_);
-  const bool stored = envelope_fd >= 0 && write_all(envelope_fd, to_json(envelope, size_)) &&
+  const bool stored = envelope_fd >= 0 && config::write_all(envelope_fd, to_json(envelope, size_)) &&
                       (!maildir_.sync_ || (::fsync(envelope_fd) == 0 && ::fsync(fd_) == 0)) &&
                       ::rename(temporary.c_str(), maildir_.path("new", name_).c_str()) == 0;
   if (!stored) error_ = errno;

@@ -60,7 +60,7 @@ class Client {
 
  private:
   bool connect(std::uint16_t port) {
-    fd_ = net::UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    fd_ = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -68,7 +68,7 @@ class Client {
     return ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
 
-  net::UniqueFd fd_;
+  UniqueFd fd_;
   bool connected_;
 };
 

@@ -20,8 +20,8 @@ namespace worker_test {
 using namespace postern;
 using test_support::TempDirectory;
 
-net::UniqueFd tcp_socket() {
-  net::UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+UniqueFd tcp_socket() {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval patience = {20, 0};  // a hanging test is a failing one
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   return fd;
@@ -98,7 +98,7 @@ class Client {
     return count > 0;
   }
 
-  net::UniqueFd fd_;
+  UniqueFd fd_;
   bool connected_ = false;
   std::string received_;
 };
@@ -179,7 +179,7 @@ class Running {
   }
 
   std::vector<std::uint16_t> ports_;
-  std::vector<net::UniqueFd> reserved_;
+  std::vector<UniqueFd> reserved_;
   std::shared_ptr<const postern::runtime::Runtime> runtime_;
   std::atomic<bool> ended_ = false;
   postern::gateway::Worker worker_;

@@ -73,7 +73,7 @@ constexpr std::uint16_t gateway_port = 2525;
 // kernel that can.
 bool make_redirecting_network() {
   if (!test_support::machine_has_ipv6() || ::unshare(CLONE_NEWNET) != 0) return false;
-  const net::UniqueFd any(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const UniqueFd any(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq loopback{};
   std::strcpy(loopback.ifr_name, "lo");
   loopback.ifr_flags = IFF_UP;
@@ -83,14 +83,14 @@ bool make_redirecting_network() {
              "tcp dport 25 redirect to :2525; }; }' 2>/dev/null") == 0;
 }
 
-net::UniqueFd listen_for_ipv4() {
+UniqueFd listen_for_ipv4() {
   auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:2525"), 1);
   return std::move(bound->sockets[0]);
 }
 
 // An IPv4 client has the address ::ffff:127.0.0.1 here.
-net::UniqueFd listen_for_both() {
-  net::UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+UniqueFd listen_for_both() {
+  UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int on = 1;
   const int off = 0;
   sockaddr_storage storage;
@@ -101,7 +101,7 @@ net::UniqueFd listen_for_both() {
   return socket;
 }
 
-std::string destination_seen(const std::string& target, net::UniqueFd socket) {
+std::string destination_seen(const std::string& target, UniqueFd socket) {
   net::Loop loop;
   std::string seen;
   const auto listener = net::Listener::start(loop.raw(), std::move(socket), [&](const net::StreamPtr& connection) {

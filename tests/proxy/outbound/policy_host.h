@@ -168,8 +168,8 @@ class DeadEnd {
 
  private:
   net::SocketAddress address_{*config::parse_ip_address("127.0.0.1"), 0};
-  net::UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  std::vector<net::UniqueFd> fill_;
+  UniqueFd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::vector<UniqueFd> fill_;
 };
 
 }  // namespace postern::session::policy_host

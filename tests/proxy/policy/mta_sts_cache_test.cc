@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "config/file.h"
 #include "tests/support/catch.h"
 
 namespace mta_sts_cache_test {
@@ -215,6 +216,20 @@ TEST_CASE("mta_sts_cache: files of policies that are too old, or too long for th
   CHECK_FALSE(std::filesystem::exists(directory.path + "/old.example.mta-sts"));
   CHECK(std::filesystem::exists(directory.path + "/long.example.mta-sts") !=
         std::filesystem::exists(directory.path + "/longer.example.mta-sts"));
+}
+
+TEST_CASE(
+    "mta_sts_cache: what a crash left half written goes when the files are tidied, as soon as it is an hour old") {
+  const Directory directory;
+  const auto half = [&](const char* number) { return directory.path + "/.postern-" + number; };
+  for (const char* number : {"1", "2"}) REQUIRE_FALSE(postern::config::write_file(half(number), "postern-mta-sts 1\n"));
+  std::filesystem::last_write_time(half("1"), std::filesystem::file_time_type::clock::now() - 61min);
+  MtaStsCache cache;
+  CHECK_FALSE(read_cached_policies(directory.path, start, Keep::all, cache));
+  CHECK(std::filesystem::exists(half("1")));
+  CHECK_FALSE(read_cached_policies(directory.path, start, Keep::useful, cache));
+  CHECK_FALSE(std::filesystem::exists(half("1")));
+  CHECK(std::filesystem::exists(half("2")));
 }
 
 TEST_CASE("mta_sts_cache: the directory is made with its first file, its parent is not") {

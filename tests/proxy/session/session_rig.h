@@ -27,7 +27,7 @@ using session::Session;
 // The far end of a connection, with or without TLS. Nothing in it waits.
 class FarEnd {
  public:
-  explicit FarEnd(net::UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit FarEnd(UniqueFd fd) : fd_(std::move(fd)) {}
 
   void say(std::string_view text) {
     if (!tls_) return write(text);
@@ -61,7 +61,7 @@ class FarEnd {
     return line;
   }
   void say_no_more() { ::shutdown(fd_.get(), SHUT_WR); }
-  void close() { fd_ = net::UniqueFd(); }
+  void close() { fd_ = UniqueFd(); }
   void reset() {
     const linger at_once = {1, 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -86,7 +86,7 @@ class FarEnd {
     if (fd_.get() >= 0) (void)!::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
   }
 
-  net::UniqueFd fd_;
+  UniqueFd fd_;
   std::optional<tls::engine_pair::Peer> tls_;
 };
 
@@ -107,7 +107,7 @@ class Server {
 
   void look() {
     for (int fd; (fd = ::accept4(bound_.sockets[0].get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0;) {
-      connections.push_back(std::make_unique<FarEnd>(net::UniqueFd(fd)));
+      connections.push_back(std::make_unique<FarEnd>(UniqueFd(fd)));
       in_content_ = false;
       answer(*connections.back(), "CONNECT", "220 server.example ESMTP\r\n");
     }
@@ -193,7 +193,7 @@ class World {
     address.sin_family = AF_INET;
     address.sin_port = htons(bound.address.port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    net::UniqueFd far(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    UniqueFd far(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     REQUIRE(::connect(far.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     const int near = ::accept4(bound.sockets[0].get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     auto socket = net::make_tcp(loop.raw());
