@@ -2,6 +2,7 @@
 #include <map>
 
 #include "config/check_listener.h"
+#include "config/levels.h"
 
 namespace postern::config {
 namespace {
@@ -14,11 +15,6 @@ bool takes_token(AuthMechanism mechanism) {
     case AuthMechanism::oauthbearer: return true;
   }
   return false;
-}
-
-// Levels that no server passes that is known by nothing but its address.
-bool needs_host_name(TlsLevel level) {
-  return level == TlsLevel::verify || level == TlsLevel::secure || level == TlsLevel::dane_only;
 }
 
 // The patterns of the rows before, to find those that are never reached.
@@ -135,19 +131,19 @@ class OutboundCheck : private ListenerCheck {
   // The relay's TLS must be possible at this level.
   void relay_suits(const std::string& key, TlsLevel level, bool has_names) {
     if (!is_relay() || wrong("route") || wrong("relay")) return;
-    const std::string name(to_string(level));
-    if (level == TlsLevel::none && listener_.relay.mode == TlsMode::implicit) {
+    const LevelRow& demanded = row_of(level);
+    if (!demanded.uses_tls && listener_.relay.mode == TlsMode::implicit) {
       error(key,
             "none never uses TLS, and relay.mode implicit always does: set another level, or relay.mode to starttls");
     }
-    if (level == TlsLevel::none && key != "level" && listener_.relay.auth) {
+    if (!demanded.uses_tls && key != "level" && listener_.relay.auth) {
       error(key,
             "none never uses TLS, and without it the relay never gets the credentials (relay.auth): set another level");
     }
     const auto& address = listener_.relay.address;
-    if (needs_host_name(level) && !has_names && address && address->kind == Endpoint::Kind::ip) {
-      error(key, name + " needs the relay's host name, which relay.address " + quote(to_string(*address)) +
-                     " does not tell: give the name there");
+    if (demanded.needs_host_name() && !has_names && address && address->kind == Endpoint::Kind::ip) {
+      error(key, std::string(demanded.name) + " needs the relay's host name, which relay.address " +
+                     quote(to_string(*address)) + " does not tell: give the name there");
     }
   }
 
@@ -172,7 +168,7 @@ class OutboundCheck : private ListenerCheck {
               " to any server that answers for the relay: better leave it out, and give the relay by a name that its "
               "certificate has");
     }
-    if (listener_.level == TlsLevel::none && !wrong("level")) {
+    if (!row_of(listener_.level).uses_tls && !wrong("level")) {
       error("relay.auth",
             "level none never learns who the relay is, so that it never gets the credentials: "
             "set level to verify");
@@ -203,18 +199,17 @@ class OutboundCheck : private ListenerCheck {
 
   void listener_level() {
     if (wrong("level")) return;
-    const TlsLevel level = listener_.level;
-    if (level == TlsLevel::fingerprint) {
+    const LevelRow& level = row_of(listener_.level);
+    if (level.proof == LevelRow::Proof::fingerprint) {
       error("level",
             "fingerprint needs a list of them, which only policies have: "
             "write policies: [{ match: [\"*\"], level: fingerprint, fingerprints: [...] }]");
     }
-    const bool by_dane = level == TlsLevel::dane || level == TlsLevel::dane_only;
-    if (by_dane && !listener_.dane) {
-      warning("dane", "false has no effect at level " + std::string(to_string(level)) +
+    if (level.wants_dane() && !listener_.dane) {
+      warning("dane", "false has no effect at level " + std::string(level.name) +
                           ", which uses TLSA records all the same: set another level to do without");
     }
-    relay_suits("level", level, false);
+    relay_suits("level", level.level, false);
   }
 
   void client_certificate() {
@@ -239,7 +234,7 @@ class OutboundCheck : private ListenerCheck {
     if (wrong(row + ".level") || (!policy.level && wrong("level"))) return;
     const TlsLevel level = policy.level.value_or(listener_.level);
     fingerprints(row, policy, level);
-    if (!policy.names.empty() && level != TlsLevel::secure) {
+    if (!policy.names.empty() && row_of(level).proof != LevelRow::Proof::domain_name) {
       error(row + ".names", "only level secure looks for them, and this policy's is " + std::string(to_string(level)) +
                                 ": set level to secure, or remove them");
     }
@@ -247,12 +242,12 @@ class OutboundCheck : private ListenerCheck {
   }
 
   void fingerprints(const std::string& row, const OutboundPolicy& policy, TlsLevel level) {
-    if (level == TlsLevel::fingerprint && policy.level && policy.fingerprints.empty() &&
-        !wrong(row + ".fingerprints")) {
+    const bool compares = row_of(level).proof == LevelRow::Proof::fingerprint;
+    if (compares && policy.level && policy.fingerprints.empty() && !wrong(row + ".fingerprints")) {
       error(row + ".level",
             "fingerprint needs fingerprints: list the SHA-256 of the servers' public keys or certificates here");
     }
-    if (level != TlsLevel::fingerprint && !policy.fingerprints.empty()) {
+    if (!compares && !policy.fingerprints.empty()) {
       error(row + ".fingerprints", "only level fingerprint compares them, and this policy's is " +
                                        std::string(to_string(level)) + ": set level to fingerprint, or remove them");
     }

@@ -1,3 +1,4 @@
+#include "config/levels.h"
 #include "config/listener_rows.h"
 
 namespace postern::config {
@@ -6,8 +7,9 @@ namespace {
 using enum Reload;
 
 Kind<TlsLevel> level() {
-  using enum TlsLevel;
-  return one_of<TlsLevel>({none, may, encrypt, fingerprint, verify, secure, dane, dane_only});
+  std::vector<TlsLevel> values;
+  for (const LevelRow& row : levels()) values.push_back(row.level);
+  return one_of<TlsLevel>(values);
 }
 
 // Which address own connections come from: two words, or the address itself.

@@ -120,20 +120,6 @@ std::string_view to_string(AuthMechanism value) {
   return "unknown";
 }
 
-std::string_view to_string(TlsLevel value) {
-  switch (value) {
-    case TlsLevel::none: return "none";
-    case TlsLevel::may: return "may";
-    case TlsLevel::encrypt: return "encrypt";
-    case TlsLevel::fingerprint: return "fingerprint";
-    case TlsLevel::verify: return "verify";
-    case TlsLevel::secure: return "secure";
-    case TlsLevel::dane: return "dane";
-    case TlsLevel::dane_only: return "dane-only";
-  }
-  return "unknown";
-}
-
 std::vector<Network> loopback_networks() {
   Network v4{.address = {}, .prefix_length = 8};
   v4.address.bytes[0] = 127;

@@ -28,7 +28,7 @@ enum class Interception : std::uint8_t { redirect, tproxy };
 enum class OutboundSource : std::uint8_t { gateway, client, address };
 enum class Enforcement : std::uint8_t { enforce, observe };
 enum class AuthMechanism : std::uint8_t { plain, login, xoauth2, oauthbearer };
-// How much TLS is demanded toward a remote server, in Postfix's words.
+// How much TLS is demanded toward a remote server, in Postfix's words; each has its row in levels.cc.
 enum class TlsLevel : std::uint8_t {
   none,         // never TLS
   may,          // opportunistic (RFC 7435)

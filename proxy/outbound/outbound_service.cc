@@ -34,17 +34,6 @@ void tell(const dns::NameServers& servers, const dns::FitnessState::News& news) 
                  "or write servers: recursive"}});
 }
 
-// Toward some domain at least.
-bool uses_mta_sts(const config::OutboundListener& listener) {
-  const auto in_row = [&listener](std::optional<std::size_t> row) {
-    const auto local = local_policy(listener, row);
-    return local.mta_sts && local.level != policy::Level::none;
-  };
-  bool found = in_row(std::nullopt);
-  for (std::size_t row = 0; row < listener.policies.size(); ++row) found = found || in_row(row);
-  return found;
-}
-
 }  // namespace
 
 PolicySources::PolicySources(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
@@ -63,8 +52,7 @@ PolicySources::PolicySources(session::Surroundings& surroundings, std::shared_pt
     access.complain = [](const std::string& domain, const Error& error) {
       log::warning("MTA-STS policy", {{"domain", domain}, {"reason", error.message}});
     };
-    fetchers_.push_back(
-        {std::make_unique<MtaStsFetcher>(std::move(access)), uses_mta_sts(runtime_->settings.outbound[i])});
+    fetchers_.push_back({std::make_unique<MtaStsFetcher>(std::move(access)), runtime_->policies[i].wants_mta_sts()});
   }
 }
 

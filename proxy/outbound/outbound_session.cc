@@ -70,7 +70,7 @@ void OutboundSession::on_client() {
   }
   if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
   if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
-  choice_.emplace(settings(), runtime_->settings.tls, original,
+  choice_.emplace(settings(), runtime_->policies[listener_], original,
                   original ? service_.names().find(*original) : std::string(), [this](const config::IpAddress& host) {
                     return is_own_mail_host(runtime_->settings, {host, settings().port});
                   });

@@ -16,10 +16,7 @@ std::string RemoteChoice::Link::trouble() const {
 
 // The TLS session there is one that this domain's own row of parameters could have made.
 bool RemoteChoice::parameters_fit(const Trip& trip, const Link& link) const {
-  if (way_.policy == trip.policy) return true;
-  const auto range = versions_for(listener_, tls_, trip.policy);
-  const bool own_groups = trip.policy && !listener_.policies[*trip.policy].groups.empty();
-  return !own_groups && range.min <= link.version && link.version <= range.max;
+  return way_.policy == trip.row->number || trip.row->could_have_made(link.version);
 }
 
 std::optional<policy::Itinerary::Accepted> RemoteChoice::accepts(const Trip& trip, const Link& link) const {
@@ -34,7 +31,8 @@ std::optional<policy::Itinerary::Accepted> RemoteChoice::accepts(const Trip& tri
   // In plaintext only because TLS failed there, or was not wanted: with this domain's own parameters and name it may
   // succeed.
   const auto& demand = trip.itinerary.demand();
-  const bool failed = !way_.tls_error.empty() && way_.policy == trip.policy && way_.server_name == demand.server_name;
+  const bool failed =
+      !way_.tls_error.empty() && way_.policy == trip.row->number && way_.server_name == demand.server_name;
   return !demand.try_tls || failed ? accepted : std::nullopt;
 }
 
@@ -103,7 +101,7 @@ Way RemoteChoice::way_of(const policy::Attempt& attempt) const {
   way.host = trip_->itinerary.host().name;
   way.server_name = trip_->itinerary.demand().server_name;
   if (way.server_name.empty()) way.server_name = remembered_name_;
-  way.policy = trip_->policy;
+  way.policy = trip_->row->number;
   way.use_tls = attempt.use_tls;
   way.demand_tls = attempt.demand_tls;
   return way;

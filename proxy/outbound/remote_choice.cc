@@ -8,7 +8,6 @@
 namespace postern::outbound {
 
 using config::OutboundRoute;
-using policy::Level;
 using smtp::Judgement;
 using Stage = smtp::RemoteState::Stage;
 
@@ -74,26 +73,15 @@ policy::Verdict auth_failed(const smtp::RemoteState& state) {
 
 }  // namespace
 
-RemoteChoice::RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
+RemoteChoice::RemoteChoice(const config::OutboundListener& listener, const policy::PolicyTable& table,
                            std::optional<net::SocketAddress> original, std::string server_name, IsOurs is_ours)
     : listener_(listener),
-      tls_(tls),
+      table_(table),
       original_(original),
       remembered_name_(std::move(server_name)),
       is_ours_(std::move(is_ours)) {
   POSTERN_ASSERT(original.has_value() == (listener.route == OutboundRoute::original_destination),
                  "an original destination belongs to an intercepted connection");
-}
-
-// --- what the operator wants
-
-// Before any recipient is known: TLS if it can be had. What is demanded shows at RCPT, and is answered there.
-policy::LocalPolicy RemoteChoice::first_policy() const {
-  policy::LocalPolicy local;
-  local.dane = local.mta_sts = false;
-  local.level = listener_.level == Level::none ? Level::none : Level::may;
-  local.level = demand_for(listener_, local.level);
-  return local;
 }
 
 // --- DNS
@@ -102,13 +90,11 @@ std::optional<RemoteChoice::Lookup> RemoteChoice::lookup_for(const std::string& 
                                                              std::optional<std::uint32_t> question) const {
   if (trip_ && trip_->pending && trip_->domain == domain) return std::nullopt;
   if (asks_again(domain, question)) return std::nullopt;
-  const auto local = local_policy(listener_, policy_row_for(listener_, domain));
-  const bool tls = local.level != Level::none;
-  const bool dane = tls && (local.dane || local.level == Level::dane || local.level == Level::dane_only);
+  const policy::LocalPolicy& local = table_.row_for(domain).local;
   Lookup lookup;
   lookup.name = domain;
-  lookup.mta_sts = tls && local.mta_sts;
-  lookup.options.dane = dane;
+  lookup.mta_sts = local.wants_mta_sts();
+  lookup.options.dane = local.wants_dane();
   lookup.options.observe = local.observe;
   switch (listener_.route) {
     case OutboundRoute::relay:
@@ -119,7 +105,8 @@ std::optional<RemoteChoice::Lookup> RemoteChoice::lookup_for(const std::string& 
       return lookup;
     case OutboundRoute::mx: lookup.options.port = listener_.port; break;
     case OutboundRoute::original_destination:
-      if (!dane && !lookup.mta_sts && local.level != Level::verify) return std::nullopt;
+      if (!lookup.options.dane && !lookup.mta_sts && row_of(local.level).proof != policy::Proof::host_name)
+        return std::nullopt;
       lookup.options.port = original_->port;
       break;
   }
@@ -150,13 +137,12 @@ std::optional<config::IpAddress> RemoteChoice::pinned() const {
 }
 
 RemoteChoice::Trip RemoteChoice::plan(const std::string& domain, const policy::DomainFacts* facts) const {
-  const auto row = domain.empty() ? std::nullopt : policy_row_for(listener_, domain);
-  const auto local = domain.empty() ? first_policy() : local_policy(listener_, row);
+  const auto& row = domain.empty() ? table_.opening() : table_.row_for(domain);
   const auto& relay = listener_.relay.address;
   const bool by_name = listener_.route == OutboundRoute::relay && relay->kind == config::Endpoint::Kind::name;
   const policy::MtaStsFacts mta_sts = facts != nullptr ? facts->mta_sts : policy::MtaStsFacts{};
-  return {domain, row,
-          policy::Itinerary(route_for(domain, facts), by_name ? relay->name : domain, local, mta_sts, pinned()),
+  return {domain, &row,
+          policy::Itinerary(route_for(domain, facts), by_name ? relay->name : domain, row.local, mta_sts, pinned()),
           mta_sts};
 }
 
@@ -166,7 +152,7 @@ bool RemoteChoice::begin(const policy::DomainFacts* facts) {
   trip_ = plan({}, facts);
   if (begun_) trip_->itinerary.begin_at(way_.address.address);
   const policy::Route& route = trip_->itinerary.route();
-  const auto refusal = route_refusal(listener_, route);
+  const auto refusal = table_.refusal_of(route);
   if (refusal || !trip_->itinerary.current()) {
     refusal_ = refusal ? policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail)
                        : trip_->itinerary.refusal();
@@ -196,7 +182,7 @@ Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFac
   if (asks_again(domain, link.question)) return lost(link);
   Trip trip = plan(domain, facts);
   const policy::Route& route = trip.itinerary.route();
-  const auto refusal = route_refusal(listener_, route);
+  const auto refusal = table_.refusal_of(route);
   const bool stops_nobody =
       pinned() && refusal &&
       (refusal->reply == policy::Reply::no_such_domain || listener_.enforcement == config::Enforcement::observe);
@@ -311,7 +297,7 @@ Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verd
 bool RemoteChoice::vouched(const policy::MailHost& host, const Trip& trip, const Link& link) const {
   if (!link.tls) return false;
   const std::string& domain = host.name.empty() ? trip.domain : host.name;
-  const auto demand = policy::demand_on(host, domain, local_policy(listener_, std::nullopt), trip.mta_sts);
+  const auto demand = policy::demand_on(host, domain, table_.listener().local, trip.mta_sts);
   return policy::judge(demand, link.examine(host, demand)).deliver;
 }
 

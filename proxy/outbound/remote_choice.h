@@ -11,9 +11,9 @@
 
 #include "config/settings.h"
 #include "proxy/net/address.h"
-#include "proxy/outbound/listener_demand.h"
 #include "proxy/policy/domain_lookup.h"
 #include "proxy/policy/itinerary.h"
+#include "proxy/policy/policy_table.h"
 #include "proxy/policy/tls_report.h"
 #include "proxy/smtp/outbound_dialogue.h"
 #include "proxy/smtp/plaintext.h"
@@ -72,10 +72,10 @@ class RemoteChoice {
 
   using IsOurs = std::function<bool(const config::IpAddress&)>;
 
-  // `tls` are the global settings, which rows of `policies` overlay. `original`: where an intercepted connection was
-  // going. `server_name`: what the certificate of that address was last asked for, if anything. `is_ours`: mail handed
-  // to that address of a domain's mail host would come back here. The first two outlive the choice.
-  RemoteChoice(const config::OutboundListener& listener, const config::TlsSettings& tls,
+  // `table` is the listener's. `original`: where an intercepted connection was going. `server_name`: what the
+  // certificate of that address was last asked for, if anything. `is_ours`: mail handed to that address of a domain's
+  // mail host would come back here. The first two outlive the choice.
+  RemoteChoice(const config::OutboundListener& listener, const policy::PolicyTable& table,
                std::optional<net::SocketAddress> original, std::string server_name, IsOurs is_ours);
 
   // What DNS must say before the first connection, or before decide(); nothing: no answer of it would matter.
@@ -109,7 +109,7 @@ class RemoteChoice {
  private:
   struct Trip {
     std::string domain;
-    std::optional<std::size_t> policy;
+    const policy::PolicyTable::Row* row = nullptr;
     policy::Itinerary itinerary;
     policy::MtaStsFacts mta_sts;
     bool pending = false;   // its attempt is being made: the next decide() is told what became of it
@@ -119,7 +119,6 @@ class RemoteChoice {
     std::optional<std::uint32_t> question = {};
   };
 
-  policy::LocalPolicy first_policy() const;
   policy::Route route_for(const std::string& domain, const policy::DomainFacts* facts) const;
   std::optional<config::IpAddress> pinned() const;
   Trip plan(const std::string& domain, const policy::DomainFacts* facts) const;
@@ -145,7 +144,7 @@ class RemoteChoice {
   smtp::Judgement refuse(std::string reply);
 
   const config::OutboundListener& listener_;
-  const config::TlsSettings& tls_;
+  const policy::PolicyTable& table_;
   std::optional<net::SocketAddress> original_;
   std::string remembered_name_;
   IsOurs is_ours_;

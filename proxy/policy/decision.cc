@@ -84,9 +84,13 @@ std::optional<Failure> check_fingerprint(const Demand& demand, const TlsOutcome&
 }
 
 std::optional<Failure> check_local(const Demand& demand, const TlsOutcome& outcome) {
-  if (!demand.local) return std::nullopt;
-  if (*demand.local == Level::fingerprint) return check_fingerprint(demand, outcome);
-  return check_chain(Source::local, outcome, demand.names);
+  switch (demand.proof) {
+    case Proof::nothing: break;
+    case Proof::fingerprint: return check_fingerprint(demand, outcome);
+    case Proof::host_name:
+    case Proof::domain_name: return check_chain(Source::local, outcome, demand.names);
+  }
+  return std::nullopt;
 }
 
 // What each party to the decision finds, on a session whose stage is known.
@@ -124,21 +128,21 @@ const Failure* blocking(const Demand& demand, const Findings& findings) {
 }
 
 Level demanded_level(const Demand& demand) {
-  if (demand.dane) return std::max(demand.level, Level::dane);
+  if (demand.dane) return config::stronger(demand.level, Level::dane);
   // `dane` without records demands what `may` does, however far up it stands.
-  const Level own = demand.level == Level::dane ? Level::may : demand.level;
-  if (demand.mta_sts) return std::max(own, Level::verify);
-  if (demand.tlsa_unusable) return std::max(own, Level::encrypt);
+  const Level own = row_of(demand.level).encrypts ? demand.level : Level::may;
+  if (demand.mta_sts) return config::stronger(own, Level::verify);
+  if (demand.tlsa_unusable) return config::stronger(own, Level::encrypt);
   return demand.level;
 }
 
 Level reached_level(const Demand& demand, const TlsOutcome& outcome, const Findings& findings) {
   if (outcome.stage != Stage::established) return Level::none;
   if (demand.dane && !findings.dane) return Level::dane;
-  if (demand.local && !findings.local && *demand.local != Level::fingerprint) return *demand.local;
+  const bool proven = demand.proof != Proof::nothing && !findings.local;
+  if (proven && demand.proof != Proof::fingerprint) return demand.level;
   if (outcome.chain == Chain::trusted && tls::names_host(outcome.names, demand.host)) return Level::verify;
-  if (demand.local && !findings.local) return Level::fingerprint;
-  return Level::encrypt;
+  return proven ? demand.level : Level::encrypt;
 }
 
 std::optional<ReportResult> result_of(const std::optional<Failure>& failure) {

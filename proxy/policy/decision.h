@@ -20,11 +20,15 @@ namespace postern::policy {
 // What the operator wants for this recipient domain.
 struct LocalPolicy {
   Level level = Level::may;
-  bool dane = true;      // raise the level where TLSA demands it; levels dane and dane-only do in any case, none never
-  bool mta_sts = true;   // likewise for MTA-STS
-  bool observe = false;  // deliver as `may` would, and say what would have been refused
-  std::vector<std::string> names;         // for `secure`, in place of the recipient domain
+  bool dane = true;                // raise the level where TLSA demands it; some levels do in any case, none never
+  bool mta_sts = true;             // likewise for MTA-STS
+  bool observe = false;            // deliver as `may` would, and say what would have been refused
+  std::vector<std::string> names;  // for `secure`, in place of the recipient domain
   std::vector<std::string> fingerprints;  // for `fingerprint`: SHA-256 of SPKI or certificate, 32 octets each
+
+  bool uses_tls() const { return row_of(level).uses_tls; }
+  bool wants_dane() const { return uses_tls() && (dane || row_of(level).wants_dane()); }
+  bool wants_mta_sts() const { return uses_tls() && mta_sts; }
 };
 
 // What the domain wants by MTA-STS. A fetch that failed with nothing cached is no policy, and is reported.
@@ -102,9 +106,9 @@ struct Demand {
   bool mta_sts_testing = false;   // the same is looked at for reports, and demanded of nobody
   bool mta_sts_listed = true;     // in testing mode: the policy lists the host
   bool observe = false;
-  std::optional<Level> local;  // fingerprint, verify or secure: demanded by the operator
+  Proof proof = Proof::nothing;  // demanded by the operator
   std::vector<std::string> fingerprints;
-  std::vector<std::string> names;  // for local verify and secure: the certificate has one of these
+  std::vector<std::string> names;  // for a proof by name: the certificate has one of these
   std::string host;                // the MX host's name
   std::string server_name;         // for SNI
   Level level = Level::may;        // the operator's level
@@ -113,7 +117,9 @@ struct Demand {
 
   bool allows_plaintext() const { return !encrypt || observe; }
   // The Web-PKI chain must be built, be it for reports.
-  bool wants_chain() const { return mta_sts || mta_sts_testing || local == Level::verify || local == Level::secure; }
+  bool wants_chain() const {
+    return mta_sts || mta_sts_testing || proof == Proof::host_name || proof == Proof::domain_name;
+  }
 };
 
 // `domain` is the recipient's, or the relay's name.

@@ -5,10 +5,6 @@ namespace postern::policy {
 
 namespace {
 
-bool wants_dane(const LocalPolicy& local) {
-  return local.dane || local.level == Level::dane || local.level == Level::dane_only;
-}
-
 // A host that cannot be connected to, whatever anybody's policy says.
 std::optional<Refusal> unreachable(const MailHost& host) {
   Refusal refusal{Source::local, Reason::no_address, Reply::unreachable, host.reason, std::nullopt, false};
@@ -32,8 +28,7 @@ std::optional<Refusal> unknown_tlsa(const MailHost& host) {
 // Nor can it be known where the name servers never hand on a proof; but that is nobody's attack on this domain. Whoever
 // demands DANE waits, the rest go on as if there were none.
 std::optional<Refusal> unknowable_tlsa(const MailHost& host, const LocalPolicy& local) {
-  const bool demanded = local.level == Level::dane || local.level == Level::dane_only;
-  if (host.dane != DaneState::unknowable || !demanded) return std::nullopt;
+  if (host.dane != DaneState::unknowable || !row_of(local.level).wants_dane()) return std::nullopt;
   return Refusal{Source::local,
                  Reason::dns_failed,
                  Reply::dns_failed,
@@ -53,7 +48,8 @@ void add_dane(const MailHost& host, const LocalPolicy& local, Demand& demand) {
     demand.tlsa_unusable = !usable;
     demand.dane_by_secure_mx = host.mx_secure;
   }
-  if (local.level == Level::dane_only && !demand.refusal && !(usable && host.mx_secure))
+  const bool required = row_of(local.level).dane == config::LevelRow::Dane::required;
+  if (required && !demand.refusal && !(usable && host.mx_secure))
     demand.refusal = Refusal{Source::dane,
                              Reason::dane_required,
                              Reply::tls_failed,
@@ -85,20 +81,17 @@ void add_mta_sts(const MailHost& host, const MtaStsFacts& facts, Demand& demand)
 }
 
 void add_local(const MailHost& host, std::string_view domain, const LocalPolicy& local, Demand& demand) {
-  switch (local.level) {
-    case Level::none:
-    case Level::may:
-    case Level::dane: return;
-    case Level::encrypt:
-    case Level::dane_only: break;
-    case Level::fingerprint: demand.fingerprints = local.fingerprints; break;
-    case Level::verify: demand.names = {host.name}; break;
-    case Level::secure:
+  const config::LevelRow& row = row_of(local.level);
+  demand.encrypt = demand.encrypt || row.encrypts;
+  demand.proof = row.proof;
+  switch (row.proof) {
+    case Proof::nothing: break;
+    case Proof::fingerprint: demand.fingerprints = local.fingerprints; break;
+    case Proof::host_name: demand.names = {host.name}; break;
+    case Proof::domain_name:
       demand.names = local.names.empty() ? std::vector<std::string>{std::string(domain)} : local.names;
       break;
   }
-  demand.encrypt = true;
-  if (local.level != Level::encrypt && local.level != Level::dane_only) demand.local = local.level;
 }
 
 }  // namespace
@@ -113,11 +106,11 @@ Demand demand_on(const MailHost& host, std::string_view domain, const LocalPolic
     demand.refusal = std::move(refusal);
     return demand;
   }
-  if (local.level == Level::none) {
+  if (!local.uses_tls()) {
     demand.try_tls = false;
     return demand;
   }
-  if (wants_dane(local)) {
+  if (local.wants_dane()) {
     demand.server_name = host.tlsa_base;
     add_dane(host, local, demand);
   }

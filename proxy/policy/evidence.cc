@@ -26,7 +26,7 @@ TlsOutcome examine(const tls::PeerCertificates& certificates, const MailHost& ho
   outcome.stage = TlsOutcome::Stage::established;
   if (demand.dane) outcome.dane = certificates.verify_dane(host.tlsa, host.reference_names, now);
   if (demand.wants_chain()) add_chain(certificates, trust, outcome);
-  if (demand.local == Level::fingerprint) outcome.fingerprints = certificates.fingerprints();
+  if (demand.proof == Proof::fingerprint) outcome.fingerprints = certificates.fingerprints();
   return outcome;
 }
 

@@ -69,9 +69,8 @@ Itinerary::Itinerary(Route route, std::string domain, const LocalPolicy& local, 
   const auto nowhere = pinned && local.observe ? only_noted(route_) : std::nullopt;
   const auto astray = pinned ? pin(route_, *pinned) : std::nullopt;
   for (const MailHost& host : route_.hosts) demands_.push_back(demand_on(host, domain_, local, mta_sts));
-  const bool wants_dane = local.dane || local.level == Level::dane || local.level == Level::dane_only;
-  if (astray && wants_dane && local.level != Level::none) demands_.front().refusal = astray;
-  if (nowhere && local.level != Level::none && !demands_.front().refusal) demands_.front().refusal = nowhere;
+  if (astray && local.wants_dane()) demands_.front().refusal = astray;
+  if (nowhere && local.uses_tls() && !demands_.front().refusal) demands_.front().refusal = nowhere;
   begin_host(0);
 }
 

@@ -60,12 +60,14 @@ Probe::Probe(session::Surroundings& around, const runtime::Runtime& runtime, out
       target_(std::move(target)),
       on_done_(std::move(on_done)) {
   report_.domain = target_.name;
-  report_.local = outbound::local_policy(settings(), policy_row());
+  report_.local = table().row_for(report_.domain).local;
   look_up();
 }
 
-std::optional<std::size_t> Probe::policy_row() const {
-  return outbound::policy_row_for(settings(), report_.domain);
+const tls::ClientContext& Probe::context() const {
+  const auto& remote = runtime_.contexts->remote(listener_);
+  const auto row = table().row_for(report_.domain).number;
+  return row ? remote.policy(*row) : remote.base();
 }
 
 // A host that is named with its port, or an address, is probed for itself.
@@ -79,12 +81,6 @@ const std::string& Probe::judged_name() const {
 
 std::uint16_t Probe::port() const {
   return to_relay() ? settings().relay.address->port : target_.port.value_or(settings().port);
-}
-
-bool Probe::wants_dane() const {
-  const auto& local = report_.local;
-  return local.level != policy::Level::none &&
-         (local.dane || local.level == policy::Level::dane || local.level == policy::Level::dane_only);
 }
 
 // Where an address is given there is nothing to ask.
@@ -107,11 +103,10 @@ void Probe::look_up() {
   options.kind = to_relay() || target_.port ? policy::RouteLookup::Kind::host : policy::RouteLookup::Kind::mail_domain;
   if (options.kind == policy::RouteLookup::Kind::host) report_.by = ProbedBy::host;
   options.port = port();
-  options.dane = wants_dane();
+  options.dane = report_.local.wants_dane();
   options.observe = report_.local.observe;
-  const bool mta_sts = report_.local.mta_sts && report_.local.level != policy::Level::none;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolvers(), mta_sts ? &service_.sources()->mta_sts(listener_) : nullptr,
+      service_.resolvers(), report_.local.wants_mta_sts() ? &service_.sources()->mta_sts(listener_) : nullptr,
       to_relay() ? settings().relay.address->name : target_.name, options,
       [this](const policy::DomainFacts& facts) { around_.loop.post([this, facts] { on_facts(facts); }); });
   if (lookup_->complete()) around_.loop.post([this] { on_facts(lookup_->take()); });
@@ -130,7 +125,7 @@ void Probe::on_facts(policy::DomainFacts facts) {
       return outbound::is_own_mail_host(runtime_.settings, {host, port()});
     });
   }
-  report_.route_refusal = outbound::route_refusal(settings(), report_.facts.route);
+  report_.route_refusal = table().refusal_of(report_.facts.route);
   const auto& hosts = report_.facts.route.hosts;
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     report_.demands.push_back(policy::demand_on(hosts[i], judged_name(), report_.local, report_.facts.mta_sts));
@@ -147,9 +142,7 @@ void Probe::on_facts(policy::DomainFacts facts) {
 void Probe::next() {
   if (next_ == report_.addresses.size()) return conclude();
   ProbedAddress& to = report_.addresses[next_];
-  const auto row = policy_row();
-  const auto& remote = runtime_.contexts->remote(listener_);
-  to.post_quantum = (row ? remote.policy(*row) : remote.base()).offers_post_quantum();
+  to.post_quantum = context().offers_post_quantum();
   connect(to);
 }
 
@@ -167,11 +160,9 @@ void Probe::connect(const ProbedAddress& to) {
   plan.connect_patience = wait(settings().timeouts.connect);
   plan.greeting_patience = wait(settings().timeouts.greeting);
   plan.reply_patience = wait(settings().timeouts.reply);
-  const auto row = policy_row();
-  const auto& remote = runtime_.contexts->remote(listener_);
   connection_ = std::make_unique<ProbeConnection>(
-      stream::Errand::Means{around_.loop, around_.scratch, around_.bury}, row ? remote.policy(*row) : remote.base(),
-      std::move(plan), [this](ProbeConnection::Found result) { on_connection(std::move(result)); });
+      stream::Errand::Means{around_.loop, around_.scratch, around_.bury}, context(), std::move(plan),
+      [this](ProbeConnection::Found result) { on_connection(std::move(result)); });
 }
 
 void Probe::on_connection(ProbeConnection::Found result) {

@@ -63,7 +63,6 @@ class Probe {
  private:
   const config::OutboundListener& settings() const { return runtime_.settings.outbound[listener_]; }
   bool to_relay() const;
-  bool wants_dane() const;
   policy::DomainFacts known() const;
   bool may_have_credentials(const policy::MailHost& host, const tls::PeerCertificates& certificates) const;
   void look_up();
@@ -73,7 +72,8 @@ class Probe {
   void on_connection(ProbeConnection::Found result);
   void conclude();
   policy::AttemptOutcome outcome_for(const policy::Attempt& attempt) const;
-  std::optional<std::size_t> policy_row() const;
+  const policy::PolicyTable& table() const { return runtime_.policies[listener_]; }
+  const tls::ClientContext& context() const;
   // What the hosts' certificates are judged for, and where they are.
   const std::string& judged_name() const;
   std::uint16_t port() const;

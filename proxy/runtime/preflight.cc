@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "config/file.h"
+#include "config/levels.h"
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/log.h"
@@ -20,8 +21,7 @@ namespace postern::runtime {
 namespace {
 
 bool listener_wants_dane(const config::OutboundListener& listener) {
-  using config::TlsLevel;
-  const auto by_level = [](TlsLevel level) { return level == TlsLevel::dane || level == TlsLevel::dane_only; };
+  const auto by_level = [](config::TlsLevel level) { return config::row_of(level).wants_dane(); };
   return listener.dane || by_level(listener.level) || std::ranges::any_of(listener.policies, [&](const auto& policy) {
            return policy.level && by_level(*policy.level);
          });

@@ -75,6 +75,9 @@ std::shared_ptr<Runtime> make_runtime(Prepared prepared, policy::MtaStsStore::Ac
   runtime->trust_anchor = std::move(prepared.trust_anchor);
   runtime->name_servers = std::move(prepared.name_servers);
   runtime->hostname = runtime->settings.hostname.empty() ? own_name() : runtime->settings.hostname;
+  for (const auto& listener : runtime->settings.outbound) {
+    runtime->policies.emplace_back(listener, runtime->settings.tls);
+  }
   runtime->mta_sts = open_mta_sts_stores(runtime->settings, access, previous);
   if (previous != nullptr) {
     runtime->own_connections = previous->own_connections;

@@ -11,6 +11,7 @@
 #include "proxy/dns/trust_anchor.h"
 #include "proxy/net/own_connections.h"
 #include "proxy/policy/mta_sts_store.h"
+#include "proxy/policy/policy_table.h"
 #include "tls/contexts.h"
 
 namespace postern::runtime {
@@ -22,6 +23,7 @@ struct Runtime {
   dns::TrustAnchor trust_anchor;  // what was in dns.trust_anchor; empty: nothing is ever secure
   dns::NameServers name_servers;  // as they were found at the start
   std::shared_ptr<dns::FitnessState> fitness = std::make_shared<dns::FitnessState>();  // thread-safe
+  std::vector<policy::PolicyTable> policies;                                           // for each of settings.outbound
   // For each of settings.outbound. Those that trust the same CAs share one: what one's CAs have vouched for is nothing
   // to another's. Thread-safe.
   std::vector<std::shared_ptr<policy::MtaStsStore>> mta_sts;

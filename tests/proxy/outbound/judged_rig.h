@@ -62,7 +62,8 @@ class Judged {
   Judged(const Journey& journey, Options options)
       : journey_(journey),
         rig_(with(journey, std::move(options))),
-        choice_(journey_.listener, tls_, original(), std::string(), [](const config::IpAddress&) { return false; }) {}
+        table_(journey_.listener, tls_),
+        choice_(journey_.listener, table_, original(), std::string(), [](const config::IpAddress&) { return false; }) {}
   Judged(const Judged&) = delete;
 
   // Tells the rig something, and does what a session then does of itself; all but connecting.
@@ -166,6 +167,7 @@ class Judged {
   Journey journey_;
   config::TlsSettings tls_;
   Rig rig_;
+  policy::PolicyTable table_;
   outbound::RemoteChoice choice_;
   bool tls_up_ = false;
   bool dialing_ = false;   // a connection is to be made

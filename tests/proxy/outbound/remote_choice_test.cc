@@ -62,6 +62,7 @@ struct Rig {
   config::TlsSettings tls;
   RemoteState state;
   std::vector<config::IpAddress> own;  // addresses of this machine
+  std::optional<policy::PolicyTable> table;
   std::optional<postern::outbound::RemoteChoice> choice;
 
   explicit Rig(TlsLevel level = TlsLevel::may,
@@ -75,7 +76,8 @@ struct Rig {
     const bool intercepted = listener.route == config::OutboundRoute::original_destination;
     const auto original =
         intercepted ? std::optional(net::SocketAddress{ip("192.0.2.1"), 25}) : std::optional<net::SocketAddress>();
-    choice.emplace(listener, tls, original, std::string(),
+    table.emplace(listener, tls);
+    choice.emplace(listener, *table, original, std::string(),
                    [this](const config::IpAddress& address) { return std::ranges::count(own, address) > 0; });
     return *choice;
   }
