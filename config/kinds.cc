@@ -265,6 +265,11 @@ Kind<std::string> required_text(const std::string& expected) {
   });
 }
 
+Kind<std::string> file(FileUse use, Kind<std::string> path) {
+  path.use = use;
+  return path;
+}
+
 Kind<std::string> host_name(const std::string& expected) {
   return parsed<std::string>(expected, [](std::string_view value) -> Result<std::string> {
     return value.empty() ? std::string() : parse_server_name(value);

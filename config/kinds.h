@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/cursor.h"
+#include "config/file_use.h"
 #include "config/suggest.h"
 #include "config/values.h"
 
@@ -21,6 +22,7 @@ struct Kind {
   std::string expected;                         // completes "expected …"
   std::function<void(const Cursor&, V&)> read;  // reports what is wrong and then leaves the value alone
   std::function<std::string(const V&)> print;   // as YAML, on one line; empty where there is nothing to print
+  FileUse use = FileUse::none;                  // of a path
 };
 
 // As a YAML scalar: plain where that is safe, else in quotes. Dollars are doubled.
@@ -33,6 +35,7 @@ Kind<Duration> between(Duration least, Duration most);
 Kind<ByteSize> between(ByteSize least, ByteSize most);
 Kind<std::string> text(const std::string& expected);           // empty means the same as leaving the option out
 Kind<std::string> required_text(const std::string& expected);  // not empty
+Kind<std::string> file(FileUse use, Kind<std::string> path);   // the path of a file that is read for that
 Kind<std::string> host_name(const std::string& expected);      // may be empty, too
 Kind<std::string> server_name();                               // a host name, not empty
 Kind<std::string> ehlo_keyword();                              // RFC 5321 4.1.1.1; becomes upper case

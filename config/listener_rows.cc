@@ -11,7 +11,7 @@ Rows<TicketSettings> ticket_rows() {
       row("enabled", &T::enabled, boolean(), new_sessions, "clients may resume their TLS sessions"),
       row("rotate", &T::rotate, between(1min, 7 * 24h), new_sessions,
           "age at which the key for tickets is replaced; the one before still opens old tickets"),
-      row("key_file", &T::key_file, text("the path of a file"), new_sessions,
+      row("key_file", &T::key_file, file(FileUse::ticket_keys, text("the path of a file")), new_sessions,
           "keys shared by several instances; without it they are random and never leave the process")
           .example("/run/secrets/tickets"),
   };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -103,12 +104,27 @@ Row<T> row(std::string_view key, const Kind<T>& kind, Reload reload, std::string
   return result;
 }
 
+// What a path's option lists: the file, too.
+template <class T>
+auto file_list(std::string T::*member, const Kind<std::string>& kind) {
+  return [member, print = kind.print, use = kind.use](const T& object, Option option, std::vector<Option>& out) {
+    option.value = print(object.*member);
+    option.use = use;
+    option.file = object.*member;
+    out.push_back(std::move(option));
+  };
+}
+
 // An option with a value of its own.
 template <class T, class V>
 Row<T> row(std::string_view key, V T::*member, const Kind<V>& kind, Reload reload, std::string_view help) {
   const auto read = [member, kind](const Cursor& cursor, T& out) { kind.read(cursor, out.*member); };
   const auto print = [member, kind](const T& object) { return kind.print(object.*member); };
-  return row(key, Kind<T>{kind.expected, read, print}, reload, help);
+  Row<T> result = row(key, Kind<T>{kind.expected, read, print}, reload, help);
+  if constexpr (std::is_same_v<V, std::string>) {
+    if (kind.use != FileUse::none) result.list = file_list(member, kind);
+  }
+  return result;
 }
 
 // Something with options below it.

@@ -24,10 +24,11 @@ Rows<LogSettings> log_rows() {
 Rows<CertificatePair> certificate_pair_rows() {
   using P = CertificatePair;
   return {
-      row("chain", &P::chain, required_text("the path of a PEM file"), new_sessions,
+      row("chain", &P::chain, file(FileUse::certificate_chain, required_text("the path of a PEM file")), new_sessions,
           "PEM file with the certificate first, then those that vouch for it")
           .required(),
-      row("key", &P::key, required_text("the path of a PEM file"), new_sessions, "PEM file with its private key")
+      row("key", &P::key, file(FileUse::private_key, required_text("the path of a PEM file")), new_sessions,
+          "PEM file with its private key")
           .required(),
   };
 }

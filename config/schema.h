@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/cursor.h"
+#include "config/file_use.h"
 #include "config/load.h"
 
 namespace postern::config {
@@ -36,6 +37,8 @@ struct Option {
   std::string example;       // where there is no default
   std::string help;
   Reload reload = Reload::new_sessions;
+  FileUse use = FileUse::none;  // of a file whose path it is, which is then:
+  std::string file;             // as it is, not as YAML; empty: none
   bool is_section() const { return expected.empty(); }
 };
 // Every option of these settings, in the order of the schema.

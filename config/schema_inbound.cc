@@ -11,7 +11,7 @@ Rows<ClientCertificates> client_certificate_rows() {
   return {
       row("mode", &C::mode, one_of<ClientCertificateMode>({off, request, require}), new_sessions,
           "whether clients are asked for a certificate, and turned away without a good one"),
-      row("ca_file", &C::ca_file, text("the path of a PEM file"), new_sessions,
+      row("ca_file", &C::ca_file, file(FileUse::client_authorities, text("the path of a PEM file")), new_sessions,
           "PEM file with the authorities that vouch for clients")
           .example("/etc/postern/clients-ca.pem"),
   };

@@ -52,10 +52,10 @@ Rows<RelayAuth> relay_auth_rows() {
           "how they are presented: plain and login a password, the others a token"),
       row("username", &A::username, required_text("the name of a user"), new_sessions, "who we are to the relay")
           .example("postern@example.com"),
-      row("password_file", &A::password_file, required_text("the path of a file"), new_sessions,
+      row("password_file", &A::password_file, file(FileUse::secret, required_text("the path of a file")), new_sessions,
           "file with the password (plain, login); read again when it changes")
           .example("/run/secrets/relay-password"),
-      row("token_file", &A::token_file, required_text("the path of a file"), new_sessions,
+      row("token_file", &A::token_file, file(FileUse::secret, required_text("the path of a file")), new_sessions,
           "file with the token (xoauth2, oauthbearer); read again when it changes")
           .example("/run/secrets/relay-token"),
       row("allow_unauthenticated", &A::allow_unauthenticated, boolean(), new_sessions,
@@ -145,7 +145,8 @@ Rows<OutboundListener> demand_rows() {
           new_sessions, "observe: delivers as level may would, and counts and logs what would have been refused"),
       items("policies", &O::policies, policy_rows(), "a list of policies, as in [{ match: [DOMAIN], level: LEVEL }]",
             "demands by recipient domain; the first that matches is used"),
-      row("ca_file", &O::ca_file, required_text("system or the path of a PEM file"), new_sessions,
+      row("ca_file", &O::ca_file, file(FileUse::authorities, required_text("system or the path of a PEM file")),
+          new_sessions,
           "authorities that vouch for remote servers and for the hosts of MTA-STS policies; system: this machine's"),
       row("client_certificate", &O::client_certificate, text("the name of a certificate"), new_sessions,
           "a name from the certificates above, shown to remote servers that ask for one")
@@ -207,7 +208,7 @@ Rows<DnsSettings> dns_rows() {
           "resolvers to ask, or recursive: the authoritative servers, from the root down; without it those of "
           "/etc/resolv.conf")
           .example("[127.0.0.1]"),
-      row("trust_anchor", &D::trust_anchor, required_text("the path of a file"), restart,
+      row("trust_anchor", &D::trust_anchor, file(FileUse::trust_anchor, required_text("the path of a file")), restart,
           "file with the root's key, from which DNSSEC is validated here, whatever the resolvers say"),
   };
 }
