@@ -1,6 +1,4 @@
 // The client's half of InboundDialogue: its commands and its content.
-#include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "config/assert.h"
@@ -37,12 +35,8 @@ bool is_sync_point(Expected reply) {
 
 void InboundDialogue::serve_client(std::string_view& rest, Effects& out) {
   switch (state_) {
-    case State::command: return command(rest, out);
-    case State::sasl: return sasl(rest, out);
-    case State::content: return content(rest, out);
-    case State::chunk: return chunk(rest, out);
-    case State::discard_content: return discard_content(rest, out);
-    case State::discard_chunk: return discard_chunk(rest, out);
+    case State::command:
+    case State::within: return take(rest, out);
     case State::starttls: return starttls(rest, out);
     case State::handshake:
     case State::closing:
@@ -55,30 +49,31 @@ void InboundDialogue::serve_client(std::string_view& rest, Effects& out) {
   }
 }
 
-// AUTH may carry its first response (RFC 4954 4); other lines are held to the operator's limit once they are whole.
-std::size_t InboundDialogue::line_limit() const {
-  const std::size_t commands = facts_.listener->limits.command_length;
-  return standing_.offers("AUTH") ? std::max(commands, auth_line_limit) : commands;
+void InboundDialogue::take(std::string_view& rest, Effects& out) {
+  using Item = ClientInput::Item;
+  if (input_.in_message()) progress_ = true;
+  const ClientInput::Taken taken = input_.take(rest, standing_, out);
+  switch (taken.item) {
+    case Item::more: return;
+    case Item::no_command: return not_smtp(out);
+    case Item::command:
+      if (expected_.empty()) progress_ = true;
+      return on_line(taken.line, out);
+    case Item::response: return response(taken.line, out);
+    case Item::content_end: expected_.push(Expected::end_of_data); return enter(State::command);
+    case Item::chunk_end: return enter(State::command);
+    case Item::discarded: return verdict_ ? give_verdict(out) : enter(State::command);
+    case Item::bare_newline: return refuse_content(Refusal::bare_newline, Ending::bare_newline, out);
+    case Item::too_large: return refuse_content(Refusal::message_too_large, Ending::message_too_large, out);
+  }
 }
 
-void InboundDialogue::command(std::string_view& rest, Effects& out) {
-  const std::string_view input = rest;
-  if (!standing_.lines.partial() && is_no_command(rest)) return not_smtp(rest, out);
-  auto line = standing_.lines.next(rest, line_limit());
-  if (!line) return;
-  forgive_end(*line);
-  if (expected_.empty()) progress_ = true;
-  const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
-  on_line(*line, in_input, rest, out);
-}
-
-void InboundDialogue::not_smtp(std::string_view& rest, Effects& out) {
-  rest = {};
+void InboundDialogue::not_smtp(Effects& out) {
   out.because(spoke_no_smtp);
   answer(Refusal::not_smtp, out);
 }
 
-void InboundDialogue::on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out) {
+void InboundDialogue::on_line(const Line& line, Effects& out) {
   if (server_ == Server::gone) return answer_for_who_left(line, out);
   if (draining_ && !standing_.transaction && expected_.empty()) return answer(Refusal::draining, out);
   const Command command = parse_command(line.text);
@@ -92,12 +87,8 @@ void InboundDialogue::on_line(const Line& line, bool in_input, std::string_view&
   const auto refusal =
       malformed ? std::optional(Refusal::malformed_line) : refusal_for(command, standing_, *facts_.listener);
   if (refusal) return refuse_command(command, *refusal, out);
-  if (command.verb == Verb::starttls) {
-    enter(State::starttls);
-    if (!rest.empty()) starttls(rest, out);
-    return;
-  }
-  on_command(command, line, in_input, out);
+  if (command.verb == Verb::starttls) return enter(State::starttls);
+  on_command(command, line, out);
 }
 
 // Plaintext behind STARTTLS: whoever wrote it, it must never be taken for something said inside TLS (CVE-2011-0411).
@@ -106,7 +97,7 @@ void InboundDialogue::starttls(std::string_view& rest, Effects& out) {
   answer(Refusal::starttls_injection, out);
 }
 
-void InboundDialogue::on_command(const Command& command, const Line& line, bool in_input, Effects& out) {
+void InboundDialogue::on_command(const Command& command, const Line& line, Effects& out) {
   const bool introduction = command.verb == Verb::ehlo || command.verb == Verb::helo;
   if (server_ == Server::none) {
     const bool ours =
@@ -115,9 +106,9 @@ void InboundDialogue::on_command(const Command& command, const Line& line, bool 
   }
   if (introduction) return hello(command, out);
   if (!leaves_no_trace(command.verb)) server_knows_client_ = true;
-  if (command.verb == Verb::bdat) return bdat(command, line, in_input, out);
+  if (command.verb == Verb::bdat) return bdat(command, line, out);
   if (command.verb == Verb::mail || command.verb == Verb::rset) {
-    octets_ = 0;
+    input_.begin_message();
     oversized_ = false;
   }
   const Expected reply = reply_to(command.verb);
@@ -127,14 +118,14 @@ void InboundDialogue::on_command(const Command& command, const Line& line, bool 
     out.send_copy(Side::backend, without_parameter(line.text, "SIZE") + "\r\n");
     return expected_.push(reply);
   }
-  forward(line, in_input, reply, out);
+  forward(line, reply, out);
   if (is_sync_point(reply)) enter(State::await_reply);
 }
 
-void InboundDialogue::forward(const Line& line, bool in_input, Expected reply, Effects& out) {
+void InboundDialogue::forward(const Line& line, Expected reply, Effects& out) {
   if (line.bare_lf) {
     out.send_copy(Side::backend, std::string(line.text) + "\r\n");
-  } else if (in_input) {
+  } else if (line.in_input) {
     out.send(Side::backend, line.raw);
   } else {
     out.send_copy(Side::backend, line.raw);
@@ -145,7 +136,7 @@ void InboundDialogue::forward(const Line& line, bool in_input, Expected reply, E
 void InboundDialogue::hello(const Command& command, Effects& out) {
   const bool extended = command.verb == Verb::ehlo;
   outcome_.helo = command.argument;
-  octets_ = 0;
+  input_.begin_message();
   oversized_ = false;
   hello_ = std::make_unique<HelloExchange>(extended, command.argument, words_before_hello(extended, command.argument),
                                            server_knows_ehlo_);
@@ -173,26 +164,18 @@ void InboundDialogue::refuse_bdat(const Command& command, Refusal refusal, Effec
   const auto argument = parse_bdat_argument(command.argument);
   if (!argument) return answer(Refusal::malformed_bdat, out);
   answer(refusal, out);
-  if (state_ == State::command) begin_chunk(State::discard_chunk, argument->size);
+  discard_chunk(*argument);
 }
 
 // --- BDAT
 
-void InboundDialogue::begin_chunk(State state, std::uint64_t size) {
-  chunk_left_ = size;
-  if (size > 0) enter(state);
-}
-
-void InboundDialogue::bdat(const Command& command, const Line& line, bool in_input, Effects& out) {
+void InboundDialogue::bdat(const Command& command, const Line& line, Effects& out) {
   const auto argument = parse_bdat_argument(command.argument);
   if (!argument) return answer(Refusal::malformed_bdat, out);
-  const auto& limit = facts_.listener->ehlo.size_limit;
-  if (oversized_ || (limit && (octets_ > limit->bytes || argument->size > limit->bytes - octets_))) {
-    return bdat_too_large(*argument, out);
-  }
-  octets_ = argument->last ? 0 : octets_ + argument->size;
-  forward(line, in_input, argument->last ? Expected::last_chunk : Expected::chunk, out);
-  begin_chunk(State::chunk, argument->size);
+  if (oversized_ || !input_.fits(argument->size)) return bdat_too_large(*argument, out);
+  forward(line, argument->last ? Expected::last_chunk : Expected::chunk, out);
+  input_.expect_chunk(*argument);
+  if (input_.in_message()) enter(State::within);
 }
 
 // Chunks that have reached the server are taken back with its transaction, once.
@@ -205,76 +188,34 @@ void InboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out)
     expected_.push(Expected::swallowed);
   }
   answer(Refusal::message_too_large, out);
-  if (state_ == State::command) begin_chunk(State::discard_chunk, argument.size);
+  discard_chunk(argument);
 }
 
-void InboundDialogue::chunk(std::string_view& rest, Effects& out) {
-  const auto octets = rest.substr(0, std::min<std::uint64_t>(rest.size(), chunk_left_));
-  out.send(Side::backend, octets);
-  rest.remove_prefix(octets.size());
-  chunk_left_ -= octets.size();
-  progress_ = true;
-  if (chunk_left_ == 0) enter(State::command);
-}
-
-void InboundDialogue::discard_chunk(std::string_view& rest, Effects& out) {
-  const std::uint64_t octets = std::min<std::uint64_t>(rest.size(), chunk_left_);
-  rest.remove_prefix(octets);
-  chunk_left_ -= octets;
-  progress_ = true;
-  if (chunk_left_ > 0) return;
-  if (verdict_) return give_verdict(out);
-  enter(State::command);
+// Unless the reply to the BDAT has ended the session.
+void InboundDialogue::discard_chunk(const BdatArgument& argument) {
+  if (state_ != State::command) return;
+  input_.discard_chunk(argument);
+  if (input_.in_message()) enter(State::within);
 }
 
 // --- DATA
 
-void InboundDialogue::content(std::string_view& rest, Effects& out) {
-  constexpr std::uint64_t terminator = 3;  // ".CRLF" is no part of the message
-  const auto& limit = facts_.listener->ehlo.size_limit;
-  bool too_large = false;
-  const auto scanned = scanner_.scan(rest, [&](std::string_view span) {
-    octets_ += span.size();
-    if (limit && octets_ > limit->bytes && octets_ - limit->bytes > terminator) too_large = true;
-    if (!too_large) out.send(Side::backend, span);
-  });
-  rest.remove_prefix(scanned.consumed);
-  progress_ = true;
-  const bool at_its_end = scanned.outcome != ContentScanner::Outcome::more;
-  if (too_large) {  // first: what made it so came before what was rejected
-    out.refused(Refusal::message_too_large, to_string(Verb::data));
-    ++outcome_.errors;
-    return end_content(row(Refusal::message_too_large).reply, Ending::message_too_large, at_its_end, out);
-  }
-  if (scanned.outcome == ContentScanner::Outcome::rejected) {
-    out.refused(Refusal::bare_newline, to_string(Verb::data));
-    ++outcome_.errors;
-    return end_content(row(Refusal::bare_newline).reply, Ending::bare_newline, true, out);
-  }
-  if (!at_its_end) return;
-  octets_ = 0;
-  expected_.push(Expected::end_of_data);
-  enter(State::command);
+void InboundDialogue::refuse_content(Refusal refusal, Ending ending, Effects& out) {
+  out.refused(refusal, to_string(Verb::data));
+  ++outcome_.errors;
+  end_content(row(refusal).reply, ending, out);
 }
 
 // The message is refused without an end of data: the server, left in the middle of it, delivers nothing.
-void InboundDialogue::end_content(std::string_view reply, Ending ending, bool at_its_end, Effects& out) {
+void InboundDialogue::end_content(std::string_view reply, Ending ending, Effects& out) {
   out.message(reply.starts_with('4') ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
   ++outcome_.messages_refused;
   outcome_.envelope.message_answered(reply);
   out.drop_backend();
   server_ = Server::none;
   verdict_ = std::make_unique<Verdict>(Verdict{std::string(reply), ending});
-  scanner_.discard();
-  enter(State::discard_content);
-  if (at_its_end) give_verdict(out);
-}
-
-void InboundDialogue::discard_content(std::string_view& rest, Effects& out) {
-  const auto scanned = scanner_.scan(rest, [](std::string_view) {});
-  rest.remove_prefix(scanned.consumed);
-  progress_ = true;
-  if (scanned.outcome != ContentScanner::Outcome::more) give_verdict(out);
+  input_.discard();
+  if (!input_.in_message()) give_verdict(out);
 }
 
 void InboundDialogue::give_verdict(Effects& out) {
@@ -287,19 +228,15 @@ void InboundDialogue::give_verdict(Effects& out) {
 
 // Opaque, and recorded nowhere. What could not be a response cancels the exchange instead (RFC 4954 4): the server
 // answers that, so its reply and the client's line still belong together.
-void InboundDialogue::sasl(std::string_view& rest, Effects& out) {
-  const std::string_view input = rest;
-  const auto line = standing_.lines.next(rest, sasl_line_limit);
-  if (!line) return;
+void InboundDialogue::response(const Line& line, Effects& out) {
   progress_ = true;
-  if (line->too_long || line->nul || line->bare_cr) {
-    out.refused(line->too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
+  if (line.too_long || line.nul || line.bare_cr) {
+    out.refused(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
     ++outcome_.errors;
     out.send(Side::backend, "*\r\n");
     expected_.push(Expected::auth);
   } else {
-    const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
-    forward(*line, in_input, Expected::auth, out);
+    forward(line, Expected::auth, out);
   }
   enter(State::await_reply);
 }

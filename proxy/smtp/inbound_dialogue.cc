@@ -7,7 +7,7 @@
 
 namespace postern::smtp {
 
-InboundDialogue::InboundDialogue(const InboundFacts& facts) : facts_(facts), scanner_(facts.listener->bare_newline) {
+InboundDialogue::InboundDialogue(const InboundFacts& facts) : facts_(facts), input_(*facts.listener) {
   standing_.tls_available = facts.tls_available;
   if (!facts.notes_envelopes) outcome_.envelope.disable();
 }
@@ -27,20 +27,16 @@ void InboundDialogue::enter(State next) {
   const auto bit = [](auto... states) { return ((1U << static_cast<unsigned>(states)) | ... | 0U); };
   const auto any_end = bit(ended);
   // From each state, in the order of the enumerators, the states that may follow.
-  const std::array<unsigned, 13> may_follow = {
-      bit(handshake, command, await_backend) | any_end,                                    // await_greeting
-      bit(command, closing) | any_end,                                                     // await_backend
-      bit(await_greeting, await_backend, command) | any_end,                               // handshake
-      bit(await_backend, await_reply, chunk, discard_chunk, starttls, closing) | any_end,  // command
-      bit(await_backend, command, sasl, content) | any_end,                                // await_reply
-      bit(await_reply) | any_end,                                                          // sasl
-      bit(command, discard_content) | any_end,                                             // content
-      bit(command, discard_chunk) | any_end,                                               // chunk
-      any_end,                                                                             // discard_content
-      bit(command) | any_end,                                                              // discard_chunk
-      bit(handshake, closing) | any_end,                                                   // starttls
-      any_end,                                                                             // closing
-      0U,                                                                                  // ended
+  const std::array<unsigned, 9> may_follow = {
+      bit(handshake, command, await_backend) | any_end,                      // await_greeting
+      bit(command, closing) | any_end,                                       // await_backend
+      bit(await_greeting, await_backend, command) | any_end,                 // handshake
+      bit(await_backend, await_reply, within, starttls, closing) | any_end,  // command
+      bit(await_backend, command, within) | any_end,                         // await_reply
+      bit(command, await_reply) | any_end,                                   // within
+      bit(handshake, closing) | any_end,                                     // starttls
+      any_end,                                                               // closing
+      0U,                                                                    // ended
   };
   POSTERN_ASSERT((may_follow[static_cast<std::size_t>(state_)] & bit(next)) != 0, "no such move of a dialogue");
   state_ = next;
@@ -174,11 +170,7 @@ bool InboundDialogue::takes_client_bytes() const {
     case State::ended: return false;
     case State::command: return !must_wait();
     case State::handshake:
-    case State::sasl:
-    case State::content:
-    case State::chunk:
-    case State::discard_content:
-    case State::discard_chunk:
+    case State::within:
     case State::starttls:
     case State::closing: return true;
   }
@@ -211,13 +203,11 @@ Timer InboundDialogue::timer() const {
       return opening_ && opening_->state() == BackendOpening::State::connecting ? Timer::backend_connect
                                                                                 : Timer::greeting;
     case State::handshake: return Timer::handshake;
-    case State::content:
-    case State::chunk:
-    case State::discard_content:
-    case State::discard_chunk: return Timer::data_block;
+    case State::within:
+      if (input_.in_message()) return Timer::data_block;
+      [[fallthrough]];
     case State::command:
     case State::await_reply:
-    case State::sasl:
     case State::starttls:
     case State::closing: return expected_.message_is_next() ? Timer::data_end : Timer::command;
     case State::ended: return Timer::none;
@@ -230,11 +220,7 @@ void InboundDialogue::client_is_gone(Effects& out) {
   switch (state_) {
     case State::await_greeting: return finish(Ending::client_closed, out);
     case State::handshake: return finish(Ending::client_tls_failed, out);
-    case State::sasl:
-    case State::content:
-    case State::chunk:
-    case State::discard_content:
-    case State::discard_chunk: return finish(Ending::client_lost, out);
+    case State::within: return finish(Ending::client_lost, out);
     case State::command:
     case State::starttls:
       if (!expected_.empty()) return;
@@ -252,7 +238,7 @@ void InboundDialogue::client_is_gone(Effects& out) {
 // The server is dropped first, with whatever it has not read yet: half a message never gets an end.
 void InboundDialogue::finish(Ending ending, Effects& out) {
   if (state_ == State::ended) return;
-  if (server_ != Server::none && (state_ == State::content || state_ == State::chunk)) out.drop_backend();
+  if (server_ != Server::none && input_.sends_on()) out.drop_backend();
   enter(State::ended);
   out.finish(ending);
   expected_.clear();
@@ -334,7 +320,7 @@ EhloView InboundDialogue::view() const {
 
 // Everything the client was owed has gone out, and nothing of it was read behind its STARTTLS.
 void InboundDialogue::begin_client_tls(Effects& out) {
-  POSTERN_ASSERT(!standing_.lines.partial() && !client_rest_, "plaintext is left behind STARTTLS");
+  POSTERN_ASSERT(!input_.partial() && !client_rest_, "plaintext is left behind STARTTLS");
   if (client_closed_) return;
   out.send(Side::client, "220 2.0.0 Ready to start TLS\r\n");
   out.start_tls(Side::client);
@@ -345,6 +331,7 @@ void InboundDialogue::on_client_tls(const tls::SessionFacts& facts, Effects& out
   const bool after_starttls = facts_.listener->mode == config::TlsMode::starttls;
   const bool certificate_wanted = facts_.listener->client_certificates.mode == config::ClientCertificateMode::require;
   standing_ = ClientStanding{};
+  input_ = ClientInput(*facts_.listener);
   standing_.tls = true;
   standing_.tls_available = facts_.tls_available;
   standing_.ehlo_first = after_starttls;

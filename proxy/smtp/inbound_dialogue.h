@@ -11,8 +11,8 @@
 
 #include "config/settings.h"
 #include "proxy/smtp/backend_opening.h"
+#include "proxy/smtp/client_input.h"
 #include "proxy/smtp/client_standing.h"
-#include "proxy/smtp/content.h"
 #include "proxy/smtp/dialogue.h"
 #include "proxy/smtp/effects.h"
 #include "proxy/smtp/endings.h"
@@ -58,18 +58,14 @@ class InboundDialogue final : public Dialogue {
 
  private:
   enum class State : std::uint8_t {
-    await_greeting,   // the client has heard nothing yet: the server comes first
-    await_backend,    // the client has been greeted; the server is on its way
-    handshake,        // TLS with the client
-    command,          // the client's next command
-    await_reply,      // nothing of the client is read before the server's reply to its last command
-    sasl,             // the client's next line answers a challenge
-    content,          // after 354, up to CRLF.CRLF
-    chunk,            // the octets of a BDAT
-    discard_content,  // as content, thrown away
-    discard_chunk,    // as chunk, thrown away
-    starttls,         // earlier replies go out, then our 220
-    closing,          // our last reply waits for its turn
+    await_greeting,  // the client has heard nothing yet: the server comes first
+    await_backend,   // the client has been greeted; the server is on its way
+    handshake,       // TLS with the client
+    command,         // the client's next command
+    await_reply,     // nothing of the client is read before the server's reply to its last command
+    within,          // what its last command began goes on: an exchange of AUTH, content, a chunk (input_ knows)
+    starttls,        // earlier replies go out, then our 220
+    closing,         // our last reply waits for its turn
     ended,
   };
   enum class Server : std::uint8_t {
@@ -95,29 +91,25 @@ class InboundDialogue final : public Dialogue {
 
   // The client's half.
   void serve_client(std::string_view& rest, Effects& out);
-  void command(std::string_view& rest, Effects& out);
-  void sasl(std::string_view& rest, Effects& out);
-  void content(std::string_view& rest, Effects& out);
-  void chunk(std::string_view& rest, Effects& out);
-  void discard_content(std::string_view& rest, Effects& out);
-  void discard_chunk(std::string_view& rest, Effects& out);
+  void take(std::string_view& rest, Effects& out);
   void starttls(std::string_view& rest, Effects& out);
-  void on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out);
-  void on_command(const Command& command, const Line& line, bool in_input, Effects& out);
+  void on_line(const Line& line, Effects& out);
+  void on_command(const Command& command, const Line& line, Effects& out);
   void refuse_command(const Command& command, Refusal refusal, Effects& out);
   void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
-  void bdat(const Command& command, const Line& line, bool in_input, Effects& out);
+  void bdat(const Command& command, const Line& line, Effects& out);
   void bdat_too_large(const BdatArgument& argument, Effects& out);
-  void forward(const Line& line, bool in_input, Expected reply, Effects& out);
+  void discard_chunk(const BdatArgument& argument);
+  void forward(const Line& line, Expected reply, Effects& out);
   void hello(const Command& command, Effects& out);
-  void end_content(const std::string_view reply, Ending ending, bool at_its_end, Effects& out);
-  void begin_chunk(State state, std::uint64_t size);
+  void response(const Line& line, Effects& out);
+  void refuse_content(Refusal refusal, Ending ending, Effects& out);
+  void end_content(std::string_view reply, Ending ending, Effects& out);
   void give_verdict(Effects& out);
-  std::size_t line_limit() const;
 
   // Our own replies.
   void answer(Refusal refusal, Effects& out);
-  void not_smtp(std::string_view& rest, Effects& out);
+  void not_smtp(Effects& out);
   void release_own_replies(Effects& out);
   void answer_without_server(const Command& command, Effects& out);
   void greet_ourselves(Effects& out);
@@ -162,9 +154,7 @@ class InboundDialogue final : public Dialogue {
   ClientStanding standing_;
   ExpectedReplies expected_;
   ReplyReader replies_;
-  ContentScanner scanner_;
-  std::uint64_t octets_ = 0;                 // content: sent on so far, this message
-  std::uint64_t chunk_left_ = 0;             // BDAT octets still to come
+  ClientInput input_;
   std::unique_ptr<BackendOpening> opening_;  // while Server::opening
   std::unique_ptr<HelloExchange> hello_;     // while Expected::hello is outstanding
   std::unique_ptr<std::string> held_;        // the command for which the server is being dialled

@@ -8,6 +8,8 @@ namespace postern::smtp {
 
 namespace {
 
+using Mode = ClientInput::Mode;
+
 // For the record.
 std::string unasked_for(const ReplyPiece& piece) {
   return "the server said what nobody had asked for: " + quote(piece);
@@ -92,8 +94,7 @@ void InboundDialogue::resume_held_command(Effects& out) {
   Line line;
   line.text = *held;
   line.raw = raw;
-  std::string_view nothing_behind;
-  on_line(line, false, nothing_behind, out);
+  on_line(line, out);
 }
 
 // The server is no more: one 421 for everything it still owes, never a success.
@@ -103,9 +104,9 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
   if (!server_said_farewell_ && owes_nothing()) return server_left(ending, out);
   if (expected_.size() == 1 && !expected_.own_is_next() && expected_.server() == Expected::quit)
     return bid_farewell(out);
-  const bool in_content = state_ == State::content || state_ == State::chunk;
+  const bool in_content = input_.sends_on();
   lose_messages(why, out);
-  if (state_ == State::content) {
+  if (input_.mode() == Mode::content) {
     out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
   }
   const bool its_own_words = opening_ && opening_->state() == BackendOpening::State::rejected;
@@ -123,13 +124,8 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
   }
   verdict_ = std::make_unique<Verdict>(Verdict{std::move(reply), ending});
   if (state_ == State::handshake) return;  // said when it is over
-  if (state_ == State::content) {
-    scanner_.discard();
-    return enter(State::discard_content);
-  }
-  if (state_ == State::chunk) return enter(State::discard_chunk);
-  if (state_ == State::discard_chunk) return;
-  give_verdict(out);
+  input_.discard();
+  if (!input_.in_message()) give_verdict(out);
 }
 
 // Between commands, or while the client is about to begin anew anyway.
@@ -140,8 +136,8 @@ bool InboundDialogue::owes_nothing() const {
 // For the record: the server went, or somebody let the time run out.
 std::string InboundDialogue::gone() const {
   if (!expected_.empty()) return "the server went before its reply to " + std::string(to_string(expected_.server()));
-  const bool in_content = state_ == State::content || state_ == State::chunk;
-  return in_content ? "the server went in the middle of a message" : "the server went while nothing was asked of it";
+  return input_.sends_on() ? "the server went in the middle of a message"
+                           : "the server went while nothing was asked of it";
 }
 
 std::string InboundDialogue::late() const {
@@ -172,7 +168,7 @@ void InboundDialogue::bid_farewell(Effects& out) {
 // Their replies will not come. What the server has whole it may deliver, and the client, which is told of no success,
 // sends it again.
 void InboundDialogue::lose_messages(std::string_view why, Effects& out) {
-  const bool half = state_ == State::chunk && expected_.message_is_last();
+  const bool half = input_.mode() == Mode::chunk && expected_.message_is_last();
   bool in_doubt = false;
   for (std::size_t owed = expected_.messages(); owed > 0; --owed) {
     const auto result = half && owed == 1 ? MessageResult::lost : MessageResult::in_doubt;
@@ -191,7 +187,7 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
     progress_ = true;
     return server_is_ready(out);
   }
-  if (expected_.empty()) return state_ == State::content ? early_reply(piece, out) : unasked(piece, out);
+  if (expected_.empty()) return input_.mode() == Mode::content ? early_reply(piece, out) : unasked(piece, out);
   progress_ = true;
   const Expected to = expected_.server();
   if (piece.last && piece.code == 421) out.because(took_leave(piece));
@@ -206,7 +202,7 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
 // 3yz only where it means something here; content that nobody reads as content must not follow it. And no 2yz to what
 // is not there yet: to DATA itself, to a chunk that is not whole.
 bool InboundDialogue::believable(Expected to, int code) const {
-  const bool chunk_under_way = state_ == State::chunk && expected_.size() == 1;
+  const bool chunk_under_way = input_.mode() == Mode::chunk && expected_.size() == 1;
   switch (code / 100) {
     case 2: return to != Expected::data && !chunk_under_way;
     case 3: return (to == Expected::data && code == 354) || (to == Expected::auth && code == 334);
@@ -222,7 +218,7 @@ void InboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
   }
   ReplyPiece whole = piece;
   whole.last = true;
-  end_content(print(whole, piece.text), Ending::backend_lost, false, out);
+  end_content(print(whole, piece.text), Ending::backend_lost, out);
 }
 
 void InboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
@@ -252,9 +248,8 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
     case Expected::reset: standing_.transaction = standing_.transaction && !positive; break;
     case Expected::data:
       if (code == 354) {
-        scanner_.reset();
-        octets_ = 0;
-        return enter(State::content);
+        input_.expect_content();
+        return enter(State::within);
       }
       standing_.transaction = false;  // no valid recipient, most likely; the client starts anew
       enter(State::command);
@@ -262,7 +257,10 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
     case Expected::end_of_data:
     case Expected::last_chunk: message_result(code, out); break;
     case Expected::auth:
-      if (code == 334) return enter(State::sasl);
+      if (code == 334) {
+        input_.expect_response();
+        return enter(State::within);
+      }
       if (code == 235) outcome_.authenticated = standing_.authenticated = true;
       enter(State::command);
       break;

@@ -35,7 +35,10 @@ std::optional<Line> LineReader::next(std::string_view& input, std::size_t limit)
   const std::string_view end = input.substr(0, lf + 1);
   input.remove_prefix(end.size());
   if (skipping_ || !pending_.empty()) return assembled(end, limit);
-  return end.size() > limit ? too_long_line() : describe(end);
+  if (end.size() > limit) return too_long_line();
+  Line line = describe(end);
+  line.in_input = true;
+  return line;
 }
 
 void LineReader::reset() {

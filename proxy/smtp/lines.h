@@ -16,6 +16,7 @@ struct Line {
   bool bare_cr = false;   // holds a CR that no LF follows
   bool nul = false;       // holds a NUL
   bool too_long = false;  // over the limit: skipped whole, reported once, when its end has come
+  bool in_input = false;  // `raw` lies in the caller's input
 };
 
 class LineReader {

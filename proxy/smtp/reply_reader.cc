@@ -1,7 +1,6 @@
 #include "proxy/smtp/reply_reader.h"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "proxy/smtp/octets.h"
@@ -15,11 +14,6 @@ constexpr std::uint32_t reply_limit = 64 * 1024;
 constexpr std::uint16_t line_count_limit = 1000;
 constexpr std::uint8_t blank_limit = 10;
 constexpr std::size_t quoted_length = 200;
-
-bool lies_in(std::string_view part, std::string_view whole) {
-  const std::less_equal<const char*> not_after;
-  return not_after(whole.data(), part.data()) && not_after(part.data() + part.size(), whole.data() + whole.size());
-}
 
 std::string harmless(std::string_view text) {
   std::string result(text.substr(0, quoted_length));
@@ -45,20 +39,19 @@ std::string quote(const ReplyPiece& piece) {
 }
 
 std::optional<Result<ReplyPiece>> ReplyReader::next(std::string_view& input, std::size_t line_limit) {
-  const std::string_view whole = input;
   for (;;) {
     auto line = lines_.next(input, line_limit);
     if (!line && lines_.skipping()) return fail(Errc::protocol, "a reply line is too long");  // its end may never come
     if (!line) return std::nullopt;
     if (line->too_long) return fail(Errc::protocol, "a reply line is too long");
     forgive_end(*line);
-    if (!is_blank_line(line->text)) return checked(*line, whole);
+    if (!is_blank_line(line->text)) return checked(*line);
     ++blank_lines_;
     if (++blank_in_a_row_ > blank_limit) return fail(Errc::protocol, "nothing but empty lines in place of a reply");
   }
 }
 
-Result<ReplyPiece> ReplyReader::checked(const Line& line, std::string_view whole) {
+Result<ReplyPiece> ReplyReader::checked(const Line& line) {
   blank_in_a_row_ = 0;
   if (line.nul || line.bare_cr) {
     return not_smtp("a reply holds NUL or a bare CR", line.text);
@@ -82,7 +75,7 @@ Result<ReplyPiece> ReplyReader::checked(const Line& line, std::string_view whole
                     .text = reply->text,
                     .raw = line.raw,
                     .odd_end = line.bare_lf,
-                    .in_input = lies_in(line.raw, whole)};
+                    .in_input = line.in_input};
 }
 
 void ReplyReader::hand_on(const ReplyPiece& piece, Effects& out) {

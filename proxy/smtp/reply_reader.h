@@ -61,7 +61,7 @@ class ReplyReader {
   std::uint32_t take_blank_lines() { return std::exchange(blank_lines_, 0); }
 
  private:
-  Result<ReplyPiece> checked(const Line& line, std::string_view whole);
+  Result<ReplyPiece> checked(const Line& line);
 
   LineReader lines_;
   std::unique_ptr<std::string> waiting_;  // what hand_on() was given of the reply under way

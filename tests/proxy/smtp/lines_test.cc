@@ -55,6 +55,17 @@ TEST_CASE("lines: a whole line is a view of its input") {
   const auto line = reader.next(input, 100);
   REQUIRE(line);
   CHECK(line->raw.data() == bytes.data());
+  CHECK(line->in_input);
+}
+
+TEST_CASE("lines: one that was cut does not lie in the input") {
+  std::string_view begin = "QU";
+  std::string_view end = "IT\r\n";
+  LineReader reader;
+  CHECK(!reader.next(begin, 100));
+  const auto line = reader.next(end, 100);
+  REQUIRE(line);
+  CHECK(!line->in_input);
 }
 
 TEST_CASE("lines: bare CR, bare LF and NUL are told") {
