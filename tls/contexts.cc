@@ -41,23 +41,6 @@ CertificateFacts facts_of(const std::string& name, const std::string& file, cons
   return facts;
 }
 
-// What a listener says about the TLS that it offers.
-struct Front {
-  std::string path;  // "inbound.mx"
-  std::string name;
-  const config::TlsSettings& tls;
-  const std::vector<std::string>& certificates;
-  config::ClientCertificates client_certificates;
-};
-
-Front front_of(const config::InboundListener& listener) {
-  return {"inbound." + listener.name, listener.name, listener.tls, listener.certificates, listener.client_certificates};
-}
-
-Front front_of(const config::OutboundListener& listener) {
-  return {"outbound." + listener.name, listener.name, listener.tls, listener.certificates, {}};
-}
-
 }  // namespace
 
 class ContextsBuilder {
@@ -76,10 +59,11 @@ class ContextsBuilder {
   void warn_of_missing_issuer(const std::string& path, const Certificate& certificate);
   void warn_of_use(const std::string& path, const Certificates& certificates, PeerRole shown_as);
 
-  std::unique_ptr<ServerContext> make_server(const Front& front);
-  std::shared_ptr<const CertificateStore> certificates_of(const Front& front);
-  std::shared_ptr<const TrustStore> trust_of(const Front& front);
-  std::shared_ptr<TicketKeys> ticket_keys_of(const Front& front);
+  std::unique_ptr<ServerContext> make_server(const std::string& path, const config::Listener& listener,
+                                             const config::ClientCertificates& clients = {});
+  std::shared_ptr<const CertificateStore> certificates_of(const std::string& path, const config::Listener& listener);
+  std::shared_ptr<const TrustStore> trust_of(const std::string& path, const std::string& ca_file);
+  std::shared_ptr<TicketKeys> ticket_keys_of(const std::string& path, const config::TicketSettings& wanted);
   std::unique_ptr<ClientContext> make_backend();
   void build_outbound();
   void check_defaults();
@@ -97,7 +81,7 @@ class ContextsBuilder {
 bool ContextsBuilder::build() {
   load_certificates();
   for (const config::InboundListener& listener : loaded_.settings.inbound) {
-    built_.servers_.push_back(listener.mode == config::TlsMode::none ? nullptr : make_server(front_of(listener)));
+    built_.servers_.push_back(make_server("inbound." + listener.name, listener, listener.client_certificates));
     built_.backends_.push_back(listener.backend.tls == config::TlsMode::none ? nullptr : make_backend());
   }
   build_outbound();
@@ -119,8 +103,7 @@ void ContextsBuilder::build_outbound() {
   RemoteContextsBuilder remotes(settings.tls, findings_, built_.clients_,
                                 previous_ == nullptr ? nullptr : &previous_->clients_);
   for (const config::OutboundListener& listener : settings.outbound) {
-    built_.outbound_servers_.push_back(listener.mode == config::TlsMode::none ? nullptr
-                                                                              : make_server(front_of(listener)));
+    built_.outbound_servers_.push_back(make_server("outbound." + listener.name, listener));
     built_.remotes_.push_back(remotes.make(listener, client_certificate_of(listener)));
   }
 }
@@ -203,43 +186,49 @@ void ContextsBuilder::warn_of_missing_issuer(const std::string& path, const Cert
   }
 }
 
-std::unique_ptr<ServerContext> ContextsBuilder::make_server(const Front& front) {
+std::unique_ptr<ServerContext> ContextsBuilder::make_server(const std::string& path, const config::Listener& listener,
+                                                            const config::ClientCertificates& clients) {
+  if (listener.mode == config::TlsMode::none) {
+    return nullptr;
+  }
   // All three may report, so that the operator sees every mistake at once.
   ServerContext::Options options;
-  options.tls = front.tls;
-  options.client_certificates = front.client_certificates.mode;
-  options.certificates = certificates_of(front);
-  const bool asks = front.client_certificates.mode != config::ClientCertificateMode::off;
-  options.trust = asks ? trust_of(front) : nullptr;
-  options.ticket_keys = front.tls.session_tickets.enabled ? ticket_keys_of(front) : nullptr;
+  options.tls = listener.tls;
+  options.client_certificates = clients.mode;
+  options.certificates = certificates_of(path, listener);
+  const bool asks = clients.mode != config::ClientCertificateMode::off;
+  options.trust = asks ? trust_of(path + ".client_certificates", clients.ca_file) : nullptr;
+  options.ticket_keys =
+      listener.tls.session_tickets.enabled ? ticket_keys_of(path, listener.tls.session_tickets) : nullptr;
   if (options.certificates == nullptr || (asks && options.trust == nullptr)) {
     return nullptr;
   }
   std::vector<Complaint> complaints;
   auto server = ServerContext::make(options, complaints);
   for (const Complaint& complaint : complaints) {
-    findings_.report(front.path, complaint);
+    findings_.report(path, complaint);
   }
   return server;
 }
 
-std::shared_ptr<const CertificateStore> ContextsBuilder::certificates_of(const Front& front) {
+std::shared_ptr<const CertificateStore> ContextsBuilder::certificates_of(const std::string& path,
+                                                                         const config::Listener& listener) {
   std::vector<Certificates> named;
-  bool complete = !front.certificates.empty();
-  for (const std::string& name : front.certificates) {
+  bool complete = !listener.certificates.empty();
+  for (const std::string& name : listener.certificates) {
     const auto found = certificates_.find(name);
     const bool usable = found != certificates_.end() && !found->second.empty();
     complete = complete && usable;
     if (usable) {
       named.push_back(found->second);
-      warn_of_use(front.path + ".certificates", found->second, PeerRole::server);
+      warn_of_use(path + ".certificates", found->second, PeerRole::server);
     }
   }
   if (complete) {
     return std::make_shared<const CertificateStore>(std::move(named));
   }
   if (findings_.ok()) {  // else the reason has been told
-    findings_.mistake(front.path + ".certificates", "no usable certificate for " + front.name);
+    findings_.mistake(path + ".certificates", "no usable certificate for " + listener.name);
   }
   return nullptr;
 }
@@ -264,14 +253,12 @@ std::shared_ptr<const CertificateStore> ContextsBuilder::client_certificate_of(
   return nullptr;
 }
 
-std::shared_ptr<const TrustStore> ContextsBuilder::trust_of(const Front& front) {
-  const std::string path = front.path + ".client_certificates";
-  const std::string& file = front.client_certificates.ca_file;
-  if (file.empty()) {
+std::shared_ptr<const TrustStore> ContextsBuilder::trust_of(const std::string& path, const std::string& ca_file) {
+  if (ca_file.empty()) {
     findings_.mistake(path, "needs a ca_file, whose CAs vouch for clients");
     return nullptr;
   }
-  auto trust = TrustStore::load(file);
+  auto trust = TrustStore::load(ca_file);
   if (!trust) {
     findings_.mistake(path + ".ca_file", trust.error().message);
     return nullptr;
@@ -282,8 +269,8 @@ std::shared_ptr<const TrustStore> ContextsBuilder::trust_of(const Front& front) 
   return std::move(*trust);
 }
 
-std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const Front& front) {
-  const config::TicketSettings& wanted = front.tls.session_tickets;
+std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const std::string& path,
+                                                            const config::TicketSettings& wanted) {
   const auto same = [&wanted](const Contexts::SharedKeys& shared) {
     return shared.settings.key_file == wanted.key_file && shared.settings.rotate == wanted.rotate;
   };
@@ -296,7 +283,7 @@ std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const Front& front) 
   if (!wanted.key_file.empty()) {
     auto loaded = TicketKeys::from_file(wanted.key_file);
     if (!loaded) {
-      findings_.mistake(findings_.place_of(front.path, "session_tickets.key_file"), loaded.error().message);
+      findings_.mistake(findings_.place_of(path, "session_tickets.key_file"), loaded.error().message);
       return nullptr;
     }
     keys = std::move(*loaded);

@@ -186,20 +186,4 @@ void InboundSession::release_backend() {
   pooled_.reset();
 }
 
-std::chrono::milliseconds InboundSession::wait_for(Timer timer) const {
-  const auto& limits = settings().timeouts;
-  switch (timer) {
-    case Timer::handshake: return settings().tls.handshake_timeout;
-    case Timer::greeting: return limits.greeting;
-    case Timer::backend_connect: return limits.connect;
-    case Timer::reply:
-    case Timer::command: return limits.command;
-    case Timer::data_block: return limits.data_block;
-    case Timer::data_end: return limits.data_end;
-    case Timer::none:
-    case Timer::closing: break;
-  }
-  return {};
-}
-
 }  // namespace postern::inbound

@@ -29,8 +29,7 @@ class InboundSession final : public session::Session {
   Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) override;
   void on_tls_up(smtp::Side side) override;
   void judge(std::string_view) override {}  // an inbound dialogue asks for none
-  std::chrono::milliseconds wait_for(smtp::Timer timer) const override;
-  const std::string& listener_name() const override { return settings().name; }
+  const config::Listener& listener() const override { return settings(); }
   std::string_view direction() const override { return "inbound"; }
 
   void no_header(std::string reason);

@@ -378,19 +378,9 @@ void OutboundSession::record(const Decision& decision) {
 }
 
 std::chrono::milliseconds OutboundSession::wait_for(Timer timer) const {
-  const auto& limits = settings().timeouts;
-  switch (timer) {
-    case Timer::handshake: return settings().tls.handshake_timeout;
-    case Timer::greeting: return share_of(limits.greeting);
-    case Timer::reply: return share_of(limits.reply);
-    case Timer::backend_connect: return share_of(limits.connect);
-    case Timer::command: return limits.command;
-    case Timer::data_block: return limits.data_block;
-    case Timer::data_end: return limits.data_end;
-    case Timer::none:
-    case Timer::closing: break;
-  }
-  return {};
+  const auto limit = Session::wait_for(timer);
+  const bool on_the_way = timer == Timer::greeting || timer == Timer::reply || timer == Timer::backend_connect;
+  return on_the_way ? share_of(limit) : limit;
 }
 
 }  // namespace postern::outbound

@@ -38,7 +38,7 @@ class OutboundSession final : public session::Session {
   std::chrono::milliseconds share_of(std::chrono::milliseconds limit) const;
   bool tell_more() override;
   std::chrono::milliseconds wait_for(smtp::Timer timer) const override;
-  const std::string& listener_name() const override { return settings().name; }
+  const config::Listener& listener() const override { return settings(); }
   std::string_view direction() const override { return "outbound"; }
 
   void turn_away(smtp::Refusal refusal, std::string reason = {});

@@ -279,7 +279,7 @@ void Session::message(const smtp::Effect& effect) {
 void Session::doubt(std::string_view reason, std::string_view about) {
   ++record_.in_doubt;
   around_.counters.possibly_delivered_twice.add();
-  log_doubt(record_, listener_name(), reason, about);
+  log_doubt(record_, listener().name, reason, about);
 }
 
 // The backend first: what a client is told should have happened already. A connection that proves broken here is not
@@ -333,6 +333,22 @@ void Session::drop_backend() {
 
 // --- time and the end
 
+std::chrono::milliseconds Session::wait_for(Timer timer) const {
+  const config::Timeouts& limits = listener().timeouts;
+  switch (timer) {
+    case Timer::handshake: return listener().tls.handshake_timeout;
+    case Timer::greeting: return limits.greeting;
+    case Timer::reply: return limits.reply;
+    case Timer::backend_connect: return limits.connect;
+    case Timer::command: return limits.command;
+    case Timer::data_block: return limits.data_block;
+    case Timer::data_end: return limits.data_end;
+    case Timer::none:
+    case Timer::closing: break;
+  }
+  return {};
+}
+
 void Session::arm(Timer timer) {
   const auto closing = draining_since_ != 0 ? draining_closing_time : closing_time;
   const auto wait = timer == Timer::closing ? closing : wait_for(timer);
@@ -360,7 +376,7 @@ void Session::retire() {
   around_.counters.bytes_from_clients.add(client_.bytes_in());
   around_.counters.bytes_to_clients.add(client_.bytes_out());
   static const smtp::DialogueOutcome nothing;
-  log_session(record_, direction(), listener_name(), dialogue_ ? dialogue_->outcome() : nothing,
+  log_session(record_, direction(), listener().name, dialogue_ ? dialogue_->outcome() : nothing,
               {client_.bytes_in(), client_.bytes_out(), around_.loop.now() - record_.started});
   client_.drop();
   around_.retire(*this);

@@ -71,8 +71,9 @@ class Session : public stream::Stream::Owner {
   virtual void judge(std::string_view domain) = 0;
   // After every event: what a direction has to tell the dialogue. True: it told something.
   virtual bool tell_more() { return false; }
-  virtual std::chrono::milliseconds wait_for(smtp::Timer timer) const = 0;
-  virtual const std::string& listener_name() const = 0;
+  virtual const config::Listener& listener() const = 0;
+  // As the listener's options say.
+  virtual std::chrono::milliseconds wait_for(smtp::Timer timer) const;
   virtual std::string_view direction() const = 0;
 
   // --- what it does it with
