@@ -11,13 +11,11 @@
 #include "config/settings.h"
 #include "proxy/smtp/command.h"
 #include "proxy/smtp/ehlo.h"
-#include "proxy/smtp/lines.h"
 #include "proxy/smtp/refusals.h"
 
 namespace postern::smtp {
 
 struct ClientStanding {
-  LineReader lines;  // the client's unfinished line
   bool tls = false;
   bool tls_available = true;         // a certificate is there to be used
   bool certificate_missing = false;  // demanded, and none that verifies came

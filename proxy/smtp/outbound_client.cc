@@ -74,12 +74,8 @@ std::optional<std::uint64_t> number(std::string_view digits) {
 
 void OutboundDialogue::serve_client(std::string_view& rest, Effects& out) {
   switch (state_) {
-    case State::command: return command(rest, out);
-    case State::sasl: return sasl(rest, out);
-    case State::content: return content(rest, out);
-    case State::chunk: return chunk(rest, out);
-    case State::discard_content: return discard_content(rest, out);
-    case State::discard_chunk: return discard_chunk(rest, out);
+    case State::command:
+    case State::within: return take(rest, out);
     case State::starttls: return starttls(rest, out);
     case State::handshake:
     case State::closing:
@@ -94,32 +90,33 @@ void OutboundDialogue::serve_client(std::string_view& rest, Effects& out) {
   }
 }
 
-// AUTH may carry its first response (RFC 4954 4); other lines are held to the operator's limit once they are whole.
-std::size_t OutboundDialogue::line_limit() const {
-  const std::size_t commands = facts_.listener->limits.command_length;
-  return standing_.offers("AUTH") ? std::max(commands, auth_line_limit) : commands;
+void OutboundDialogue::take(std::string_view& rest, Effects& out) {
+  using Item = ClientInput::Item;
+  if (input_.in_message()) progress_ = true;
+  const ClientInput::Taken taken = input_.take(rest, standing_, out);
+  switch (taken.item) {
+    case Item::more: return;
+    case Item::no_command: return not_smtp(out);
+    case Item::command:
+      if (expected_.empty()) progress_ = true;
+      return on_line(taken.line, out);
+    case Item::response: return response(taken.line, out);
+    case Item::content_end: expected_.push(Expected::end_of_data); return enter(State::command);
+    case Item::chunk_end: return enter(State::command);
+    case Item::discarded: return verdict_ ? give_verdict(out) : enter(State::command);
+    case Item::bare_newline: return refuse_content(Refusal::bare_newline, Ending::bare_newline, out);
+    case Item::too_large: return refuse_content(Refusal::message_too_large, Ending::message_too_large, out);
+  }
 }
 
-void OutboundDialogue::command(std::string_view& rest, Effects& out) {
-  const std::string_view input = rest;
-  if (!standing_.lines.partial() && is_no_command(rest)) return not_smtp(rest, out);
-  auto line = standing_.lines.next(rest, line_limit());
-  if (!line) return;
-  forgive_end(*line);
-  if (expected_.empty()) progress_ = true;
-  ++question_;
-  dials_ = 0;
-  const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
-  on_line(*line, in_input, rest, out);
-}
-
-void OutboundDialogue::not_smtp(std::string_view& rest, Effects& out) {
-  rest = {};
+void OutboundDialogue::not_smtp(Effects& out) {
   out.because(spoke_no_smtp);
   answer(Refusal::not_smtp, out);
 }
 
-void OutboundDialogue::on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out) {
+void OutboundDialogue::on_line(const Line& line, Effects& out) {
+  ++question_;
+  dials_ = 0;
   if (left_with_) return answer_for_who_left(line, out);
   if (draining_ && !transaction_.active() && expected_.empty()) return answer(Refusal::draining, out);
   const Command command = parse_command(line.text);
@@ -132,12 +129,8 @@ void OutboundDialogue::on_line(const Line& line, bool in_input, std::string_view
       line.nul || line.bare_cr || (line.bare_lf && facts_.listener->bare_newline == config::BareNewline::reject);
   if (malformed) return refuse_command(command, Refusal::malformed_line, out);
   if (command.verb != Verb::rcpt && !transaction_.sent) answer_mail(out);
-  if (command.verb == Verb::starttls && !refusal_for(command)) {
-    enter(State::starttls);
-    if (!rest.empty()) starttls(rest, out);
-    return;
-  }
-  obey(command, line, in_input, out);
+  if (command.verb == Verb::starttls && !refusal_for(command)) return enter(State::starttls);
+  obey(command, line, out);
 }
 
 // Plaintext behind STARTTLS: whoever wrote it, it must never be taken for something said inside TLS (CVE-2011-0411).
@@ -146,23 +139,23 @@ void OutboundDialogue::starttls(std::string_view& rest, Effects& out) {
   answer(Refusal::starttls_injection, out);
 }
 
-void OutboundDialogue::obey(const Command& command, const Line& line, bool in_input, Effects& out) {
+void OutboundDialogue::obey(const Command& command, const Line& line, Effects& out) {
   if (const auto refusal = refusal_for(command)) return refuse_command(command, *refusal, out);
-  on_command(command, line, in_input, out);
+  on_command(command, line, out);
 }
 
-void OutboundDialogue::on_command(const Command& command, const Line& line, bool in_input, Effects& out) {
+void OutboundDialogue::on_command(const Command& command, const Line& line, Effects& out) {
   switch (command.verb) {
     case Verb::ehlo:
     case Verb::helo: return hello(command, line, out);
     case Verb::mail: return mail(command, line, out);
-    case Verb::rcpt: return recipient(command, line, in_input, out);
+    case Verb::rcpt: return recipient(command, line, out);
     case Verb::data: return data(line, out);
-    case Verb::bdat: return bdat(command, line, in_input, out);
+    case Verb::bdat: return bdat(command, line, out);
     case Verb::rset: return reset(line, out);
     case Verb::noop: return noop(line, out);
     case Verb::quit: return quit(line, out);
-    case Verb::auth: return auth(line, in_input, out);
+    case Verb::auth: return auth(line, out);
     case Verb::vrfy:
     case Verb::expn:
     case Verb::help:
@@ -200,7 +193,7 @@ void OutboundDialogue::resume(Effects& out) {
   line.raw = raw;
   const Command command = parse_command(line.text);
   verb_ = command.verb;
-  obey(command, line, false, out);
+  obey(command, line, out);
 }
 
 // --- commands
@@ -249,12 +242,13 @@ void OutboundDialogue::mail(const Command& command, const Line& line, Effects& o
   }
   if (too_large(from->parameters)) return answer(Refusal::message_too_large, out);
   transaction_ = {};
+  input_.begin_message();
   transaction_.mail = std::string(line.text) + "\r\n";
   outcome_.envelope.mail(command.argument, true);
   transaction_.unanswered = true;  // a recipient that comes with it saves its 250 a packet of its own
 }
 
-void OutboundDialogue::recipient(const Command& command, const Line& line, bool in_input, Effects& out) {
+void OutboundDialogue::recipient(const Command& command, const Line& line, Effects& out) {
   if (!transaction_.active() && !in_turn(line)) return;
   if (!transaction_.active()) return refuse_command(command, Refusal::mail_first, out);
   const auto to = parse_path_argument(command.argument, "TO");
@@ -280,7 +274,7 @@ void OutboundDialogue::recipient(const Command& command, const Line& line, bool 
   if (!begin_at_remote(line, out)) return;
   transaction_.domain = *domain;
   outcome_.envelope.recipient(command.argument);
-  forward(line, in_input, Expected::recipient, out);
+  forward(line, Expected::recipient, out);
 }
 
 // The kept MAIL goes ahead of the first recipient. False: the server takes one command at a time, and `line` is held.
@@ -339,10 +333,10 @@ void OutboundDialogue::quit(const Line& line, Effects& out) {
   finish(Ending::quit, out);
 }
 
-void OutboundDialogue::forward(const Line& line, bool in_input, Expected reply, Effects& out) {
+void OutboundDialogue::forward(const Line& line, Expected reply, Effects& out) {
   if (line.bare_lf) {
     out.send_copy(Side::backend, std::string(line.text) + "\r\n");
-  } else if (in_input) {
+  } else if (line.in_input) {
     out.send(Side::backend, line.raw);
   } else {
     out.send_copy(Side::backend, line.raw);

@@ -10,7 +10,7 @@
 
 namespace postern::smtp {
 
-OutboundDialogue::OutboundDialogue(const OutboundFacts& facts) : facts_(facts), scanner_(facts.listener->bare_newline) {
+OutboundDialogue::OutboundDialogue(const OutboundFacts& facts) : facts_(facts), input_(*facts.listener) {
   standing_.tls_available = facts.tls_available;
   if (!facts.notes_envelopes) outcome_.envelope.disable();
 }
@@ -38,22 +38,18 @@ void OutboundDialogue::enter(State next) {
   const auto bit = [](auto... states) { return ((1U << static_cast<unsigned>(states)) | ... | 0U); };
   const auto any_end = bit(ended);
   // From each state, in the order of the enumerators, the states that may follow.
-  const std::array<unsigned, 15> may_follow = {
-      bit(handshake, command, judgement) | any_end,  // await_greeting
-      bit(await_greeting, command) | any_end,        // handshake
-      bit(await_turn, opening, judgement, await_reply, chunk, discard_chunk, starttls, closing) | any_end,  // command
-      bit(command) | any_end,                                      // await_turn
-      bit(judgement) | any_end,                                    // opening
-      bit(await_greeting, command, opening, judgement) | any_end,  // judgement
-      bit(command, sasl, content) | any_end,                       // await_reply
-      bit(await_reply) | any_end,                                  // sasl
-      bit(command, discard_content) | any_end,                     // content
-      bit(command, discard_chunk) | any_end,                       // chunk
-      bit(command) | any_end,                                      // discard_content
-      bit(command) | any_end,                                      // discard_chunk
-      bit(handshake, closing) | any_end,                           // starttls
-      any_end,                                                     // closing
-      0U,                                                          // ended
+  const std::array<unsigned, 11> may_follow = {
+      bit(handshake, command, judgement) | any_end,                                           // await_greeting
+      bit(await_greeting, command) | any_end,                                                 // handshake
+      bit(await_turn, opening, judgement, await_reply, within, starttls, closing) | any_end,  // command
+      bit(command) | any_end,                                                                 // await_turn
+      bit(judgement) | any_end,                                                               // opening
+      bit(await_greeting, command, opening, judgement) | any_end,                             // judgement
+      bit(command, within) | any_end,                                                         // await_reply
+      bit(command, await_reply) | any_end,                                                    // within
+      bit(handshake, closing) | any_end,                                                      // starttls
+      any_end,                                                                                // closing
+      0U,                                                                                     // ended
   };
   POSTERN_ASSERT((may_follow[static_cast<std::size_t>(state_)] & bit(next)) != 0, "no such move of a dialogue");
   state_ = next;
@@ -167,11 +163,7 @@ bool OutboundDialogue::takes_client_bytes() const {
     case State::ended: return false;
     case State::command: return !must_wait();
     case State::handshake:
-    case State::sasl:
-    case State::content:
-    case State::chunk:
-    case State::discard_content:
-    case State::discard_chunk:
+    case State::within:
     case State::starttls:
     case State::closing: return true;
   }
@@ -197,11 +189,7 @@ void OutboundDialogue::client_is_gone(Effects& out) {
   switch (state_) {
     case State::await_greeting: return finish(Ending::client_closed, out);
     case State::handshake: return finish(Ending::client_tls_failed, out);
-    case State::sasl:
-    case State::content:
-    case State::chunk:
-    case State::discard_content:
-    case State::discard_chunk: return finish(Ending::client_lost, out);
+    case State::within: return finish(Ending::client_lost, out);
     case State::opening:
     case State::judgement: return finish(ending, out);
     case State::command:
@@ -220,7 +208,7 @@ void OutboundDialogue::client_is_gone(Effects& out) {
 // The server is dropped first, with whatever it has not read yet: half a message never gets an end.
 void OutboundDialogue::finish(Ending ending, Effects& out) {
   if (state_ == State::ended) return;
-  if (server_ != Server::none && (state_ == State::content || state_ == State::chunk)) out.drop_backend();
+  if (server_ != Server::none && input_.sends_on()) out.drop_backend();
   enter(State::ended);
   out.finish(ending);
   expected_.clear();
@@ -288,7 +276,7 @@ void OutboundDialogue::greet_ourselves(Effects& out) {
 
 // Everything the client was owed has gone out, and nothing of it was read behind its STARTTLS.
 void OutboundDialogue::begin_client_tls(Effects& out) {
-  POSTERN_ASSERT(!standing_.lines.partial() && !client_rest_, "plaintext is left behind STARTTLS");
+  POSTERN_ASSERT(!input_.partial() && !client_rest_, "plaintext is left behind STARTTLS");
   if (client_closed_) return;
   out.send(Side::client, "220 2.0.0 Ready to start TLS\r\n");
   out.start_tls(Side::client);
@@ -298,6 +286,7 @@ void OutboundDialogue::begin_client_tls(Effects& out) {
 void OutboundDialogue::on_client_tls(Effects& out) {
   const bool after_starttls = facts_.listener->mode == config::TlsMode::starttls;
   standing_ = ClientStanding{};
+  input_ = ClientInput(*facts_.listener);
   standing_.tls = true;
   standing_.tls_available = facts_.tls_available;
   standing_.ehlo_first = after_starttls;

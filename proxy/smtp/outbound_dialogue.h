@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "config/settings.h"
+#include "proxy/smtp/client_input.h"
 #include "proxy/smtp/client_standing.h"
-#include "proxy/smtp/content.h"
 #include "proxy/smtp/dialogue.h"
 #include "proxy/smtp/endings.h"
 #include "proxy/smtp/expected_replies.h"
@@ -89,20 +89,16 @@ class OutboundDialogue final : public Dialogue {
 
  private:
   enum class State : std::uint8_t {
-    await_greeting,   // the client has heard nothing yet: the remote server comes first
-    handshake,        // TLS with the client
-    command,          // the client's next command
-    await_turn,       // held_ waits until every outstanding reply has come
-    opening,          // held_ waits for the remote server to be opened
-    judgement,        // held_ (or the greeting) waits for on_judged
-    await_reply,      // nothing of the client is read before the reply to its last command
-    sasl,             // the client's next line answers a challenge
-    content,          // after 354, up to CRLF.CRLF
-    chunk,            // the octets of a BDAT
-    discard_content,  // as content, thrown away
-    discard_chunk,    // as chunk, thrown away
-    starttls,         // earlier replies go out, then our 220
-    closing,          // our last reply waits for its turn
+    await_greeting,  // the client has heard nothing yet: the remote server comes first
+    handshake,       // TLS with the client
+    command,         // the client's next command
+    await_turn,      // held_ waits until every outstanding reply has come
+    opening,         // held_ waits for the remote server to be opened
+    judgement,       // held_ (or the greeting) waits for on_judged
+    await_reply,     // nothing of the client is read before the reply to its last command
+    within,          // what its last command began goes on: an exchange of AUTH, content, a chunk (input_ knows)
+    starttls,        // earlier replies go out, then our 220
+    closing,         // our last reply waits for its turn
     ended,
   };
   enum class Server : std::uint8_t { none, opening, open };
@@ -124,14 +120,13 @@ class OutboundDialogue final : public Dialogue {
   };
   // The client's, as far as it has come.
   struct Transaction {
-    std::string mail;          // the line kept, with CRLF; empty: there is no transaction
-    bool unanswered = false;   // the client is still to have our 250 to it
-    bool sent = false;         // … and given to the present connection
-    bool accepted = false;     // a recipient was
-    bool chunked = false;      // BDAT has begun
-    std::string domain;        // of the recipient sent last
-    std::string refusal;       // with CRLF: answers all that follows
-    std::uint64_t octets = 0;  // of content
+    std::string mail;         // the line kept, with CRLF; empty: there is no transaction
+    bool unanswered = false;  // the client is still to have our 250 to it
+    bool sent = false;        // … and given to the present connection
+    bool accepted = false;    // a recipient was
+    bool chunked = false;     // BDAT has begun
+    std::string domain;       // of the recipient sent last
+    std::string refusal;      // with CRLF: answers all that follows
     bool active() const { return !mail.empty(); }
   };
   // What the client is told once its content has been thrown away; with an ending, the session ends.
@@ -153,39 +148,35 @@ class OutboundDialogue final : public Dialogue {
 
   // The client's half.
   void serve_client(std::string_view& rest, Effects& out);
-  void command(std::string_view& rest, Effects& out);
-  void sasl(std::string_view& rest, Effects& out);
-  void content(std::string_view& rest, Effects& out);
-  void chunk(std::string_view& rest, Effects& out);
-  void discard_content(std::string_view& rest, Effects& out);
-  void discard_chunk(std::string_view& rest, Effects& out);
+  void take(std::string_view& rest, Effects& out);
   void starttls(std::string_view& rest, Effects& out);
-  void on_line(const Line& line, bool in_input, std::string_view& rest, Effects& out);
-  void obey(const Command& command, const Line& line, bool in_input, Effects& out);
-  void on_command(const Command& command, const Line& line, bool in_input, Effects& out);
+  void on_line(const Line& line, Effects& out);
+  void obey(const Command& command, const Line& line, Effects& out);
+  void on_command(const Command& command, const Line& line, Effects& out);
   std::optional<Refusal> refusal_for(const Command& command) const;
   std::optional<Refusal> starttls_refusal(const Command& command) const;
   void hello(const Command& command, const Line& line, Effects& out);
   void mail(const Command& command, const Line& line, Effects& out);
-  void recipient(const Command& command, const Line& line, bool in_input, Effects& out);
+  void recipient(const Command& command, const Line& line, Effects& out);
   bool link_takes(std::string_view recipient_parameters) const;
   bool begin_at_remote(const Line& line, Effects& out);
   void data(const Line& line, Effects& out);
-  void bdat(const Command& command, const Line& line, bool in_input, Effects& out);
+  void bdat(const Command& command, const Line& line, Effects& out);
   void bdat_too_large(const BdatArgument& argument, Effects& out);
+  void discard_chunk(const BdatArgument& argument);
   void reset(const Line& line, Effects& out);
   void noop(const Line& line, Effects& out);
   void quit(const Line& line, Effects& out);
-  void auth(const Line& line, bool in_input, Effects& out);
+  void auth(const Line& line, Effects& out);
+  void response(const Line& line, Effects& out);
   void refuse_command(const Command& command, Refusal refusal, Effects& out);
   void turn_away(const Command& command, std::string_view reply, Effects& out);
   void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
-  void begin_chunk(State state, std::uint64_t size);
-  void end_content(Verdict verdict, bool at_its_end, Effects& out);
-  void discard_message(Verdict verdict);
+  void refuse_content(Refusal refusal, Ending ending, Effects& out);
+  void end_content(Verdict verdict, Effects& out);
+  void discard_message(Verdict verdict, Effects& out);
   void give_verdict(Effects& out);
-  void forward(const Line& line, bool in_input, Expected reply, Effects& out);
-  std::size_t line_limit() const;
+  void forward(const Line& line, Expected reply, Effects& out);
   bool too_large(std::string_view mail_parameters) const;
 
   // Commands that wait.
@@ -196,7 +187,7 @@ class OutboundDialogue final : public Dialogue {
   // Our own replies.
   void answer_mail(Effects& out);
   void answer(Refusal refusal, Effects& out);
-  void not_smtp(std::string_view& rest, Effects& out);
+  void not_smtp(Effects& out);
   void release_own_replies(Effects& out);
   void say(std::string_view reply, Effects& out);
   void answer_hello(const Command& command, Effects& out);
@@ -245,12 +236,11 @@ class OutboundDialogue final : public Dialogue {
   ClientStanding standing_;
   ExpectedReplies expected_;
   ReplyReader replies_;
-  ContentScanner scanner_;
+  ClientInput input_;
   RemotePlan plan_;
   RemoteState remote_;
   Link link_;
   Transaction transaction_;
-  std::uint64_t chunk_left_ = 0;            // BDAT octets still to come
   std::unique_ptr<RemoteOpening> opening_;  // while Server::opening, and until its failure has been dealt with
   std::unique_ptr<std::string> held_;       // a command that waits, without CRLF
   std::unique_ptr<Verdict> verdict_;

@@ -76,29 +76,25 @@ bool OutboundDialogue::link_takes(std::string_view recipient_parameters) const {
 
 // --- AUTH
 
-void OutboundDialogue::auth(const Line& line, bool in_input, Effects& out) {
+void OutboundDialogue::auth(const Line& line, Effects& out) {
   if (!in_turn(line)) return;
   // It may have been offered by another connection than the present one.
   if (!takes_clients_auth()) return answer(Refusal::remote_unusable, out);
-  forward(line, in_input, Expected::auth, out);
+  forward(line, Expected::auth, out);
   enter(State::await_reply);
 }
 
 // Opaque, and recorded nowhere. What could not be a response cancels the exchange instead (RFC 4954 4): the server
 // answers that, so its reply and the client's line still belong together.
-void OutboundDialogue::sasl(std::string_view& rest, Effects& out) {
-  const std::string_view input = rest;
-  const auto line = standing_.lines.next(rest, sasl_line_limit);
-  if (!line) return;
+void OutboundDialogue::response(const Line& line, Effects& out) {
   progress_ = true;
-  if (line->too_long || line->nul || line->bare_cr) {
-    out.refused(line->too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
+  if (line.too_long || line.nul || line.bare_cr) {
+    out.refused(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
     ++outcome_.errors;
     out.send(Side::backend, "*\r\n");
     expected_.push(Expected::auth);
   } else {
-    const bool in_input = line->raw.data() + line->raw.size() == rest.data() && line->raw.size() <= input.size();
-    forward(*line, in_input, Expected::auth, out);
+    forward(line, Expected::auth, out);
   }
   enter(State::await_reply);
 }

@@ -11,6 +11,7 @@ namespace postern::smtp {
 
 namespace {
 
+using Mode = ClientInput::Mode;
 using Stage = RemoteState::Stage;
 
 // The client's command that the reply is to.
@@ -77,14 +78,14 @@ void OutboundDialogue::remote_gone(Ending ending, std::string_view why, Effects&
     opening_->on_lost(why, ending == Ending::backend_protocol);
     return opening_moved(out);
   }
-  const std::string_view place = state_ == State::content ? " within the content" : "";
+  const std::string_view place = input_.mode() == Mode::content ? " within the content" : "";
   lose(ending, due().empty() ? std::string(why).append(place) : no_answer(due(), why), out);
 }
 
 // What it still owes becomes 451, never a success. Without a transaction there is nothing to go on with.
 void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& out) {
   const bool authenticating =
-      state_ == State::sasl || (state_ == State::await_reply && expected_.server() == Expected::auth);
+      input_.mode() == Mode::response || (state_ == State::await_reply && expected_.server() == Expected::auth);
   // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
   const bool at_rest = state_ == State::command && expected_.empty() &&
                        (standing_.authenticated || (!transaction_.active() && !facts_.greets_itself));
@@ -99,14 +100,14 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
   }
   if (authenticating) return refuse_now(Refusal::remote_closed, ending, out);
   const bool owed = give_up_replies(ending, out);
-  if (state_ == State::content) {
+  if (input_.mode() == Mode::content) {
     out.message(MessageResult::lost, trouble, outcome_.envelope.message_ended(MessageResult::lost));
     out.refused(Refusal::remote_lost_message, to_string(Verb::data), trouble);
-    return discard_message({lost_reply(Refusal::remote_lost_message, ending), std::nullopt});
+    return discard_message({lost_reply(Refusal::remote_lost_message, ending), std::nullopt}, out);
   }
   if (standing_.authenticated) return refuse_now(Refusal::remote_closed, ending, out);
   if (state_ == State::await_reply) enter(State::command);
-  if (state_ == State::chunk) enter(State::discard_chunk);
+  input_.discard();
   if (transaction_.active() && transaction_.refusal.empty() && (owed || transaction_.accepted)) {
     transaction_.refusal = lost_reply(Refusal::remote_lost, ending);
   }
@@ -160,7 +161,7 @@ bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
 // Its reply will not come. What the server has whole it may deliver, and the client, which is told of no success, sends
 // it again.
 void OutboundDialogue::lose_message(std::string_view why, Effects& out) {
-  const bool half = state_ == State::chunk && expected_.size() == 1;
+  const bool half = input_.mode() == Mode::chunk && expected_.size() == 1;
   const auto result = half ? MessageResult::lost : MessageResult::in_doubt;
   out.message(result, why, outcome_.envelope.message_ended(result));
   if (!half) out.because(may_come_twice(why));

@@ -62,7 +62,7 @@ void OutboundDialogue::refuse_bdat(const Command& command, Refusal refusal, Effe
   const auto argument = parse_bdat_argument(command.argument);
   if (!argument) return answer(Refusal::malformed_bdat, out);
   answer(refusal, out);
-  if (state_ == State::command) begin_chunk(State::discard_chunk, argument->size);
+  discard_chunk(*argument);
 }
 
 }  // namespace postern::smtp

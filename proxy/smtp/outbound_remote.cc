@@ -168,7 +168,8 @@ void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out
     opening_->on_reply(piece, more, out);
     return opening_moved(out);
   }
-  if (expected_.empty()) return state_ == State::content ? early_reply(piece, out) : unasked(piece, out);
+  if (expected_.empty())
+    return input_.mode() == ClientInput::Mode::content ? early_reply(piece, out) : unasked(piece, out);
   const Expected to = expected_.server();
   if (!believable(to, piece.code)) {
     return lose(Ending::backend_protocol, wrong_answer(due(), piece), out);
@@ -192,7 +193,7 @@ void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out
 // not there yet: to DATA itself, to a chunk that is not whole. And a server that cannot forget a transaction must not
 // see the next one.
 bool OutboundDialogue::believable(Expected to, int code) const {
-  const bool chunk_under_way = state_ == State::chunk && expected_.size() == 1;
+  const bool chunk_under_way = input_.mode() == ClientInput::Mode::chunk && expected_.size() == 1;
   switch (code / 100) {
     case 2: return to != Expected::data && !chunk_under_way;
     case 3: return (to == Expected::data && code == 354) || (to == Expected::auth && code == 334);
@@ -246,16 +247,18 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
     case Expected::reset: out.send(Side::client, "250 2.0.0 Ok\r\n"); break;
     case Expected::data:
       if (code == 354) {
-        scanner_.reset();
-        transaction_.octets = 0;
-        return enter(State::content);
+        input_.expect_content();
+        return enter(State::within);
       }
       enter(State::command);
       break;
     case Expected::end_of_data:
     case Expected::last_chunk: message_result(to, code, out); break;
     case Expected::auth:
-      if (code == 334) return enter(State::sasl);
+      if (code == 334) {
+        input_.expect_response();
+        return enter(State::within);
+      }
       if (code == 235) outcome_.authenticated = standing_.authenticated = true;
       enter(State::command);
       break;
@@ -298,7 +301,7 @@ void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
   whole.last = true;
   const auto ending = piece.code == 421 ? std::optional(Ending::backend_closed) : std::nullopt;
   if (ending) out.because("the server took its leave: " + quote(piece));
-  end_content({print(whole, piece.text), ending}, false, out);
+  end_content({print(whole, piece.text), ending}, out);
 }
 
 void OutboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {

@@ -50,14 +50,12 @@ Timer OutboundDialogue::timer() const {
     case State::opening: return opening_timer();
     case State::handshake: return Timer::handshake;
     case State::judgement: return Timer::none;  // the session's own lookups have their own limits
-    case State::content:
-    case State::chunk:
-    case State::discard_content:
-    case State::discard_chunk: return Timer::data_block;
+    case State::within:
+      if (input_.in_message()) return Timer::data_block;
+      [[fallthrough]];
     case State::command:
     case State::await_turn:
     case State::await_reply:
-    case State::sasl:
     case State::starttls:
     case State::closing:
       if (expected_.empty()) return Timer::command;
