@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "config/assert.h"
@@ -14,12 +15,25 @@ class Input {
  public:
   Input(const std::uint8_t* data, std::size_t size) : rest_(reinterpret_cast<const char*>(data), size) {}
 
+  bool empty() const { return rest_.empty(); }
   // The next octet, or 0.
   std::uint8_t octet() {
     if (rest_.empty()) return 0;
     const char first = rest_.front();
     rest_.remove_prefix(1);
     return static_cast<std::uint8_t>(first);
+  }
+  // Up to 63 octets as they are.
+  std::string text() {
+    const std::size_t wanted = octet() % 64;
+    const std::string_view value = rest_.substr(0, wanted);
+    rest_.remove_prefix(value.size());
+    return std::string(value);
+  }
+  // One of the lines that a byte-wise mutation finds slowly.
+  template <std::size_t N>
+  std::string word(const std::string_view (&words)[N]) {
+    return std::string(words[octet() % N]);
   }
   // All that is left.
   std::string_view rest() const { return rest_; }

@@ -1,12 +1,10 @@
 // Any client, any remote server and any session's judgement: the input is a configuration octet and a list of events.
-// Properties, whatever comes:
+// What must hold, whatever comes, is in tests/fuzz/dialogue_player.h; here also:
 //  - no envelope and no content goes out before the session has said `proceed` for it, nor anything but EHLO, STARTTLS
 //    and QUIT in plaintext where TLS is demanded, nor anything at all on a connection that has been injected into
 //    (tests/proxy/smtp/outbound_watch.h and outbound_rig.h assert it);
-//  - no message is accepted that no server accepted;
 //  - one command of the client is the reason for a bounded number of connections: whatever is judged, for no more than
 //    the dialogue's own bound; and judged as a session judges, for no more than the way there has addresses;
-//  - the client is told whole replies;
 //  - how the bytes are cut changes nothing.
 #include <algorithm>
 #include <cstddef>
@@ -17,7 +15,7 @@
 #include <vector>
 
 #include "config/assert.h"
-#include "tests/fuzz/fuzz_input.h"
+#include "tests/fuzz/dialogue_player.h"
 #include "tests/proxy/outbound/judged_rig.h"
 #include "tests/proxy/smtp/outbound_rig.h"
 
@@ -26,6 +24,7 @@ namespace {
 using namespace postern;
 using smtp::Judgement;
 using smtp::Side;
+using smtp::outbound_rig::Link;
 using smtp::outbound_rig::Options;
 using smtp::outbound_rig::Rig;
 
@@ -77,26 +76,7 @@ constexpr std::string_view server_words[] = {
     "250 a\r\n250 b\r\n",
 };
 
-class Input {
- public:
-  explicit Input(std::string_view bytes) : bytes_(bytes) {}
-  bool empty() const { return bytes_.empty(); }
-  std::uint8_t octet() {
-    if (bytes_.empty()) return 0;
-    const auto value = static_cast<std::uint8_t>(bytes_.front());
-    bytes_.remove_prefix(1);
-    return value;
-  }
-  template <std::size_t N>
-  std::string_view word(const std::string_view (&words)[N]) {
-    return words[octet() % N];
-  }
-
- private:
-  std::string_view bytes_;
-};
-
-Options options_of(Input& input) {
+Options options_of(fuzz::Input& input) {
   using namespace config;
   const std::uint8_t a = input.octet();
   const std::uint8_t b = input.octet();
@@ -116,13 +96,6 @@ Options options_of(Input& input) {
   return options;
 }
 
-struct Played {
-  std::string to_client;
-  std::string to_server;
-  std::vector<std::string> events;
-  bool timing_matters = false;  // whether two things came together decides: cutting them apart does change something
-};
-
 // Connections for one question.
 struct Dialed {
   std::uint32_t question = 0;
@@ -134,104 +107,50 @@ struct Dialed {
   }
 };
 
-class Player {
+class Player final : public fuzz::DialoguePlayer<Rig, Options> {
  public:
-  Player(Input input, const Options& options) : input_(input), rig_(options) {}
-
-  Played play() {
-    rig_.start();
-    for (int event = 0; event < 200 && !input_.empty() && !rig_.ended(); ++event) {
-      happen();
-      look();
-    }
-    played_.events = rig_.events;
-    return played_;
-  }
+  using DialoguePlayer::DialoguePlayer;
 
  private:
-  void happen() {
-    const std::uint8_t what = input_.octet() % 16;
-    if (what < 6) return client(input_.word(client_words));
-    if (what < 11) return server(input_.word(server_words));
+  void happen() override {
+    const std::uint8_t what = input().octet() % 16;
+    if (what < 6) return client(input().word(client_words));
+    if (what < 11) return remote(input().word(server_words));
     if (what < 13) return advance();
     if (what == 13) return judge();
-    other(input_.octet() % 8);
+    goes_wrong(input().octet() % 8);
   }
 
-  void client(std::string_view said) {
-    if (!client_handshake_ && !client_closed_) rig_.client(said);
-  }
-
-  void server(std::string_view said) {
-    if (rig_.link != Rig::Link::up) return;
+  void remote(std::string_view said) {
     const bool one_reply = said.find("\r\n250 x") == said.npos && said.find("\r\n250 b") == said.npos;
-    if (!one_reply) played_.timing_matters = true;
-    if (said.starts_with('2')) successes_ += one_reply ? 1 : 2;
-    rig_.server(said);
-  }
-
-  // Whatever has been asked of the session.
-  void advance() {
-    if (rig_.link == Rig::Link::dialing) return rig_.connected();
-    if (rig_.link == Rig::Link::handshake) return rig_.tls(Side::backend);
-    if (!client_handshake_) return;
-    client_handshake_ = false;
-    rig_.unread.clear();  // nothing of the plaintext may be used from here on
-    rig_.tls(Side::client);
+    if (!one_reply && rig().link == Link::up) timing_matters();
+    server(said);
   }
 
   void judge() {
-    const std::uint8_t how = input_.octet();
-    if (!rig_.judging) return;
-    rig_.plan.demand_tls = (how & 8) != 0;
-    rig_.plan.try_starttls = (how & 16) != 0;
-    if (how % 4 == 0) return rig_.refuse((how & 32) != 0 ? "250 smuggled" : "451 4.7.5 no");
-    if (how % 4 == 1) return rig_.reconnect();
-    rig_.proceed();
+    const std::uint8_t how = input().octet();
+    if (!rig().judging) return;
+    rig().plan.demand_tls = (how & 8) != 0;
+    rig().plan.try_starttls = (how & 16) != 0;
+    if (how % 4 == 0) return rig().refuse((how & 32) != 0 ? "250 smuggled" : "451 4.7.5 no");
+    if (how % 4 == 1) return rig().reconnect();
+    rig().proceed();
   }
 
-  void other(std::uint8_t which) {
-    if (which == 0) rig_.time_out();
-    if (which == 1) rig_.drain();
-    if (which == 2) client_closed_ = true, rig_.close(Side::client);
-    if (which == 3 && rig_.link != Rig::Link::down && rig_.link != Rig::Link::dialing) rig_.close(Side::backend);
-    if (which == 4 && rig_.link == Rig::Link::dialing) rig_.connect_failed();
-    if (which == 5 && client_handshake_) client_handshake_ = false, rig_.tls_failed(Side::client);
-    if (which == 6 && rig_.link == Rig::Link::handshake) rig_.tls_failed(Side::backend);
-  }
-
-  void look() {
-    for (; seen_ < rig_.events.size(); ++seen_) {
-      const std::string& event = rig_.events[seen_];
-      if (event == "dial") dialed_.note(rig_.dialogue().question());
-      if (event == "tls client") client_handshake_ = true;
-      if (event == "message accepted") ++accepted_;
-      if (event == "end starttls_injection") played_.timing_matters = true;
-    }
-    POSTERN_ASSERT(accepted_ <= successes_, "a success that no server gave");
+  void look_at(const std::string& event) override {
+    if (event == "dial") dialed_.note(rig().dialogue().question());
     POSTERN_ASSERT(dialed_.most <= smtp::OutboundDialogue::connections_per_command, "connections without end");
-    const std::string told = rig_.take_client();
-    POSTERN_ASSERT(fuzz::ends_whole(told), "the client was told part of a reply");
-    played_.to_client += told;
-    played_.to_server += rig_.take_server();
+    if (event == "end starttls_injection") timing_matters();
   }
 
-  Input input_;
-  Rig rig_;
-  Played played_;
-  std::size_t seen_ = 0;
-  std::size_t successes_ = 0;
-  std::size_t accepted_ = 0;
   Dialed dialed_;
-  bool client_handshake_ = false;
-  bool client_closed_ = false;
 };
 
 // The same events, judged by RemoteChoice. The client here is one that says nothing before its last words are answered,
 // so that each of its commands can be told from the next.
 class Traveller {
  public:
-  Traveller(Input input, const session::judged_rig::Journey& journey, const Options& options)
+  Traveller(fuzz::Input input, const session::judged_rig::Journey& journey, const Options& options)
       : input_(input), journey_(journey), judged_(journey, options) {}
 
   void play() {
@@ -254,14 +173,14 @@ class Traveller {
       made_before_ = judged_.connections;
       return judged_.client(input_.word(lone_words));
     }
-    if (rig.link == Rig::Link::up && what < 11) return judged_.server(input_.word(server_words));
+    if (rig.link == Link::up && what < 11) return judged_.server(input_.word(server_words));
     if (judged_.dialing()) return what == 4 ? judged_.connect_failed() : judged_.connected();
-    if (rig.link == Rig::Link::handshake) {
+    if (rig.link == Link::handshake) {
       if (what % 2 == 0) return judged_.secured();
       return judged_.tell([](Rig& all) { all.tls_failed(Side::backend); });
     }
     if (what == 13) return judged_.tell([](Rig& all) { all.time_out(); });
-    if (rig.link == Rig::Link::up) judged_.tell([](Rig& all) { all.close(Side::backend); });
+    if (rig.link == Link::up) judged_.tell([](Rig& all) { all.close(Side::backend); });
   }
 
   static constexpr std::string_view lone_words[] = {
@@ -277,13 +196,13 @@ class Traveller {
       "BDAT 3 LAST\r\nabc",
   };
 
-  Input input_;
+  fuzz::Input input_;
   const session::judged_rig::Journey& journey_;
   session::judged_rig::Judged judged_;
   std::size_t made_before_ = 0;
 };
 
-void travel(Input input) {
+void travel(fuzz::Input input) {
   using namespace config;
   const std::uint8_t octet = input.octet();
   const auto route = octet % 3 == 0   ? OutboundRoute::relay
@@ -298,15 +217,11 @@ void travel(Input input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Input input(std::string_view(reinterpret_cast<const char*>(data), size));
+  fuzz::Input input(data, size);
   travel(input);
   Options options = options_of(input);
-  const Played whole = Player(input, options).play();
+  const auto whole = Player(input, options).play();
   options.cut = true;
-  const Played cut = Player(input, options).play();
-  if (whole.timing_matters || cut.timing_matters) return 0;
-  POSTERN_ASSERT(whole.to_client == cut.to_client, "the client is told something else when bytes are cut");
-  POSTERN_ASSERT(whole.to_server == cut.to_server, "the server is told something else when bytes are cut");
-  POSTERN_ASSERT(whole.events == cut.events, "something else happens when bytes are cut");
+  fuzz::must_be_the_same(whole, Player(input, options).play());
   return 0;
 }

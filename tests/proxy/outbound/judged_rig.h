@@ -16,6 +16,7 @@ namespace postern::session::judged_rig {
 
 using smtp::Judgement;
 using smtp::Side;
+using smtp::outbound_rig::Link;
 using smtp::outbound_rig::Options;
 using smtp::outbound_rig::Rig;
 
@@ -104,7 +105,7 @@ class Judged {
   }
 
   Rig& rig() { return rig_; }
-  bool dialing() const { return dialing_ && rig_.link == Rig::Link::dialing; }
+  bool dialing() const { return dialing_ && rig_.link == Link::dialing; }
   std::size_t connections = 0;  // made, or tried
 
  private:
@@ -133,7 +134,7 @@ class Judged {
     const auto asked = static_cast<std::size_t>(std::ranges::count(rig_.events, "dial"));
     if (asked == dials_) return false;
     dials_ = asked;
-    dialing_ = rig_.link == Rig::Link::dialing;
+    dialing_ = rig_.link == Link::dialing;
     if (!dialing_) return false;
     if (choice_.under_way() || choice_.begin(look_up({}, rig_.dialogue().question()))) return false;
     dialing_ = false;
@@ -148,7 +149,7 @@ class Judged {
     outbound::RemoteChoice::Link link{rig_.dialogue().remote()};
     link.may_reconnect = rig_.dialogue().may_reconnect();
     link.offers_post_quantum = true;
-    link.tls = tls_up_ && rig_.link == Rig::Link::up;
+    link.tls = tls_up_ && rig_.link == Link::up;
     link.version = config::TlsVersion::tls1_3;
     link.question = question;
     if (link.tls) {

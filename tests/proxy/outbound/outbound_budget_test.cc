@@ -70,7 +70,7 @@ class World {
       answer("GREETING", "220 mx.example\r\n");
       return true;
     }
-    if (rig.link == Rig::Link::handshake) {
+    if (rig.link == Link::handshake) {
       if (at("HANDSHAKE")) {
         judged_.tell([](Rig& all) { all.tls_failed(Side::backend); });
       } else {
@@ -81,7 +81,7 @@ class World {
     }
     lines_ += rig.take_server();
     const auto end = lines_.find("\r\n");
-    if (end == std::string::npos || rig.link != Rig::Link::up) return false;
+    if (end == std::string::npos || rig.link != Link::up) return false;
     const std::string line = lines_.substr(0, end);
     lines_.erase(0, end + 2);
     return obey(line);
@@ -118,7 +118,7 @@ class World {
     if (server_.misdeed == is_silent) return judged_.tell([](Rig& rig) { rig.time_out(); });
     judged_.server(server_.misdeed);
     // Whoever still trusts that connection sees its end.
-    if (judged_.rig().link == Rig::Link::up) judged_.tell([](Rig& rig) { rig.close(Side::backend); });
+    if (judged_.rig().link == Link::up) judged_.tell([](Rig& rig) { rig.close(Side::backend); });
   }
 
   Judged judged_;

@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "tests/proxy/smtp/dialogue_rig.h"
+#include "tests/proxy/smtp/inbound_rig.h"
 #include "tests/support/catch.h"
 
 namespace postern::smtp::conversation_test {
 
-using dialogue_rig::Options;
-using dialogue_rig::Rig;
+using inbound_rig::Options;
+using inbound_rig::Rig;
 
 enum class Play { whole, cut, pipelined };
 

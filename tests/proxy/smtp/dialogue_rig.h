@@ -1,18 +1,23 @@
-// An inbound dialogue between a client and a server made of strings: what each of them is sent, and all that happens.
+// A dialogue between a client and servers made of strings: what each of them is sent, and all that happens. What is
+// peculiar to a direction is in inbound_rig.h and outbound_rig.h.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "proxy/smtp/inbound_dialogue.h"
-#ifdef POSTERN_TWIN
-#include "tests/fuzz/twin.h"
-#endif
+#include "config/assert.h"
+#include "proxy/smtp/dialogue.h"
+#include "proxy/smtp/refusals.h"
 
 namespace postern::smtp::dialogue_rig {
+
+// "dial", "drop", "tls client", "tls backend", "judge DOMAIN", "refused LABEL", "message RESULT", "end ENDING"
+using Events = std::vector<std::string>;
 
 inline std::string_view name_of(Timer timer) {
   switch (timer) {
@@ -40,70 +45,69 @@ inline std::string_view name_of(MessageResult result) {
   return "";
 }
 
-#ifdef POSTERN_TWIN
-using Subject = twin::Inbound;
-#else
-using Subject = InboundDialogue;
-#endif
+// Input that is gone after the call, as a read buffer is: a view kept into it shows under a sanitizer.
+class Copy {
+ public:
+  explicit Copy(std::string_view bytes) : size_(bytes.size()), bytes_(new char[bytes.size() + 1]) {
+    std::memcpy(bytes_.get(), bytes.data(), size_);
+  }
+  std::string_view view() const { return {bytes_.get(), size_}; }
 
-struct Options {
-  config::InboundListener listener;
-  bool tls_available = true;
-  bool cut = false;  // every input octet by octet
-
-  Options() { listener.mode = config::TlsMode::starttls; }
+ private:
+  std::size_t size_;
+  std::unique_ptr<char[]> bytes_;
 };
 
-class Rig {
+// With the server.
+enum class Link { down, dialing, up, handshake };
+
+// `Options` has the listener, `cut` (every input octet by octet) and facts(), of which the dialogue is made.
+template <class Dialogue, class Options>
+class DialogueRig {
  public:
-  explicit Rig(const Options& options = {}) : options_(options) {
-    InboundFacts facts;
-    facts.listener = &options_.listener;
-    facts.hostname = "gateway.example";
-    facts.client_address = *config::parse_ip_address("192.0.2.7");
-    facts.client_port = 4025;
-    facts.tls_available = options_.tls_available;
-    dialogue_ = std::make_unique<Subject>(facts);
-  }
+  explicit DialogueRig(const Options& options)
+      : options_(options), dialogue_(std::make_unique<Dialogue>(options_.facts())) {}
+  DialogueRig(const DialogueRig&) = delete;
+  virtual ~DialogueRig() = default;
 
   void start() {
     tell([&] { dialogue_->start(effects_); });
   }
 
-  // The usual beginning: connected, greeted, and what was said forgotten.
-  void start_with(std::string_view greeting) {
-    start();
-    connected();
-    server(greeting);
-    to_client.clear();
-    events.clear();
-  }
-
   void client(std::string_view bytes) {
-    for (std::size_t at = 0; at < bytes.size(); at += options_.cut ? 1 : bytes.size()) {
-      unread += bytes.substr(at, options_.cut ? 1 : bytes.size());
+    for (std::size_t at = 0; at < bytes.size(); at += step(bytes)) {
+      unread += bytes.substr(at, step(bytes));
       offer_once();
       pump();
     }
   }
 
+  // What is left of a connection's octets goes with it. What comes behind the 220 to STARTTLS is the handshake's, once
+  // that has begun.
   void server(std::string_view bytes) {
-    const auto connection = drops_;  // what is left of a connection's octets goes with it
-    for (std::size_t at = 0; at < bytes.size() && !ended() && drops_ == connection;
-         at += options_.cut ? 1 : bytes.size()) {
-      const Copy copy(bytes.substr(at, options_.cut ? 1 : bytes.size()));
-      tell([&] { dialogue_->on_server_bytes(copy.view(), effects_); });
-      pump();
+    const int connection = dials_;
+    for (std::size_t at = 0; at < bytes.size() && !ended() && link == Link::up && dials_ == connection;
+         at += step(bytes)) {
+      const Copy copy(bytes.substr(at, step(bytes)));
+      server_says(copy.view());
+      tell_and_pump([&] { dialogue_->on_server_bytes(copy.view(), effects_); });
     }
   }
 
   void connected() {
+    POSTERN_ASSERT(link == Link::dialing, "nobody has asked for a connection");
+    link = Link::up;
     tell_and_pump([&] { dialogue_->on_connected(effects_); });
   }
   void connect_failed() {
+    link = Link::down;
     tell_and_pump([&] { dialogue_->on_connect_failed(effects_); });
   }
   void tls(Side side, tls::Verification verification = tls::Verification::not_requested) {
+    if (side == Side::backend) {
+      link = Link::up;
+      server_secured();
+    }
     tls::SessionFacts facts;
     facts.verification = verification;
     tell_and_pump([&] { dialogue_->on_tls(side, facts, effects_); });
@@ -112,6 +116,7 @@ class Rig {
     tell_and_pump([&] { dialogue_->on_tls_failed(side, effects_); });
   }
   void close(Side side) {
+    if (side == Side::backend) link = Link::down;
     tell_and_pump([&] { dialogue_->on_closed(side, effects_); });
   }
   void time_out() { time_out(timer); }
@@ -123,14 +128,15 @@ class Rig {
   }
 
   bool ended() const { return !ending.empty(); }
-  Subject& dialogue() { return *dialogue_; }
+  Dialogue& dialogue() { return *dialogue_; }
 
   std::string take_client() { return std::exchange(to_client, {}); }
   std::string take_server() { return std::exchange(to_server, {}); }
+  Events take_events() { return std::exchange(events, {}); }
 
-  std::string to_client;            // sent and not yet taken
-  std::string to_server;            // … to the server that is connected now
-  std::vector<std::string> events;  // "dial", "drop", "tls client", "refused LABEL", "message RESULT", "end ENDING"
+  std::string to_client;  // sent and not yet taken
+  std::string to_server;  // … to whichever server was connected
+  Events events;
   std::string ending;
   std::string reason;       // given last
   std::string reasons;      // all of them, each with a line end
@@ -139,31 +145,36 @@ class Rig {
   Timer timer = Timer::none;
   int armed = 0;  // how often
   std::size_t sends = 0;
+  Link link = Link::down;
+
+ protected:
+  template <class Event>
+  void tell_and_pump(Event event) {
+    tell(event);
+    pump();
+  }
+
+  // Looked at before it is carried out.
+  virtual void look_at(const Effect&) {}
+  virtual void server_says(std::string_view) {}
+  virtual void server_secured() {}
+
+  const Options& options() const { return options_; }
+  Effects& effects() { return effects_; }
 
  private:
-  // Input that is gone after the call, as a read buffer is: a view kept into it shows under a sanitizer.
-  class Copy {
-   public:
-    explicit Copy(std::string_view bytes) : size_(bytes.size()), bytes_(new char[bytes.size() + 1]) {
-      std::memcpy(bytes_.get(), bytes.data(), size_);
-    }
-    std::string_view view() const { return {bytes_.get(), size_}; }
-
-   private:
-    std::size_t size_;
-    std::unique_ptr<char[]> bytes_;
-  };
+  std::size_t step(std::string_view bytes) const { return options_.cut ? 1 : bytes.size(); }
 
   template <class Event>
   void tell(Event event) {
     if (ended()) return;
     event();
-    carry_out();
-  }
-  template <class Event>
-  void tell_and_pump(Event event) {
-    tell(event);
-    pump();
+    for (const Effect& effect : effects_.list()) {
+      if (ended()) break;
+      look_at(effect);
+      perform(effect);
+    }
+    effects_.clear();
   }
 
   bool offer_once() {
@@ -179,49 +190,54 @@ class Rig {
     }
   }
 
-  void carry_out() {
-    for (const Effect& effect : effects_.list()) {
-      if (ended()) break;
-      perform(effect);
-    }
-    effects_.clear();
-  }
-
   void perform(const Effect& effect) {
     switch (effect.kind) {
-      case Effect::Kind::send:
-        (effect.side == Side::client ? to_client : to_server) += effect.bytes;
-        ++sends;
-        return;
+      case Effect::Kind::send: return send(effect);
       case Effect::Kind::start_tls:
-        return events.emplace_back(effect.side == Side::client ? "tls client" : "tls backend"), void();
-      case Effect::Kind::connect_backend: return events.emplace_back("dial"), void();
-      case Effect::Kind::drop_backend:
-        to_server.clear();  // what it has not read yet
-        ++drops_;
-        return events.emplace_back("drop"), void();
+        if (effect.side == Side::backend) link = Link::handshake;
+        return happens(effect.side == Side::client ? "tls client" : "tls backend");
+      case Effect::Kind::connect_backend:
+        POSTERN_ASSERT(link == Link::down, "a second connection");
+        link = Link::dialing;
+        ++dials_;
+        return happens("dial");
+      case Effect::Kind::drop_backend: link = Link::down; return happens("drop");
       case Effect::Kind::arm:
         timer = effect.timer;
         ++armed;
         return;
-      case Effect::Kind::judge: return events.push_back("judge " + std::string(effect.bytes));
-      case Effect::Kind::refused: return events.push_back("refused " + std::string(row(effect.refusal).label));
+      case Effect::Kind::judge: return happens("judge " + std::string(effect.bytes));
+      case Effect::Kind::refused: return happens("refused " + std::string(row(effect.refusal).label));
       case Effect::Kind::turned_away:
         turned_away += std::string(effect.bytes) + ": " + std::string(effect.reason);
         return;
-      case Effect::Kind::message: return events.push_back("message " + std::string(name_of(effect.message_result)));
+      case Effect::Kind::message: return happens("message " + std::string(name_of(effect.message_result)));
       case Effect::Kind::because:
         reason = effect.bytes;
         reasons += reason + "\n";
         return;
-      case Effect::Kind::finish: ending = to_string(effect.ending); return events.push_back("end " + ending);
+      case Effect::Kind::finish: ending = to_string(effect.ending); return happens("end " + ending);
     }
   }
 
+  void send(const Effect& effect) {
+    ++sends;
+    if (effect.side == Side::client) return void(to_client += effect.bytes);
+    POSTERN_ASSERT(link == Link::up, "words for nobody");
+    to_server += effect.bytes;
+  }
+
+  void happens(std::string event) { events.push_back(std::move(event)); }
+
   Options options_;
-  std::unique_ptr<Subject> dialogue_;
+  std::unique_ptr<Dialogue> dialogue_;
   Effects effects_;
-  int drops_ = 0;
+  int dials_ = 0;
 };
+
+template <class Dialogue, class Options>
+bool happened(const DialogueRig<Dialogue, Options>& rig, std::string_view event) {
+  return std::find(rig.events.begin(), rig.events.end(), event) != rig.events.end();
+}
 
 }  // namespace postern::smtp::dialogue_rig

@@ -334,7 +334,7 @@ TEST_CASE("outbound: replies that cannot be true are not passed on") {
     accepted(rig);
     rig.client(command);
     rig.server(reply);
-    CHECK(rig.link == Rig::Link::down);
+    CHECK(rig.link == Link::down);
     CHECK(rig.to_client.find(reply) == std::string::npos);
     CHECK(!happened(rig, "message accepted"));
   }

@@ -1,26 +1,18 @@
 // How far an outbound conversation has come before a test begins.
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "tests/proxy/smtp/outbound_rig.h"
 #include "tests/support/catch.h"
 
 namespace postern::smtp::outbound_rig {
 
-using Events = std::vector<std::string>;
-
 constexpr std::string_view greeting = "220 mx.example ESMTP\r\n";
 constexpr std::string_view plain_hello = "250-mx.example\r\n250-PIPELINING\r\n250 STARTTLS\r\n";
 constexpr std::string_view tls_hello = "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250 CHUNKING\r\n";
 constexpr std::string_view shown_hello = "250-mx.example\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250 CHUNKING\r\n";
-
-inline bool happened(const Rig& rig, std::string_view event) {
-  return std::find(rig.events.begin(), rig.events.end(), event) != rig.events.end();
-}
 
 inline void greeted(Rig& rig) {
   rig.start();

@@ -9,6 +9,7 @@
 
 namespace postern::smtp::outbound_worlds_test {
 
+using outbound_rig::Link;
 using outbound_rig::Options;
 using outbound_rig::Rig;
 using Action = Judgement::Action;
@@ -42,21 +43,21 @@ std::vector<Remote> remotes() {
 
 struct Judge {
   std::string name;
-  std::function<Judgement(const Rig&)> decide;
+  std::function<Judgement(Rig&)> decide;
 };
 
-Judgement proceed_or(const Rig& rig, bool good) {
+Judgement proceed_or(Rig& rig, bool good) {
   if (good) return {Action::proceed, {}};
   return {Action::refuse, "451 4.7.5 " + rig.domain_judged + " is not served"};
 }
 
 std::vector<Judge> judges() {
-  const auto secure = [](const Rig& rig) { return rig.stage() == "open"; };
-  const auto there = [](const Rig& rig) { return rig.stage() == "open" || rig.stage().starts_with("tls_"); };
-  return {{"lenient", [=](const Rig& rig) { return proceed_or(rig, there(rig)); }},
-          {"strict", [=](const Rig& rig) { return proceed_or(rig, secure(rig)); }},
+  const auto secure = [](Rig& rig) { return rig.stage() == "open"; };
+  const auto there = [](Rig& rig) { return rig.stage() == "open" || rig.stage().starts_with("tls_"); };
+  return {{"lenient", [=](Rig& rig) { return proceed_or(rig, there(rig)); }},
+          {"strict", [=](Rig& rig) { return proceed_or(rig, secure(rig)); }},
           {"strict with some",
-           [=](const Rig& rig) { return proceed_or(rig, there(rig) && rig.domain_judged != "strict.example"); }}};
+           [=](Rig& rig) { return proceed_or(rig, there(rig) && rig.domain_judged != "strict.example"); }}};
 }
 
 const std::vector<std::string>& scripts() {
@@ -130,7 +131,7 @@ class World {
   }
 
   bool step() {
-    if (rig_.link == Rig::Link::dialing) {
+    if (rig_.link == Link::dialing) {
       rig_.take_server();
       sent_.clear();
       content_ = false;
@@ -139,13 +140,13 @@ class World {
       rig_.server("220 mx.example\r\n");
       return true;
     }
-    if (rig_.link == Rig::Link::handshake) {
+    if (rig_.link == Link::handshake) {
       secure_ = true;
       rig_.tls(Side::backend);
       return true;
     }
     sent_ += rig_.take_server();
-    if (const auto end = sent_.find("\r\n"); end != std::string::npos && rig_.link == Rig::Link::up) {
+    if (const auto end = sent_.find("\r\n"); end != std::string::npos && rig_.link == Link::up) {
       const std::string line = sent_.substr(0, end);
       sent_.erase(0, end + 2);
       answer(line);
@@ -206,7 +207,7 @@ class World {
 // The session of `route: mx` has to be asked for a connection.
 Judge dialling(Judge judge) {
   const auto decide = judge.decide;
-  judge.decide = [decide](const Rig& rig) {
+  judge.decide = [decide](Rig& rig) {
     const std::string stage = rig.stage();
     if (stage == "none" || stage == "lost") return Judgement{Action::reconnect, {}};
     return decide(rig);
