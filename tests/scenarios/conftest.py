@@ -1,7 +1,9 @@
 """Fixtures of the scenarios. POSTERN names the binary, POSTERN_BUILD a folder that is kept across runs."""
 
+import contextlib
 import os
 import shutil
+import signal
 import tempfile
 import types
 
@@ -11,6 +13,7 @@ from harness.certificates import Authority
 from harness.exim import Exim
 from harness.gateway import Gateway
 from harness.mailfront import Mailfront
+from harness.netns import folder_of_names
 from harness.postfix import Postfix
 from harness.scripted_server import ScriptedServer
 from harness.sink import Sink
@@ -36,6 +39,12 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"{kind}: ./dev test runs it again with a binary of the {name} sanitizer")
     if not os.access(os.environ.get("POSTERN", ""), os.X_OK):
         raise pytest.UsageError("set POSTERN to the path of the postern binary")
+    # A run that is ended takes down what it has started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):  # not one of several processes that share the work (pytest-xdist)
+        stack = contextlib.ExitStack()
+        stack.enter_context(folder_of_names())
+        config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(items):
@@ -45,6 +54,8 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(kind)
         if not FULL and item.get_closest_marker("full"):
             item.add_marker(pytest.mark.skip(reason="only with POSTERN_SCENARIOS=full"))
+    # Where several processes share the files, the longest ones are not to be left over for the end.
+    items.sort(key=lambda item: item.path.parent.name != "outbound")
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -3,6 +3,8 @@
 The folder is kept across runs. Libraries that the machine lacks are unpacked beside them.
 """
 
+import contextlib
+import fcntl
 import functools
 import glob
 import os
@@ -36,40 +38,50 @@ class Unpacked:
 def unpack(build_folder, name, packages):
     """Fetches `packages` and the libraries they need and the machine has not; skips the test where that fails."""
     root = os.path.join(build_folder, "peers", name)
-    if not os.path.exists(os.path.join(root, ".complete")):
-        try:
-            _fetch(root, packages)
-        except (subprocess.CalledProcessError, OSError) as error:
-            detail = getattr(error, "stderr", "") or ""
-            pytest.skip(f"cannot fetch {' '.join(packages)}: {error} {detail}")
+    complete = os.path.join(root, ".complete")
+    try:
+        if not os.path.exists(complete):
+            with _alone(os.path.dirname(root)):
+                if not os.path.exists(complete):
+                    _fetch(root, packages)
+    except (subprocess.CalledProcessError, OSError) as error:
+        detail = getattr(error, "stderr", "") or ""
+        pytest.skip(f"cannot fetch {' '.join(packages)}: {error} {detail}")
     return Unpacked(root)
+
+
+@contextlib.contextmanager
+def _alone(folder):
+    """One process at a time fetches: the others want the same, and apt does not like company."""
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{folder}/.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _fetch(root, packages):
     _update_lists(packages[0])
-    wanted, unpacked = list(packages), set()
-    os.makedirs(os.path.dirname(root), exist_ok=True)
-    # Another run may be doing the same: work in a folder of our own, move it when all is there.
+    # What was begun and not finished is nobody's: work in a folder of our own, move it when all is there.
     staging = tempfile.mkdtemp(dir=os.path.dirname(root))
     os.chmod(staging, 0o755)
     try:
-        _unpack_all(wanted, unpacked, staging)
+        _unpack_all(packages, staging)
         shutil.rmtree(root, ignore_errors=True)
         os.rename(staging, root)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _unpack_all(wanted, unpacked, staging):
+def _unpack_all(packages, staging):
+    wanted, unpacked = set(packages), set()
     while wanted:
-        package = wanted.pop()
-        if package in unpacked:
-            continue
-        unpacked.add(package)
-        archive = _download(package)
-        subprocess.run(["dpkg-deb", "-x", archive, staging], check=True, capture_output=True, text=True)
-        wanted += [library for library in _libraries(archive) if not _installed(library)]
-        shutil.rmtree(os.path.dirname(archive))
+        needed = set()
+        with _downloaded(wanted) as archives:
+            for archive in archives:
+                subprocess.run(["dpkg-deb", "-x", archive, staging], check=True, capture_output=True, text=True)
+                needed.update(library for library in _libraries(archive) if not _installed(library))
+        unpacked |= wanted
+        wanted = needed - unpacked
     _drop_set_user_id_bits(staging)
     with open(os.path.join(staging, ".complete"), "w", encoding="ascii") as marker:
         marker.write("\n".join(sorted(unpacked)) + "\n")
@@ -83,11 +95,13 @@ def _update_lists(package):
         subprocess.run(["apt-get", "update", "-qq"], check=True, capture_output=True, text=True)
 
 
-def _download(package):
-    folder = tempfile.mkdtemp()
-    os.chmod(folder, 0o777)  # apt fetches as a user of its own
-    subprocess.run(["apt-get", "download", "-qq", package], cwd=folder, check=True, capture_output=True, text=True)
-    return glob.glob(os.path.join(folder, "*.deb"))[0]
+@contextlib.contextmanager
+def _downloaded(packages):
+    """All by one call: each takes seconds, whatever it is for."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)  # apt fetches as a user of its own
+        subprocess.run(["apt-get", "download", "-qq", *sorted(packages)], cwd=folder, check=True, capture_output=True, text=True)
+        yield sorted(glob.glob(os.path.join(folder, "*.deb")))
 
 
 def _libraries(archive):

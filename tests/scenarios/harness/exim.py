@@ -9,7 +9,7 @@ import subprocess
 from harness.daemon import Daemon
 from harness.debian import unpack
 from harness.maildir import Maildir
-from harness.ports import free_port, is_listening, wait_until
+from harness.ports import PATIENCE, free_port, is_listening, wait_until
 
 # Debian's Exim was compiled to run as this user and refuses to start where it does not exist.
 USER = "Debian-exim"
@@ -162,7 +162,7 @@ class Exim:
                     text += log.read()
         return text
 
-    def wait_for_log(self, pattern, timeout=20.0):
+    def wait_for_log(self, pattern, timeout=PATIENCE):
         """Waits until a line of the log matches; returns the match."""
         try:
             return wait_until(lambda: re.search(pattern, self.log()), f"Exim logs {pattern}", timeout, 0.1)
@@ -182,5 +182,6 @@ def ensure_user():
         subprocess.run(
             ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin",
              "--user-group", USER],
-            check=True, capture_output=True,
+            check=False, capture_output=True,
         )  # fmt: skip
+        pwd.getpwnam(USER)  # made by us, or meanwhile by another process of scenarios

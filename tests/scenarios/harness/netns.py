@@ -3,7 +3,6 @@
 A process gets into one with Namespace.command(); the test's own sockets are made inside Namespace.entered().
 """
 
-import atexit
 import contextlib
 import ctypes
 import functools
@@ -17,6 +16,23 @@ _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _NAMES = "/run/netns"  # where `ip` keeps what it has named
 _FILES = "/etc/netns"  # what differs below /etc on a host
+# What the rules of docs/firewall need of the kernel.
+_NFT_TRIAL = """
+table inet trial {
+    chain a { type nat hook prerouting priority -100; tcp dport 25 redirect to :1; }
+    chain b {
+        type filter hook prerouting priority -150;
+        meta l4proto tcp socket transparent 1 accept
+        meta nfproto ipv4 tcp dport 25 tproxy ip to :1 accept
+        meta nfproto ipv6 tcp dport 25 tproxy ip6 to :1 accept
+    }
+}
+"""
+_IPTABLES_TRIAL = [
+    "-t nat --dport 25 -j REDIRECT --to-ports 1",
+    "-t mangle -m socket --transparent -j ACCEPT",
+    "-t mangle --dport 25 -j TPROXY --on-port 1 --tproxy-mark 1",
+]
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -42,8 +58,14 @@ def _obstacle():
         return f"this machine does not let network namespaces be made and named: {error}"
     try:
         host.ip("link", "add", "one", "type", "veth", "peer", "two")
-        host.run("nft", "table inet trial { chain c { type nat hook prerouting priority -100; }; }")
-        host.run("iptables", "-t", "nat", "-L")
+        for family, address in (("-4", "192.0.2.1/24"), ("-6", "2001:db8::1/64")):
+            host.ip("address", "add", address, "dev", "one")
+            host.ip(family, "rule", "add", "fwmark", "1", "lookup", "100")
+            host.ip(family, "route", "add", "local", "default", "dev", "lo", "table", "100")
+        host.run("nft", _NFT_TRIAL)
+        for program in ("iptables", "ip6tables"):
+            for words in _IPTABLES_TRIAL:
+                host.run(program, "-w", "-A", "PREROUTING", "-p", "tcp", *words.split())
     except AssertionError as error:
         return f"this machine does not let networks be made: {error}"
     finally:
@@ -51,21 +73,30 @@ def _obstacle():
     return None
 
 
+@functools.cache
 def _keep_mounts_to_ourselves():
     """The names of namespaces are mounts: this process and its children get their own, which end with them."""
     if _libc.unshare(_CLONE_NEWNS) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     run("mount", "--make-rprivate", "/")
-    if not os.path.isdir(_NAMES):
-        os.mkdir(_NAMES)
-        atexit.register(_remove_mount_point)
     run("mount", "-t", "tmpfs", "none", _NAMES)
 
 
-def _remove_mount_point():
-    subprocess.run(["umount", "--lazy", _NAMES], capture_output=True, check=False)
+@contextlib.contextmanager
+def folder_of_names():
+    """Where names are mounted there must be a folder. One process has it for all, because it is gone for all when any
+    removes it.
+    """
+    made = False
     with contextlib.suppress(OSError):
-        os.rmdir(_NAMES)
+        os.mkdir(_NAMES)
+        made = True
+    yield
+    if made:
+        if _keep_mounts_to_ourselves.cache_info().currsize:
+            subprocess.run(["umount", "--lazy", _NAMES], capture_output=True, check=False)
+        with contextlib.suppress(OSError):  # others are using it after all
+            os.rmdir(_NAMES)
 
 
 class Namespace:
@@ -98,17 +129,21 @@ class Namespace:
 
     def use_hosts(self, **names):
         """What /etc/hosts says to the processes of this host, by name."""
-        os.makedirs(f"/etc/netns/{self.name}", exist_ok=True)
-        with open(f"/etc/netns/{self.name}/hosts", "w", encoding="ascii") as file:
-            file.write("".join(f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **names}.items()))
+        everybody = {"localhost": "127.0.0.1", **names}
+        self._write("hosts", "".join(f"{address} {name}\n" for name, address in everybody.items()))
 
     def use_resolver(self, *addresses):
         """What /etc/resolv.conf says to the processes of this host. AD of that resolver is trusted."""
+        servers = "".join(f"nameserver {address}\n" for address in addresses)
+        self._write("resolv.conf", f"{servers}options trust-ad timeout:2 attempts:2\n")
+
+    def _write(self, name, text):
         folder = f"{_FILES}/{self.name}"
-        os.makedirs(folder, exist_ok=True)
-        with open(f"{folder}/resolv.conf", "w", encoding="ascii") as file:
-            file.write("".join(f"nameserver {address}\n" for address in addresses))
-            file.write("options trust-ad timeout:2 attempts:2\n")
+        while not os.path.isdir(folder):
+            with contextlib.suppress(FileNotFoundError):  # another process of scenarios was done, and removed _FILES
+                os.makedirs(folder, exist_ok=True)
+        with open(f"{folder}/{name}", "w", encoding="ascii") as file:
+            file.write(text)
 
     @contextlib.contextmanager
     def entered(self):

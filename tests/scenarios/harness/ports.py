@@ -1,5 +1,8 @@
 """Free loopback ports, and waiting for somebody to listen on them."""
 
+import fcntl
+import functools
+import os
 import random
 import socket
 import time
@@ -10,12 +13,31 @@ _given = set()
 
 
 def free_port():
-    """A TCP port that nobody uses on any loopback address, never given twice."""
+    """A TCP port that nobody uses on any loopback address, never given twice, nor to another process of scenarios while
+    this one lives.
+    """
     while True:
         port = random.randint(_FIRST, _LAST)
-        if port not in _given and _is_free(port):
+        if port not in _given and _is_ours(port) and _is_free(port):
             _given.add(port)
             return port
+
+
+def _is_ours(port):
+    """Whoever listens on it does so a moment later: until then a lock on one octet of a file says whose it is."""
+    try:
+        fcntl.lockf(_ports_file(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+@functools.cache
+def _ports_file():
+    """Open until this process ends, which takes its locks with it."""
+    folder = os.environ.get("POSTERN_BUILD", "build")
+    os.makedirs(folder, exist_ok=True)
+    return os.open(f"{folder}/scenarios.ports", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _is_free(port):

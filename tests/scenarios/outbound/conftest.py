@@ -1,7 +1,6 @@
 """The world is made once for all scenarios of this folder; each has gateways of its own."""
 
 import itertools
-import signal
 
 import domains
 import pytest
@@ -17,7 +16,6 @@ from harness.netns import need_namespaces
 @pytest.fixture(scope="session")
 def world(build_folder, session_folder):
     need_namespaces()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a run that is ended takes its world down, too
     made = World(build_folder, f"{session_folder}/world")
     yield made
     made.close()
