@@ -159,6 +159,7 @@ class Forwarder:
         self._upstream = upstream
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((address, 53))
+        self._closed = False
         self._thread = threading.Thread(target=self._serve, daemon=True)  # threads stay in the namespace of their maker
         self._thread.start()
 
@@ -169,14 +170,14 @@ class Forwarder:
         self.close()
 
     def close(self):
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        self._closed = True
+        self._socket.sendto(b"", self._socket.getsockname())  # wakes the thread
+        self._thread.join(30)
         self._socket.close()
 
     def _serve(self):
         with contextlib.suppress(OSError):
-            while True:
+            while not self._closed:
                 query, client = self._socket.recvfrom(4096)
                 if len(query) > 12:
                     threading.Thread(target=self._answer, args=(query, client), daemon=True).start()
