@@ -11,7 +11,7 @@ from harness.messages import message
 from harness.ports import free_port
 
 
-def command(*argv, timeout=60, env=None):
+def command(*argv, timeout=90, env=None):
     return subprocess.run(
         [str(word) for word in argv], capture_output=True, text=True, timeout=timeout, check=False, env=env
     )
@@ -64,7 +64,7 @@ def test_check_shows_every_mistake_with_its_place(postern, folder):
 
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_an_open_relay_is_refused_with_an_explanation(postern, folder, certificates, verb):
-    done = command(postern, verb, "--config", configuration(folder, certificates, recipients=None), timeout=10)
+    done = command(postern, verb, "--config", configuration(folder, certificates, recipients=None))
     assert done.returncode == 1
     assert "allow_open_relay_risk" in done.stderr + done.stdout
 
@@ -97,14 +97,14 @@ def test_a_key_that_does_not_belong_to_its_chain(postern, folder, certificates):
     }
     path = write_configuration(f"{folder}/postern.yaml", settings)
     for verb in ("check", "run"):
-        done = command(postern, verb, "--config", path, timeout=10)
+        done = command(postern, verb, "--config", path)
         assert done.returncode == 1 and "does not belong" in done.stderr + done.stdout, done
 
 
 def test_run_says_which_port_it_cannot_have(postern, folder, certificates, scripted_server):
     taken = scripted_server().port
     done = command(
-        postern, "run", "--config", configuration(folder, certificates, listen=[f"127.0.0.1:{taken}"]), timeout=10
+        postern, "run", "--config", configuration(folder, certificates, listen=[f"127.0.0.1:{taken}"])
     )
     assert done.returncode == 1
     assert str(taken) in done.stderr
@@ -254,7 +254,7 @@ def test_the_sink_alone(sink):
 
 
 def test_demo_once(postern, folder):
-    done = command(postern, "demo", "--once", timeout=60)
+    done = command(postern, "demo", "--once")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "STARTTLS" in done.stdout
 

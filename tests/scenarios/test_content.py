@@ -8,6 +8,7 @@ import pytest
 from harness.client import dot_stuffed, secure_client
 from harness.maildir import body_of, sha256
 from harness.messages import DEMANDING_BODIES, big_body, message, new_token
+from harness.ports import PATIENCE
 
 
 def begin(client):
@@ -109,7 +110,7 @@ def a_big_message(start_gateway, sink, by_bdat, size):
 def test_10000_recipients(start_gateway, sink):
     gateway = start_gateway({"address": sink.address})
     token = new_token()
-    with secure_client(gateway.port(), "starttls", timeout=60) as client:
+    with secure_client(gateway.port(), "starttls") as client:
         client.expect(250, "MAIL FROM:<a@example.net>")
         for start in range(0, 10_000, 500):
             client.send(b"".join(b"RCPT TO:<user%d@example.org>\r\n" % n for n in range(start, start + 500)))
@@ -126,7 +127,7 @@ def test_10000_recipients_reach_the_server_in_order(start_gateway, scripted_serv
     server = scripted_server()
     gateway = start_gateway({"address": server.address}, recipients={"allow_domains": ["example.org"]})
     recipients = [b"RCPT TO:<user%d@example.org>\r\n" % number for number in range(10_000)]
-    with secure_client(gateway.port(), "starttls", timeout=60) as client:
+    with secure_client(gateway.port(), "starttls") as client:
         client.expect(250, "MAIL FROM:<a@example.net>")
         for start in range(0, 10_000, 250):
             client.send(b"".join(recipients[start : start + 250]))
@@ -200,7 +201,7 @@ def test_reject_bare_newlines(start_gateway, scripted_server, end):
         client.expect(521)
         assert client.rest() == b""
     connection = server.connections[0]
-    assert connection.finished.wait(5), "the server's connection is dropped"
+    assert connection.finished.wait(PATIENCE), "the server's connection is dropped"
     assert server.messages() == []
     assert b"\r\n.\r\n" not in bytes(connection.received)
 
@@ -216,7 +217,7 @@ def test_a_client_that_goes_away_within_the_content(start_gateway, scripted_serv
             client.send(wire[:length])
             if length % 2:
                 client.reset()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     for connection in server.connections:
         assert connection.finished.wait(max(0.1, deadline - time.monotonic()))
         assert b"\r\n.\r\n" not in bytes(connection.received)

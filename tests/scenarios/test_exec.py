@@ -11,7 +11,7 @@ import pytest
 
 from harness.client import Client, secure_client, tls_context
 from harness.daemon import children_of, open_descriptors
-from harness.ports import wait_until
+from harness.ports import PATIENCE, wait_until
 
 PROBE = [sys.executable, os.path.join(os.path.dirname(__file__), "programs", "ucspi_probe.py")]
 
@@ -130,7 +130,7 @@ def test_a_program_that_hangs_is_killed(gateway):
         client.expect(220)
         pid = ask(client, "identity")["pid"]
         client.expect(250, "EXPN forever")
-    wait_until(lambda: not alive(pid), "the deaf program is killed", timeout=30)
+    wait_until(lambda: not alive(pid), "the deaf program is killed")
     with Client(gateway.port()) as client:
         client.expect(220)
 
@@ -208,7 +208,7 @@ def test_stopping_the_gateway_stops_the_programs(gateway):
         os.kill(gateway.pid, signal.SIGTERM)
         time.sleep(0.2)
         client.expect(421, "NOOP")
-    gateway.daemon.process.wait(20)
+    gateway.daemon.process.wait(PATIENCE)
     assert not alive(pid)
     gateway.daemon = None
 

@@ -6,6 +6,7 @@ import pytest
 
 from harness.client import Client, Closed, secure_client
 from harness.messages import message
+from harness.ports import PATIENCE
 from harness.scripted_server import HangUp, Obedient, PeerClosed
 
 
@@ -134,7 +135,7 @@ def test_a_client_that_goes_away_within_a_chunk(start_gateway, scripted_server):
         client.expect(250, "MAIL FROM:<a@example.net>")
         client.expect(250, "RCPT TO:<b@example.org>")
         client.send(b"BDAT 1000 LAST\r\n" + b"x" * 900)
-    assert server.connections[0].finished.wait(10)
+    assert server.connections[0].finished.wait(PATIENCE)
     assert server.messages() == []
 
 
@@ -149,7 +150,7 @@ def test_an_endless_reply_to_ehlo(start_gateway, scripted_server):
         connection.more()
 
     gateway = start_gateway({"address": scripted_server(script).address})
-    with Client(gateway.port(), timeout=30) as client:
+    with Client(gateway.port()) as client:
         client.expect(220)
         assert client.command("EHLO client.example").code == 421
 
@@ -161,7 +162,7 @@ def test_a_multi_line_reply_without_end(start_gateway, scripted_server):
                 connection.send("250-still going on\r\n" * 10)
 
     gateway = start_gateway({"address": scripted_server(Endless()).address})
-    with Client(gateway.port(), timeout=30) as client:
+    with Client(gateway.port()) as client:
         client.greeted()
         client.send(b"NOOP\r\n")
         client.socket.settimeout(2)

@@ -14,6 +14,7 @@ import pytest
 from harness.client import Client
 from harness.gateway import Gateway, write_configuration
 from harness.messages import message
+from harness.ports import PATIENCE
 from harness.scripted_server import HangUp, Obedient, Remote, reset
 
 FORMATS = ["text", "json"]
@@ -224,13 +225,13 @@ def test_a_client_that_is_gone_before_the_reply_will_come_again(start_gateway, s
 
     def wait(connection, name):
         if name == ".?":
-            assert may_answer.wait(20)
+            assert may_answer.wait(PATIENCE)
 
     gateway = start_gateway({"address": scripted_server(Obedient(at_step=wait)).address})
     client = plaintext_client(gateway, "mx")
     to_the_final_dot(client)
     client.reset()
-    time.sleep(0.3)  # the reset is there first
+    time.sleep(1)  # the reset is there first
     may_answer.set()
     assert "the client was gone" in the_line(gateway, "a message is possibly delivered twice")
     line = the_line(gateway)
@@ -245,7 +246,7 @@ def test_a_reply_that_is_not_waited_for(start_gateway, scripted_server):
     gateway = start_gateway({"address": server.address})
     with plaintext_client(gateway, "mx") as client:
         to_the_final_dot(client)
-        assert asked.wait(20)
+        assert asked.wait(PATIENCE)
         os.kill(gateway.pid, signal.SIGTERM)
         gateway.wait_for_log("draining")
         daemon = gateway.daemon

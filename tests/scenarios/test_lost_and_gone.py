@@ -10,7 +10,7 @@ import pytest
 
 from harness.client import Client
 from harness.gateway import Gateway
-from harness.ports import wait_until
+from harness.ports import PATIENCE, wait_until
 from harness.scripted_server import HangUp, Obedient, ScriptedServer, reset
 
 BARE = ("SIZE 1000000",)  # no PIPELINING
@@ -55,7 +55,7 @@ def resets(at):
 
 
 def begin(gateway, sender="MAIL FROM:<a@legacy.example>"):
-    client = Client(gateway.port("relay"), timeout=10)
+    client = Client(gateway.port("relay"))
     client.expect(220)
     client.expect(250, "EHLO legacy.example")
     client.expect(250, sender)
@@ -85,7 +85,7 @@ def test_a_relay_is_not_called_again_and_again(start_relaying, case, keywords):
         with begin(gateway) as client:
             begun = time.monotonic()
             assert str(client.command("RCPT TO:<b@remote.example>")).startswith("451 4.4.2 ")
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 30
             client.expect(221, "QUIT")
         gateway.wait_for_log(r"session ended .*ended=quit .*reason=")
         assert len(server.connections) == 1
@@ -108,7 +108,7 @@ def test_the_sentence_is_in_reply_and_log(start_relaying):
 def test_what_was_reached_is_not_called_unreachable(start_relaying, step, reply):
     with serving(Obedient(keywords=BARE, replies={step: reply})) as server:
         gateway = start_relaying(server)
-        with Client(gateway.port("relay"), timeout=10) as client:
+        with Client(gateway.port("relay")) as client:
             answer = client.reply()
             if step == "EHLO":
                 answer = client.command("EHLO legacy.example")
@@ -129,7 +129,7 @@ def test_a_reply_in_pieces_of_which_each_is_one(start_relaying):
 
     with serving(Obedient(replies={"EHLO": "250 mx\r\n"}, at_step=in_pieces)) as server:
         gateway = start_relaying(server)
-        with Client(gateway.port("relay"), timeout=10) as client:
+        with Client(gateway.port("relay")) as client:
             client.send(b"EHLO legacy.example\r\nMAIL FROM:<a@legacy.example>\r\nRCPT TO:<b@remote.example>\r\nDATA\r\n")
             while (reply := client.reply()).code in (220, 250):
                 pass
@@ -159,10 +159,10 @@ def test_a_verdict_that_nobody_can_read_is_no_success(start_relaying):
 def test_the_greeting_and_each_reply_have_a_time_of_their_own(start_relaying):
     def slowly(connection, name):
         if name in ("EHLO?", "MAIL?"):
-            time.sleep(1.6)
+            time.sleep(2.5)
 
     with serving(Obedient(keywords=BARE, at_step=slowly)) as server:
-        gateway = start_relaying(server, timeouts={"greeting": "1s"})
+        gateway = start_relaying(server, timeouts={"greeting": "2s"})
         with begin(gateway) as client:
             client.expect(250, "RCPT TO:<b@remote.example>")
             client.expect(354, "DATA")
@@ -177,10 +177,10 @@ def test_each_line_of_a_reply_starts_the_clock_anew(start_relaying):
         if name == "EHLO?":
             for _ in range(4):
                 connection.send("250-scripted.example\r\n")
-                time.sleep(0.6)
+                time.sleep(1)
 
     with serving(Obedient(keywords=BARE, at_step=line_by_line)) as server:
-        gateway = start_relaying(server, timeouts={"reply": "1500ms"})
+        gateway = start_relaying(server, timeouts={"reply": "3s"})
         with begin(gateway) as client:
             client.expect(250, "RCPT TO:<b@remote.example>")
             client.quit()
@@ -193,8 +193,8 @@ def test_one_that_is_silent_was_reached(start_relaying, step):
             connection.more()
 
     with serving(Obedient(keywords=BARE, at_step=silent)) as server:
-        gateway = start_relaying(server, timeouts={"greeting": "1s", "reply": "1s"})
-        with Client(gateway.port("relay"), timeout=10) as client:
+        gateway = start_relaying(server, timeouts={"greeting": "2s", "reply": "2s"})
+        with Client(gateway.port("relay")) as client:
             replies = [client.reply()]
             for line in ("EHLO legacy.example", "MAIL FROM:<a@legacy.example>", "RCPT TO:<b@remote.example>"):
                 if replies[-1].code not in (220, 250):
@@ -226,8 +226,8 @@ def test_a_client_that_is_gone_is_noticed(start_relaying, step, held):
         client.send(b"EHLO legacy.example\r\nMAIL FROM:<a@legacy.example>\r\nRCPT TO:<b@remote.example>\r\n" + held)
         wait_until(lambda: server.connections and step.encode() in server.received(), "it has come so far")
         client.reset()
-        gateway.wait_for_log("session ended .*ended=client_lost|session ended .*ended=client_closed", timeout=4)
-        assert server.connections[0].finished.wait(4)
+        gateway.wait_for_log("session ended .*ended=client_lost|session ended .*ended=client_closed")
+        assert server.connections[0].finished.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("held", [b"QUIT\r\n", b"DATA\r\n" + 100_000 * b"x"], ids=["QUIT", "much"])
@@ -239,8 +239,8 @@ def test_so_is_one_that_came_in(start_gateway, held):
         client.send(b"EHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n" + held)
         wait_until(lambda: b"MAIL" in server.received(), "it has come so far")
         client.reset()
-        gateway.wait_for_log("session ended .*ended=client_", timeout=4)
-        assert server.connections[0].finished.wait(4)
+        gateway.wait_for_log("session ended .*ended=client_")
+        assert server.connections[0].finished.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("held", [b"", b"NOOP\r\nQUIT\r\n"], ids=["nothing", "QUIT"])
@@ -250,7 +250,7 @@ def test_one_that_will_say_no_more_is_given_some_seconds(start_relaying, held):
         with begin(gateway) as client:
             client.send(b"RCPT TO:<b@remote.example>\r\n" + held)
             wait_until(lambda: b"RCPT" in server.received(), "it has come so far")
-        gateway.wait_for_log("session ended .*ended=client_lost", timeout=9)
+        gateway.wait_for_log("session ended .*ended=client_lost")
 
 
 def test_one_that_only_listens_gets_its_replies(start_relaying):
@@ -260,7 +260,7 @@ def test_one_that_only_listens_gets_its_replies(start_relaying):
 
     with serving(Obedient(keywords=BARE, at_step=slowly)) as server:
         gateway = start_relaying(server)
-        with Client(gateway.port("relay"), timeout=10) as client:
+        with Client(gateway.port("relay")) as client:
             client.expect(220)
             client.send(b"EHLO c\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\nNOOP\r\n")
             client.socket.shutdown(socket.SHUT_WR)
@@ -288,7 +288,7 @@ def test_what_it_has_sent_before_is_not_taken_back(start_relaying):
 def test_a_process_that_stops_waits_for_no_opening(start_relaying, step):
     with serving(Obedient(keywords=BARE, at_step=silent_at(step))) as server:
         gateway = start_relaying(server)
-        with Client(gateway.port("relay"), timeout=10) as client:
+        with Client(gateway.port("relay")) as client:
             if step == "EHLO":
                 client.expect(220)
                 client.send(b"EHLO legacy.example\r\n")
@@ -297,4 +297,4 @@ def test_a_process_that_stops_waits_for_no_opening(start_relaying, step):
                 stopping = pool.submit(gateway.stop)
                 assert client.reply().code == 421
                 client.close()
-                stopping.result(timeout=10)
+                stopping.result(timeout=PATIENCE)

@@ -6,6 +6,7 @@ import ssl
 import pytest
 
 from harness.client import Client, Closed, tls_context
+from harness.ports import PATIENCE
 from harness.scripted_server import HangUp, Obedient, reset
 
 VERBS = ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", ".", "RSET", "NOOP", "QUIT"]
@@ -90,9 +91,9 @@ def test_server_lost_at_every_step(start_gateway, scripted_server, how, pipeline
         for occasion in (0, 1) if step.startswith("EHLO") else (0,):
             server.script = script = Leaving(step, how, occasion)
             accepted_before = len(server.messages())
-            with Client(gateway.port(), timeout=15) as client:
+            with Client(gateway.port()) as client:
                 seen = play(client, pipelined)
-            server.connections[-1].finished.wait(10)  # its thread may be behind what the client has seen
+            server.connections[-1].finished.wait(PATIENCE)  # its thread may be behind what the client has seen
             assert script.left_at == step, f"{step}: the dialogue never came there, seen: {seen}"
             accepted = len(server.messages()) - accepted_before
             told = sum(1 for reply in seen.get(".", []) if reply.code // 100 == 2)

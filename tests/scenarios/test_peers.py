@@ -12,7 +12,7 @@ import pytest
 from harness.client import Client
 from harness.gateway import Gateway
 from harness.messages import message
-from harness.ports import wait_until
+from harness.ports import PATIENCE, wait_until
 from harness.scripted_server import HangUp, Obedient, Remote, reset
 
 CLIENT_HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(192)
@@ -108,11 +108,11 @@ def test_a_server_that_leaves_behind_its_last_250(in_front_of, scripted_server, 
         client.greeted()
         client.send_message("a@example.net", ["b@example.org"], message())
         if how in ("close", "reset"):
-            server.connections[-1].finished.wait(5)
+            server.connections[-1].finished.wait(PATIENCE)
         client.socket.settimeout(0.2)
         with pytest.raises(TimeoutError):
             client.reply()
-        client.socket.settimeout(10)
+        client.socket.settimeout(PATIENCE)
         client.expect(code, command)
         assert client.rest() == b""
     gateway.wait_for_log(r"session ended.* messages=1 .*ended=" + ("quit" if code == 221 else "backend_"))
@@ -126,7 +126,7 @@ def test_a_server_that_has_left_holds_up_no_stop(in_front_of, scripted_server):
         client.send_message("a@example.net", ["b@example.org"], message())
         os.kill(gateway.pid, signal.SIGTERM)
         assert client.reply().code == 421
-    gateway.daemon.process.wait(15)
+    gateway.daemon.process.wait(PATIENCE)
     gateway.daemon = None
 
 
@@ -235,7 +235,7 @@ def test_a_remote_server_that_takes_one_ehlo(relay_through, scripted_server, cer
 @pytest.mark.parametrize("when", ["first", "after the greeting", "after EHLO"])
 def test_tls_in_place_of_a_command(in_front_of, scripted_server, octets, when):
     gateway = in_front_of(scripted_server())
-    with Client(gateway.port(), timeout=3) as client:
+    with Client(gateway.port(), timeout=30) as client:
         if when == "after EHLO":
             client.greeted()
         elif when == "after the greeting":
@@ -247,7 +247,7 @@ def test_tls_in_place_of_a_command(in_front_of, scripted_server, octets, when):
 
 def test_tls_while_the_server_is_slow_to_greet(start_gateway, scripted_server):
     gateway = start_gateway({"address": scripted_server(lambda connection: connection.more()).address})
-    with Client(gateway.port(), timeout=3) as client:
+    with Client(gateway.port(), timeout=30) as client:
         client.send(CLIENT_HELLO)
         assert client.rest().startswith(b"500 ")
 

@@ -109,9 +109,9 @@ def test_demanded_and_nothing_comes(start_gateway, scripted_server):
         {"address": server.address}, accept_proxy_protocol_from=["127.0.0.0/8"], handshake_timeout="1s"
     )
     begun = time.monotonic()
-    with Client(gateway.port(), timeout=15) as client:
+    with Client(gateway.port()) as client:
         assert not client.rest().startswith(b"220")
-    assert 0.5 < time.monotonic() - begun < 10
+    assert 0.5 < time.monotonic() - begun < 40
 
 
 @pytest.mark.parametrize("header", [V1, v2_header()], ids=["v1", "v2"])

@@ -5,6 +5,7 @@ import time
 import pytest
 
 from harness.client import Client, Closed, secure_client, tls_context
+from harness.ports import PATIENCE
 from harness.scripted_server import Obedient, PeerClosed
 
 
@@ -14,7 +15,7 @@ def assert_timed_out(client, gateway, seconds, begun=None):
     took = time.monotonic() - begun
     assert str(reply).startswith("421 4.4.2"), reply
     assert client.rest() == b""
-    assert seconds * 0.7 <= took <= seconds + 5, f"{took:.1f} s instead of {seconds}"
+    assert seconds * 0.7 <= took <= seconds + 30, f"{took:.1f} s instead of {seconds}"
     client.close()  # or the gateway waits a little for it, before it logs the end
     gateway.wait_for_log("timeout")
 
@@ -38,13 +39,13 @@ def test_a_client_that_drips_its_command(start_gateway, scripted_server):
         begun = time.monotonic()
         client.socket.settimeout(0.3)
         with pytest.raises((Closed, ConnectionError, AssertionError)):
-            while time.monotonic() - begun < 10:
+            while time.monotonic() - begun < 30:
                 client.send(b"N")
                 try:
                     raise AssertionError(client.reply())
                 except TimeoutError:
                     pass
-        assert 1.4 <= time.monotonic() - begun < 8
+        assert 1.4 <= time.monotonic() - begun
 
 
 def test_a_client_that_stops_within_the_content(start_gateway, scripted_server):
@@ -56,7 +57,7 @@ def test_a_client_that_stops_within_the_content(start_gateway, scripted_server):
         client.expect(354, "DATA")
         client.send(b"Subject: x\r\n\r\nhalf a li")
         assert_timed_out(client, gateway, 1)
-    assert server.connections[0].finished.wait(5)
+    assert server.connections[0].finished.wait(PATIENCE)
     assert server.messages() == []
 
 
@@ -74,7 +75,7 @@ def test_a_server_that_never_answers_the_end_of_data(start_gateway, scripted_ser
         client.send(b"x\r\n.\r\n")
         begun = time.monotonic()
         assert client.reply().code == 421
-        assert 0.7 < time.monotonic() - begun < 6
+        assert 0.7 < time.monotonic() - begun < 30
     assert server.messages() == []
 
 
@@ -93,7 +94,7 @@ def test_a_server_that_never_greets(start_gateway, scripted_server):
     begun = time.monotonic()
     with Client(gateway.port()) as client:
         assert client.reply().code == 421
-        assert time.monotonic() - begun < 12
+        assert time.monotonic() - begun < 40
 
 
 def test_a_client_that_never_shakes_hands(start_gateway, scripted_server):
@@ -106,7 +107,7 @@ def test_a_client_that_never_shakes_hands(start_gateway, scripted_server):
                 client.expect(220, "STARTTLS")
             begun = time.monotonic()
             assert not client.rest()[:1].isdigit(), "no SMTP in plaintext once TLS was promised"
-            assert 0.7 < time.monotonic() - begun < 6
+            assert 0.7 < time.monotonic() - begun < 30
 
 
 def test_a_client_that_drips_its_handshake(start_gateway, scripted_server):
@@ -119,17 +120,17 @@ def test_a_client_that_drips_its_handshake(start_gateway, scripted_server):
             for octet in b"\x16\x03\x01\x02\0\x01" + b"\0" * 100:
                 client.send(bytes([octet]))
                 time.sleep(0.1)
-        assert time.monotonic() - begun < 12
+        assert time.monotonic() - begun < 40
 
 
 def test_time_is_given_anew_for_each_command(start_gateway, scripted_server):
-    gateway = start_gateway({"address": scripted_server().address}, timeouts={"command": "1s"})
+    gateway = start_gateway({"address": scripted_server().address}, timeouts={"command": "3s"})
     with Client(gateway.port()) as client:
         client.greeted()
         for _ in range(4):
-            time.sleep(0.5)
+            time.sleep(1)
             client.expect(250, "NOOP")
         client.starttls(tls_context())
         client.expect(250, "EHLO client.example")
-        time.sleep(0.5)
+        time.sleep(1)
         client.quit()

@@ -79,7 +79,7 @@ def test_old_versions_only_where_they_are_allowed(start_gateway, scripted_server
         return subprocess.run(
             ["openssl", "s_client", "-connect", f"127.0.0.1:{gateway.port(name)}", "-tls1", "-cipher",
              "DEFAULT:@SECLEVEL=0", "-ign_eof"],
-            input=b"QUIT\r\n", capture_output=True, timeout=20, check=False,
+            input=b"QUIT\r\n", capture_output=True, timeout=60, check=False,
         ).stdout  # fmt: skip
 
     assert b"221 " in attempt("old")
@@ -161,7 +161,7 @@ def s_client(port, version, *options, text=""):
     done = subprocess.run(
         ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", f"-tls1_{version[-1]}", "-servername",
          "mx.example.org", *options],
-        input=text, capture_output=True, text=True, timeout=30, check=False,
+        input=text, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.stdout
 

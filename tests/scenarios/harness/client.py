@@ -5,6 +5,8 @@ import socket
 import ssl
 import time
 
+from harness.ports import PATIENCE
+
 
 @dataclasses.dataclass
 class Reply:
@@ -59,7 +61,7 @@ def tls_context(ca_file=None, version=None, alpn=None, client_pair=None):
 class Client:
     """A connection to an SMTP server on loopback. Use with `with`."""
 
-    def __init__(self, port, host="127.0.0.1", source=None, timeout=20.0):
+    def __init__(self, port, host="127.0.0.1", source=None, timeout=PATIENCE):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)

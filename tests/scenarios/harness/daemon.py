@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from harness.ports import wait_until
+from harness.ports import PATIENCE, wait_until
 
 
 class Daemon:
@@ -35,7 +35,7 @@ class Daemon:
     def running(self):
         return self.process.poll() is None
 
-    def wait_ready(self, condition, what, timeout=15.0):
+    def wait_ready(self, condition, what, timeout=PATIENCE):
         """Waits for condition(); a process that ends before that is a failure which shows its output."""
 
         def ready():
@@ -49,7 +49,7 @@ class Daemon:
             self.kill()
             raise AssertionError(f"{failure}\n{self.output()}") from None
 
-    def terminate(self, timeout=10.0):
+    def terminate(self, timeout=PATIENCE):
         """SIGTERM; returns the exit status. Killed when it does not end in time (the status is then None)."""
         if self.running():
             self.process.send_signal(signal.SIGTERM)

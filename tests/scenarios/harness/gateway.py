@@ -5,7 +5,7 @@ import os
 import re
 
 from harness.daemon import Daemon
-from harness.ports import free_port, is_listening, wait_until
+from harness.ports import PATIENCE, free_port, is_listening, wait_until
 
 
 class Gateway:
@@ -43,7 +43,7 @@ class Gateway:
         )
         self.daemon.wait_ready(
             lambda: all(is_listening(port, self.daemon.pid) for port in self.ports.values()),
-            "the gateway listens", timeout=20,
+            "the gateway listens",
         )  # fmt: skip
         return self
 
@@ -57,14 +57,14 @@ class Gateway:
     def log(self):
         return self.daemon.output() if self.daemon else ""
 
-    def wait_for_log(self, pattern, timeout=10.0):
+    def wait_for_log(self, pattern, timeout=PATIENCE):
         """Waits until the log matches; returns the match."""
         try:
             return wait_until(lambda: re.search(pattern, self.log()), f"the log matches {pattern}", timeout, 0.05)
         except AssertionError as failure:
             raise AssertionError(f"{failure}\n{self.log()[-6000:]}") from None
 
-    def stop(self, timeout=20.0):
+    def stop(self, timeout=PATIENCE):
         """SIGTERM. The exit status must be 0, and no assertion or sanitizer may have spoken."""
         if self.daemon is None:
             return

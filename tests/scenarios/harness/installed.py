@@ -66,7 +66,7 @@ class Installed:
 
     def run(self, *argv, **options):
         """Runs a command that must succeed; returns its output."""
-        options = {"timeout": 60, "text": True, **options}
+        options = {"timeout": 120, "text": True, **options}
         done = subprocess.run(self.command(*argv), capture_output=True, check=False, **options)
         assert done.returncode == 0, f"{' '.join(argv)}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout

@@ -9,7 +9,7 @@ from harness.client import Client
 from harness.debian import unpack
 from harness.exim import USER, ensure_user
 from harness.maildir import Maildir
-from harness.ports import wait_until
+from harness.ports import PATIENCE, wait_until
 from harness.postfix import MailSystem
 
 DOMAIN = "legacy.example"  # of the senders: what bounces is kept
@@ -95,7 +95,7 @@ class LegacyPostfix(MailSystem):
             client.greeted()
             return client.send_message(sender, recipients, message).text.split()[-1]
 
-    def wait_until_done(self, identifier, timeout=30.0):
+    def wait_until_done(self, identifier, timeout=PATIENCE):
         """Until nothing of that message waits any more. A message that is tried again so soon may still be locked
         ("skipped, still being delivered") and is then left alone: then all are tried at once.
         """
@@ -141,4 +141,4 @@ class LegacyExim:
             return log.read()
 
     def _run(self, *words, **options):
-        subprocess.run([*self._command, *words], env=self.unpacked.environment(), check=True, timeout=60, **options)
+        subprocess.run([*self._command, *words], env=self.unpacked.environment(), check=True, timeout=2 * PATIENCE, **options)

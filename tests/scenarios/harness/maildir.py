@@ -3,7 +3,7 @@
 import hashlib
 import os
 
-from harness.ports import wait_until
+from harness.ports import PATIENCE, wait_until
 
 
 class Maildir:
@@ -28,7 +28,7 @@ class Maildir:
                 found.append(file.read())
         return found
 
-    def wait_for(self, token, timeout=20.0):
+    def wait_for(self, token, timeout=PATIENCE):
         """Waits for the one message that contains the token, and returns it."""
         seen = {}
 

@@ -11,6 +11,9 @@ import time
 _FIRST, _LAST = 15000, 32000
 _given = set()
 
+# In seconds. How long things take says nothing on a busy machine: waiting ends early where there is what was waited for.
+PATIENCE = 60.0
+
 
 def free_port():
     """A TCP port that nobody uses on any loopback address, never given twice, nor to another process of scenarios while
@@ -71,7 +74,7 @@ def is_listening(port, process="self"):
     return False
 
 
-def wait_until(condition, what, timeout=10.0, interval=0.02):
+def wait_until(condition, what, timeout=PATIENCE, interval=0.02):
     """Waits until condition() is true and returns its value; fails with `what` when the time is over."""
     deadline = time.monotonic() + timeout
     while True:

@@ -11,7 +11,7 @@ from harness.client import Client
 from harness.daemon import Daemon
 from harness.debian import unpack
 from harness.maildir import Maildir
-from harness.ports import free_port, is_listening, wait_until
+from harness.ports import PATIENCE, free_port, is_listening, wait_until
 
 # What every Postfix needs to run out of a folder.
 _FOLDERS = """
@@ -172,7 +172,7 @@ class MailSystem:
         except FileNotFoundError:
             return ""
 
-    def wait_for_log(self, pattern, timeout=20.0):
+    def wait_for_log(self, pattern, timeout=PATIENCE):
         """Waits until a line of the log matches; returns the match."""
         try:
             return wait_until(lambda: re.search(pattern, self.log()), f"Postfix logs {pattern}", timeout, 0.1)

@@ -36,7 +36,7 @@ class Sender:
     def run(self, *argv, message):
         """Runs a program of the package on a message (CRLF line ends; the program gets LF, as is usual)."""
         done = subprocess.run(
-            self.command(*argv), input=message.replace(b"\r\n", b"\n"), capture_output=True, timeout=60,
+            self.command(*argv), input=message.replace(b"\r\n", b"\n"), capture_output=True, timeout=120,
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{' '.join(argv)}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -124,7 +124,7 @@ class Nullmailer(Sender):
     def stop(self):
         super().stop()
         if hasattr(self, "daemon"):
-            self.daemon.wait(10)
+            self.daemon.wait(60)
 
 
 SENDERS = {kind.NAME: kind for kind in (Msmtp, Ssmtp, Dma, Nullmailer)}

@@ -9,7 +9,7 @@ from harness.daemon import Daemon
 from harness.installed import Installed
 from harness.maildir import Maildir
 from harness.no_names import NoNames
-from harness.ports import free_port, wait_until
+from harness.ports import PATIENCE, free_port, wait_until
 
 
 class RealServer:
@@ -63,7 +63,7 @@ class RealServer:
                 return False
             return True
 
-        daemon.wait_ready(answers, f"{self.NAME} listens", timeout=30)
+        daemon.wait_ready(answers, f"{self.NAME} listens")
 
     def daemon(self, *argv):
         """Starts a program of the packages in the foreground."""
@@ -100,7 +100,7 @@ class RealServer:
         with open(path, encoding="utf-8", errors="replace") as log:
             return log.read()
 
-    def wait_for_log(self, pattern, timeout=20.0):
+    def wait_for_log(self, pattern, timeout=PATIENCE):
         try:
             return wait_until(lambda: re.search(pattern, self.log()), f"{self.NAME} logs {pattern}", timeout, 0.1)
         except AssertionError as failure:

@@ -5,6 +5,7 @@ import os
 import re
 
 from harness.maildir import Maildir
+from harness.ports import PATIENCE
 from harness.postfix import MailSystem
 
 # It takes mail for everybody.
@@ -71,7 +72,7 @@ class RemotePostfix(MailSystem):
     def maildir(self, domain):
         return Maildir(os.path.join(self.folder, "mail", domain))
 
-    def wait_for(self, domain, token, timeout=20.0):
+    def wait_for(self, domain, token, timeout=PATIENCE):
         """The one message to the domain that holds the token."""
         content = self.maildir(domain).wait_for(token.encode(), timeout)
         header = re.sub(rb"\n[ \t]+", b" ", content.partition(b"\n\n")[0]).decode("utf-8", "replace")

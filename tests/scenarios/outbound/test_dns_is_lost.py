@@ -19,4 +19,4 @@ def test_mail_waits_for_the_name_servers(world, start_gateway, legacy_postfix):
             legacy_postfix.wait_for_log(rf"{identifier}: to=.*status=deferred .*451 4\.4\.3")
         finally:
             world.nsd.start()
-        assert world.remote.wait_for(domain.full, token, timeout=40).tls
+        assert world.remote.wait_for(domain.full, token).tls

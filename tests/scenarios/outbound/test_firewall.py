@@ -24,7 +24,7 @@ def family(request):
 def new_socket(family):
     made = socket.socket(FAMILIES[family], socket.SOCK_STREAM)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.settimeout(5)
+    made.settimeout(30)
     return made
 
 

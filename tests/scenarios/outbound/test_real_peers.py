@@ -57,7 +57,7 @@ def remote(request, world, postern, session_folder):
 def tls_remote(world, remote):
     """One that can serve TLS: OpenSMTPD of Debian 12 loses its key to OpenSSL 3, whoever the client is."""
     argv = world.internet.command("openssl", "s_client", "-starttls", "smtp", "-connect", f"{remote.address}:25")
-    tried = subprocess.run(argv, input=b"QUIT\r\n", capture_output=True, check=False, timeout=30)
+    tried = subprocess.run(argv, input=b"QUIT\r\n", capture_output=True, check=False, timeout=90)
     if b" alert " in tried.stderr:
         pytest.skip(f"openssl cannot shake hands with this {remote.NAME} either: {remote.log().splitlines()[-1]}")
     return remote

@@ -65,7 +65,7 @@ def test_it_leaves_while_the_policy_is_looked_up(world, start_gateway, intercept
             client.send(b"RCPT TO:<user@scripted-late.example>\r\n")
             first = server.connections[0]
             first.leave()
-            assert first.finished.wait(10), "the gateway has not noticed"
+            assert first.finished.wait(60), "the gateway has not noticed"
         client.expect(250)
         client.expect(250, "RSET")
         client.quit()

@@ -24,7 +24,7 @@ def tlsa(world, postern, folder):
             dns={"servers": list(servers), "trust_anchor": world.dns.trust_anchor},
         )  # fmt: skip
         argv = [postern, "tlsa", "--config", gateway.configuration, *options]
-        done = subprocess.run(world.gateway.command(*argv), capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(world.gateway.command(*argv), capture_output=True, text=True, timeout=90, check=False)
         return done.returncode, done.stdout.splitlines(), done.stderr
 
     return ask

@@ -76,7 +76,7 @@ def test_one_that_cannot_be_used_is_an_error(make_gateway, safe, case, verb):
     with open(gateway.configuration, encoding="utf-8") as file:
         number, line = next((at, line) for at, line in enumerate(file, 1) if safe in line)
     argv = ["setpriv", "--reuid", user, gateway.binary, verb, "--config", gateway.configuration]
-    done = subprocess.run(gateway.namespace.command(*argv), capture_output=True, text=True, timeout=10, check=False)
+    done = subprocess.run(gateway.namespace.command(*argv), capture_output=True, text=True, timeout=90, check=False)
     place = f"{gateway.configuration}:{number}:{line.index(safe)}"
     assert done.returncode == 1
     assert re.search(rf"^{re.escape(place)}: error: .*{re.escape(safe)}.*{words}", done.stderr, re.MULTILINE), done.stderr

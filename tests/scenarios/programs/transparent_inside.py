@@ -10,7 +10,7 @@ import sys
 from harness.client import Client
 from harness.gateway import Gateway
 from harness.messages import message
-from harness.ports import wait_until
+from harness.ports import PATIENCE, wait_until
 from harness.scripted_server import ScriptedServer
 
 CLIENT = {"four": "198.51.100.7", "six": "2001:db8:1::7"}
@@ -86,7 +86,7 @@ def be_the_gateway(postern, folder):
     }
     gateway = Gateway(postern, f"{folder}/gateway", inbound, certificates={"mx": [pair]}).start()
     try:
-        client.communicate("go\n", timeout=30)
+        client.communicate("go\n", timeout=PATIENCE)
         assert client.returncode == 0, gateway.log()
     finally:
         client.kill()
