@@ -265,6 +265,7 @@ void InboundDialogue::end_content(std::string_view reply, Ending ending, bool at
   out.drop_backend();
   server_ = Server::none;
   verdict_ = std::make_unique<Verdict>(Verdict{std::string(reply), ending});
+  scanner_.discard();
   enter(State::discard_content);
   if (at_its_end) give_verdict(out);
 }

@@ -123,7 +123,10 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
   }
   verdict_ = std::make_unique<Verdict>(Verdict{std::move(reply), ending});
   if (state_ == State::handshake) return;  // said when it is over
-  if (state_ == State::content) return enter(State::discard_content);
+  if (state_ == State::content) {
+    scanner_.discard();
+    return enter(State::discard_content);
+  }
   if (state_ == State::chunk) return enter(State::discard_chunk);
   if (state_ == State::discard_chunk) return;
   give_verdict(out);
@@ -269,7 +272,12 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
       enter(State::command);
       break;
   }
-  if (code == 421) return finish(Ending::backend_closed, out);
+  if (code == 421) {
+    for (std::size_t lost = expected_.messages(); lost > 0; --lost) {
+      out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
+    }
+    return finish(Ending::backend_closed, out);
+  }
   release_own_replies(out);
 }
 
