@@ -13,10 +13,10 @@
 namespace postern::config {
 namespace {
 
-constexpr std::string_view digits = "0123456789";
+constexpr std::string_view decimal_digits = "0123456789";
 
 bool is_port(std::string_view text) {
-  return !text.empty() && text.size() <= 5 && text.find_first_not_of(digits) == std::string_view::npos;
+  return !text.empty() && text.size() <= 5 && text.find_first_not_of(decimal_digits) == std::string_view::npos;
 }
 
 // An IPv6 address without the brackets that tell it from its port: "[::1]:25"; empty: it is none.
@@ -70,7 +70,7 @@ std::optional<Quantity> read_quantity(std::string_view text) {
       fraction = true;
       continue;
     }
-    if (digits.find(c) == std::string_view::npos) break;
+    if (decimal_digits.find(c) == std::string_view::npos) break;
     number += c;
     decimals += fraction ? 1 : 0;
   }
