@@ -218,11 +218,11 @@ void play_all(const std::string& direction, std::size_t at_least) {
   }
 }
 
-TEST_CASE("conversations, inbound: each goes as written, cut after every octet, and pipelined") {
+TEST_CASE("conversations inbound: each goes as written, cut after every octet, and pipelined") {
   play_all<inbound_rig::Rig, inbound_rig::Options>("inbound", 80);
 }
 
-TEST_CASE("conversations, outbound: each goes as written, cut after every octet, and pipelined") {
+TEST_CASE("conversations outbound: each goes as written, cut after every octet, and pipelined") {
   play_all<outbound_rig::Rig, outbound_rig::Options>("outbound", 1);
 }
 
