@@ -33,7 +33,7 @@ OURS = {
     "proxy/process": ["proxy/process/", "config/"],
     "proxy/dns": ["proxy/dns/", "proxy/net/", "config/"],
     "proxy/observe": ["proxy/observe/", "proxy/smtp/", "config/"],
-    "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
+    "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "proxy/smtp/refusals.h", "tls/", "config/"],
     "proxy/resolver": ["proxy/resolver/", "proxy/dns/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/sink": ["proxy/sink/", "proxy/net/", "proxy/smtp/", "proxy/observe/", "proxy/process/", "config/"],
 }

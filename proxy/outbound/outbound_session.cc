@@ -153,7 +153,7 @@ void OutboundSession::dial() {
 
 void OutboundSession::first_facts(const policy::DomainFacts* facts) {
   if (choice_->begin(facts)) return connect();
-  connect_failed(choice_->refusal());
+  connect_failed(choice_->refusal().reply);
 }
 
 void OutboundSession::connect() {
@@ -324,8 +324,7 @@ std::chrono::milliseconds OutboundSession::share_of(std::chrono::milliseconds li
 
 void OutboundSession::judge_by(const policy::DomainFacts* facts) {
   const bool nowhere_to_go = !choice_->begun() && settings().route != OutboundRoute::mx;
-  judgement_ = nowhere_to_go ? smtp::Judgement{smtp::Judgement::Action::refuse, choice_->refusal()}
-                             : choice_->decide(judged_domain_, facts, link());
+  judgement_ = nowhere_to_go ? choice_->refusal() : choice_->decide(judged_domain_, facts, link());
   if (const auto& decision = choice_->decision()) record(*decision);
   if (judgement_->action == smtp::Judgement::Action::proceed) record_.reason.clear();
 }

@@ -13,9 +13,6 @@ using Stage = smtp::RemoteState::Stage;
 
 namespace {
 
-constexpr std::string_view own_connection_wanted =
-    "452 4.5.3 This recipient needs a connection of its own, send it again";
-
 bool is_literal(const std::string& domain) {
   return domain.starts_with('[');
 }
@@ -154,8 +151,9 @@ bool RemoteChoice::begin(const policy::DomainFacts* facts) {
   const policy::Route& route = trip_->itinerary.route();
   const auto refusal = table_.refusal_of(route);
   if (refusal || !trip_->itinerary.current()) {
-    refusal_ = refusal ? policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail)
-                       : trip_->itinerary.refusal();
+    refusal_ = refusal ? refuse(refusal->reply,
+                                policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail))
+                       : refuse(trip_->itinerary.failure());
     trip_.reset();
     return false;
   }
@@ -188,7 +186,7 @@ Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFac
       (refusal->reply == policy::Reply::no_such_domain || listener_.enforcement == config::Enforcement::observe);
   if (refusal && !stops_nobody) {
     decision_ = Decision{domain, {}, {}, policy::verdict_of(*refusal, listener_.level), {}};
-    return refuse(policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail));
+    return refuse(refusal->reply, policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail));
   }
   if (link.state.usable() && link.state.stage != Stage::auth_failed) {
     if (const auto accepted = accepts(trip, link)) {
@@ -252,7 +250,7 @@ Judgement RemoteChoice::arrived(const Link& link) {
     const policy::Verdict verdict = auth_failed(link.state);
     decision_ = Decision{trip_->domain, name_of(way_), {}, verdict, {}};
     // Never permanent, whatever the relay says: it is about us, not about the message.
-    return refuse(policy::reply_line(verdict.reply, verdict.source, name_of(way_), verdict.detail));
+    return refuse(*verdict.reply, policy::reply_line(*verdict.reply, verdict.source, name_of(way_), verdict.detail));
   }
   const policy::MailHost host = trip_->itinerary.host();
   if (trip_->itinerary.on_outcome(outcome_of(link))) return proceed(host, trip_->itinerary.verdict(), *trip_, link);
@@ -268,7 +266,7 @@ Judgement RemoteChoice::set_out(const Link& link) {
     const bool observed = trip_->itinerary.demand().observe;
     return link.tls && !parameters_fit(*trip_, link) && !observed ? wants_its_own(*trip_) : arrived(link);
   }
-  if (!link.may_reconnect) return refuse(std::string(own_connection_wanted));
+  if (!link.may_reconnect) return own_connection();
   if (link.late || trip_->attempts >= attempts_in_all) return refuse(*trip_);
   if (!next.use_tls && way_.use_tls && next.address == way_.address) {
     next.tls_error = smtp::tls_trouble(link.state, link.error);
@@ -310,7 +308,7 @@ Judgement RemoteChoice::refuse(const Trip& trip) {
   for (const auto& row : failure.verdict.reports) {
     decision_->policies.push_back(published(row, host != hosts.end() ? host->tlsa : none, trip.mta_sts));
   }
-  return refuse(failure.reply);
+  return refuse(failure);
 }
 
 // The certificate there may do; versions or groups, which no certificate shows, do not.
@@ -320,11 +318,19 @@ Judgement RemoteChoice::wants_its_own(const Trip& trip) {
   verdict.reason = policy::Reason::tls_parameters;
   verdict.detail = "the TLS session at hand is not one that the domain's policy allows";
   decision_ = Decision{trip.domain, name_of(way_), {}, verdict, {}};
-  return refuse(std::string(own_connection_wanted));
+  return own_connection();
 }
 
-Judgement RemoteChoice::refuse(std::string reply) {
-  return {Judgement::Action::refuse, std::move(reply)};
+Judgement RemoteChoice::own_connection() {
+  return refuse(smtp::Refusal::own_connection, std::string(smtp::line_of(smtp::Refusal::own_connection)));
+}
+
+Judgement RemoteChoice::refuse(const policy::Itinerary::Failure& failure) {
+  return refuse(failure.verdict.reply.value_or(smtp::Refusal::unreachable), failure.reply);
+}
+
+Judgement RemoteChoice::refuse(smtp::Refusal refusal, std::string reply) {
+  return {Judgement::Action::refuse, std::move(reply), false, refusal};
 }
 
 }  // namespace postern::outbound

@@ -83,9 +83,9 @@ class RemoteChoice {
   std::optional<Lookup> lookup_for(const std::string& domain, std::optional<std::uint32_t> question = {}) const;
 
   // A connection for the client's greeting and EHLO, before any recipient is known. False: there is none, and
-  // refusal() says why. `facts`: what lookup_for("") asked for.
+  // refusal() is the answer. `facts`: what lookup_for("") asked for.
   bool begin(const policy::DomainFacts* facts);
-  const std::string& refusal() const { return refusal_; }
+  const smtp::Judgement& refusal() const { return refusal_; }
   // There is a way: begin() found one, or a decision came to one.
   bool begun() const { return begun_; }
 
@@ -141,7 +141,9 @@ class RemoteChoice {
   bool vouched(const policy::MailHost& host, const Trip& trip, const Link& link) const;
   smtp::Judgement refuse(const Trip& trip);
   smtp::Judgement wants_its_own(const Trip& trip);
-  smtp::Judgement refuse(std::string reply);
+  static smtp::Judgement own_connection();
+  static smtp::Judgement refuse(const policy::Itinerary::Failure& failure);
+  static smtp::Judgement refuse(smtp::Refusal refusal, std::string reply);
 
   const config::OutboundListener& listener_;
   const policy::PolicyTable& table_;
@@ -151,7 +153,7 @@ class RemoteChoice {
   Way way_;
   std::optional<Trip> trip_;  // until its client has an answer: an idle session keeps none
   std::optional<Decision> decision_;
-  std::string refusal_;
+  smtp::Judgement refusal_;
   bool begun_ = false;
 };
 

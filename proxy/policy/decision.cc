@@ -218,7 +218,7 @@ std::optional<Refusal> refusal_of(const Route& route) {
     case Route::Outcome::null_mx: refusal.reply = Reply::null_mx; return refusal;
     case Route::Outcome::leads_back:
       refusal.reason = Reason::routing_loop;
-      refusal.reply = Reply::routing_loop;
+      refusal.reply = Reply::leads_back;
       return refusal;
     case Route::Outcome::dns_failed: refusal.reason = Reason::dns_failed; break;
     case Route::Outcome::dns_bogus:
@@ -265,28 +265,11 @@ std::string_view to_string(Reason reason) {
   return "unknown";
 }
 
-std::string_view to_string(Reply reply) {
-  switch (reply) {
-    case Reply::none: return "";
-    case Reply::tls_not_offered: return "451 4.7.4";
-    case Reply::tls_failed: return "451 4.7.5";
-    case Reply::dns_failed: return "451 4.4.3";
-    case Reply::unreachable: return "451 4.4.1";
-    case Reply::lost: return "451 4.4.2";
-    case Reply::null_mx: return "556 5.1.10";
-    case Reply::no_such_domain: return "550 5.1.2";
-    case Reply::credentials: return "451 4.7.8";
-    case Reply::auth_deferred: return "451 4.7.0";
-    case Reply::routing_loop: return "451 4.4.6";
-  }
-  return "";
-}
-
 std::string reply_line(Reply reply, Source source, std::string_view host, std::string_view detail) {
   // Details may quote the network: nothing of them may end the line or drive a terminal. RFC 5321 4.5.3.1.5: 512
   // octets.
   constexpr std::size_t longest = 500;
-  std::string line(to_string(reply));
+  std::string line(smtp::code_of(reply));
   line += ' ';
   if (!host.empty()) line.append(host).append(": ");
   if (source == Source::dane) line += "DANE: ";

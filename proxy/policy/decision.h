@@ -13,6 +13,7 @@
 #include "proxy/policy/mta_sts_policy.h"
 #include "proxy/policy/report_types.h"
 #include "proxy/policy/route.h"
+#include "proxy/smtp/refusals.h"
 #include "tls/verify_dane.h"
 
 namespace postern::policy {
@@ -67,27 +68,14 @@ enum class Reason : std::uint8_t {
 };
 std::string_view to_string(Reason reason);
 
-// The replies of ours that a decision can lead to (RFC 3463 codes).
-enum class Reply : std::uint8_t {
-  none,
-  tls_not_offered,  // 451 4.7.4
-  tls_failed,       // 451 4.7.5
-  dns_failed,       // 451 4.4.3
-  unreachable,      // 451 4.4.1
-  lost,             // 451 4.4.2
-  null_mx,          // 556 5.1.10
-  no_such_domain,   // 550 5.1.2
-  credentials,      // 451 4.7.8
-  auth_deferred,    // 451 4.7.0
-  routing_loop,     // 451 4.4.6
-};
-std::string_view to_string(Reply reply);  // "451 4.7.5"; empty for none
+// The reply of ours that a decision leads to is a row of the table of all of them: its code begins the line.
+using Reply = smtp::Refusal;
 
 // Why no TLS session at all can help.
 struct Refusal {
   Source source = Source::local;
   Reason reason = Reason::satisfied;
-  Reply reply = Reply::none;
+  Reply reply = Reply::tls_failed;
   std::string detail;
   std::optional<ReportResult> report;
   bool policy = true;  // false: the host cannot be reached, so that not even `observe` can deliver
@@ -147,9 +135,9 @@ struct Verdict {
   Level reached = Level::none;
   bool trusted_only = false;  // DANE matched, but the MX records were not signed
   Reason reason = Reason::satisfied;
-  Reply reply = Reply::none;       // for the client, if no other host does better and we do not observe
-  std::string detail;              // for people
-  std::vector<ReportRow> reports;  // how TLSRPT counts this session, one row for each policy
+  std::optional<Reply> reply = {};  // for the client, if no other host does better and we do not observe
+  std::string detail;               // for people
+  std::vector<ReportRow> reports;   // how TLSRPT counts this session, one row for each policy
 };
 
 Verdict judge(const Demand& demand, const TlsOutcome& outcome);

@@ -141,7 +141,7 @@ std::string Itinerary::name_of_current() const {
 
 void Itinerary::judged_unfit() {
   const std::string name = name_of_current();
-  failure_ = {reply_line(verdict_.reply, verdict_.source, name, verdict_.detail), name, verdict_};
+  failure_ = {reply_line(*verdict_.reply, verdict_.source, name, verdict_.detail), name, verdict_};
   failure_is_policy_ = true;
 }
 

@@ -247,7 +247,7 @@ void Session::perform(const smtp::Effect& effect) {
     case smtp::Effect::Kind::arm: return arm(effect.timer);
     case smtp::Effect::Kind::judge: return judge(effect.bytes);
     case smtp::Effect::Kind::refused: return refused(effect.refusal, effect.bytes, effect.reason);
-    case smtp::Effect::Kind::turned_away: return record_.refused.add(effect.bytes, {}, effect.reason, {});
+    case smtp::Effect::Kind::turned_away: return turned_away(effect.refusal, effect.bytes, effect.reason);
     case smtp::Effect::Kind::message: return message(effect);
     case smtp::Effect::Kind::because: return because(effect.bytes);
     case smtp::Effect::Kind::finish: return finish(effect.ending);
@@ -263,6 +263,11 @@ void Session::refused(smtp::Refusal refusal, std::string_view what, std::string_
   const auto& row = smtp::row(refusal);
   around_.counters.refusals[static_cast<std::size_t>(refusal)].add();
   record_.refused.add(what, row.label, row.reply, reason);
+}
+
+void Session::turned_away(smtp::Refusal refusal, std::string_view what, std::string_view reply) {
+  around_.counters.refusals[static_cast<std::size_t>(refusal)].add();
+  record_.refused.add(what, smtp::row(refusal).label, reply, {});
 }
 
 void Session::message(const smtp::Effect& effect) {

@@ -93,6 +93,7 @@ class Session : public stream::Stream::Owner {
   // Counts a refusal, and notes it for the session's line.
   void because(std::string_view reason);
   void refused(smtp::Refusal refusal, std::string_view what, std::string_view reason);
+  void turned_away(smtp::Refusal refusal, std::string_view what, std::string_view reply);
   smtp::Effects& effects() { return around_.effects; }
 
   Surroundings& around_;

@@ -51,8 +51,8 @@ void Effects::refused(Refusal refusal, std::string_view what, std::string_view r
   list_.push_back({.kind = Effect::Kind::refused, .refusal = refusal, .bytes = what, .reason = keep(reason)});
 }
 
-void Effects::turned_away(std::string_view what, std::string_view reply) {
-  list_.push_back({.kind = Effect::Kind::turned_away, .bytes = what, .reason = keep(reply)});
+void Effects::turned_away(Refusal refusal, std::string_view what, std::string_view reply) {
+  list_.push_back({.kind = Effect::Kind::turned_away, .refusal = refusal, .bytes = what, .reason = keep(reply)});
 }
 
 void Effects::message(MessageResult result, std::string_view reason, std::string_view about) {

@@ -45,7 +45,8 @@ struct Effect {
     arm,              // `timer`
     judge,            // may mail for the domain in `bytes` leave on the present connection? Answered by on_judged
     refused,          // count `refusal` (its reply, if any, is a send of its own); `bytes`: what was refused, a verb
-    turned_away,      // note that `bytes` was refused with the reply in `reason`, which is no row of refusals
+    turned_away,      // count `refusal` and note that `bytes` was refused with the reply in `reason`, which is not the
+                      // row's
     message,          // count a message and `message_result`; `bytes`: what is known of it
     because,          // `bytes` say why what follows happens: a sentence for the record, in place of an earlier one
     finish,           // send what is queued to the client, then close everything; `ending` for the record
@@ -75,7 +76,7 @@ class Effects {
   void judge(std::string_view domain);  // copied
   // `what` is static storage, a verb; `reason`, copied, says more than the refusal's own reply does.
   void refused(Refusal refusal, std::string_view what = {}, std::string_view reason = {});
-  void turned_away(std::string_view what, std::string_view reply);  // `reply` copied
+  void turned_away(Refusal refusal, std::string_view what, std::string_view reply);  // `reply` copied
   // `reason` and `about`, which says what message it is, are copied; they are logged where it is in doubt.
   void message(MessageResult result, std::string_view reason = {}, std::string_view about = {});
   void because(std::string_view reason);  // copied

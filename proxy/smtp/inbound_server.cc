@@ -118,7 +118,7 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
   expected_.clear();
   if (server_said_farewell_ && !in_content) return finish(ending, out);
   if (its_own_words) {
-    out.turned_away({}, reply);
+    out.turned_away(Refusal::server_refused, {}, reply);
   } else {
     out.refused(Refusal::backend_unavailable);
   }

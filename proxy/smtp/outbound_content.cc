@@ -15,7 +15,7 @@ void OutboundDialogue::bdat(const Command& command, const Line& line, Effects& o
   if (!at_once && !in_turn(line)) return;
   if (!transaction_.active()) return refuse_bdat(command, Refusal::mail_first, out);
   if (!transaction_.refusal.empty()) {
-    turn_away(command, transaction_.refusal, out);
+    turn_away(command, transaction_.refused_as, transaction_.refusal, out);
     return discard_chunk(*argument);
   }
   if (!transaction_.accepted || !transaction_.sent) return refuse_bdat(command, Refusal::recipients_first, out);
@@ -34,6 +34,7 @@ void OutboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out
   ++outcome_.messages_refused;
   outcome_.envelope.message_answered(row(Refusal::message_too_large).reply);
   transaction_.refusal = row(Refusal::message_too_large).reply;
+  transaction_.refused_as = Refusal::message_too_large;
   answer(Refusal::message_too_large, out);
   discard_chunk(argument);
 }

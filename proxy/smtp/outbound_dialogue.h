@@ -42,6 +42,7 @@ struct Judgement {
   std::string reply;     // one line, without CRLF: "451 4.7.5 …"
   bool vouched = false;  // proceed: this connection satisfies what the listener itself demands of servers, so that the
                          // client's own credentials may go there (inside TLS)
+  Refusal refusal = Refusal::remote_unusable;  // refuse: the row of `reply`, or the whole reply where that is empty
 };
 
 class OutboundDialogue final : public Dialogue {
@@ -120,13 +121,14 @@ class OutboundDialogue final : public Dialogue {
   };
   // The client's, as far as it has come.
   struct Transaction {
-    std::string mail;         // the line kept, with CRLF; empty: there is no transaction
-    bool unanswered = false;  // the client is still to have our 250 to it
-    bool sent = false;        // … and given to the present connection
-    bool accepted = false;    // a recipient was
-    bool chunked = false;     // BDAT has begun
-    std::string domain;       // of the recipient sent last
-    std::string refusal;      // with CRLF: answers all that follows
+    std::string mail;                              // the line kept, with CRLF; empty: there is no transaction
+    bool unanswered = false;                       // the client is still to have our 250 to it
+    bool sent = false;                             // … and given to the present connection
+    bool accepted = false;                         // a recipient was
+    bool chunked = false;                          // BDAT has begun
+    std::string domain;                            // of the recipient sent last
+    std::string refusal;                           // with CRLF: answers all that follows
+    Refusal refused_as = Refusal::server_refused;  // … and its row
     bool active() const { return !mail.empty(); }
   };
   // What the client is told once its content has been thrown away; with an ending, the session ends.
@@ -170,7 +172,7 @@ class OutboundDialogue final : public Dialogue {
   void auth(const Line& line, Effects& out);
   void response(const Line& line, Effects& out);
   void refuse_command(const Command& command, Refusal refusal, Effects& out);
-  void turn_away(const Command& command, std::string_view reply, Effects& out);
+  void turn_away(const Command& command, Refusal refusal, std::string_view reply, Effects& out);
   void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
   void refuse_content(Refusal refusal, Ending ending, Effects& out);
   void end_content(Verdict verdict, Effects& out);
@@ -211,7 +213,7 @@ class OutboundDialogue final : public Dialogue {
   void ask(std::string domain, Effects& out);
   void judged_fit(bool vouched, Effects& out);
   void reconnect(Effects& out);
-  void judged_unfit(const std::string& reply, Effects& out);
+  void judged_unfit(const Judgement& judgement, Effects& out);
   bool fit() const;
   bool before_recipient() const;
   bool tries_again() const;
@@ -228,6 +230,7 @@ class OutboundDialogue final : public Dialogue {
   void unasked(const ReplyPiece& piece, Effects& out);
   void replied(Expected to, int code, Effects& out);
   void mail_replied(bool positive);
+  void refuse_recipient(Effects& out);
   void message_result(Expected to, int code, Effects& out);
   bool believable(Expected to, int code) const;
 
@@ -249,6 +252,7 @@ class OutboundDialogue final : public Dialogue {
   std::string judging_;              // what was or will be asked
   std::string mail_reply_;           // the remote's to MAIL, so far
   std::string hello_refusal_;        // with CRLF: what came of the client's EHLO, instead of a server
+  Refusal hello_refused_as_ = Refusal::remote_unusable;  // its row
   std::uint32_t question_ = 0;
   unsigned dials_ = 0;  // for it
   State state_ = State::await_greeting;

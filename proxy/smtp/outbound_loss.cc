@@ -110,6 +110,7 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
   input_.discard();
   if (transaction_.active() && transaction_.refusal.empty() && (owed || transaction_.accepted)) {
     transaction_.refusal = lost_reply(Refusal::remote_lost, ending);
+    transaction_.refused_as = Refusal::remote_lost;
   }
 }
 

@@ -50,10 +50,10 @@ void OutboundDialogue::refuse_command(const Command& command, Refusal refusal, E
   answer(refusal, out);
 }
 
-// With a reply that is no row of refusals.
-void OutboundDialogue::turn_away(const Command& command, std::string_view reply, Effects& out) {
+// With a reply that says more than its row, or the server's own.
+void OutboundDialogue::turn_away(const Command& command, Refusal refusal, std::string_view reply, Effects& out) {
   if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, reply);
-  out.turned_away(to_string(command.verb), reply);
+  out.turned_away(refusal, to_string(command.verb), reply);
   say(reply, out);
 }
 

@@ -98,19 +98,19 @@ void OutboundDialogue::on_judged(const Judgement& judgement, Effects& out) {
       } else if (fit_when_asked_) {
         ask(judging_, out);  // it was judged well and went meanwhile
       } else {
-        judged_unfit({}, out);
+        judged_unfit({Judgement::Action::refuse, {}}, out);
       }
       break;
     case Judgement::Action::reconnect:
       if (!may_reconnect() || dials_ >= connections_per_command) {
-        judged_unfit({}, out);
+        judged_unfit({Judgement::Action::refuse, {}}, out);
       } else if (draining_ && dials_ > 0) {
         refuse_now(Refusal::draining, Ending::draining, out);
       } else {
         reconnect(out);
       }
       break;
-    case Judgement::Action::refuse: judged_unfit(judgement.reply, out); break;
+    case Judgement::Action::refuse: judged_unfit(judgement, out); break;
   }
   settle(out);
 }
@@ -132,11 +132,13 @@ void OutboundDialogue::reconnect(Effects& out) {
   dial(out);
 }
 
-void OutboundDialogue::judged_unfit(const std::string& reply, Effects& out) {
-  std::string text(row(Refusal::remote_unusable).reply);
-  if (is_refusal(reply)) {
-    text = reply + "\r\n";
+void OutboundDialogue::judged_unfit(const Judgement& judgement, Effects& out) {
+  Refusal refusal = judgement.refusal;
+  std::string text(row(refusal).reply);
+  if (is_refusal(judgement.reply)) {
+    text = judgement.reply + "\r\n";
   } else if (!greeted_ && is_refusal(remote_.reply)) {
+    refusal = Refusal::server_refused;
     text = remote_.reply + "\r\n";
   }
   if (remote_.stage == Stage::lost) outcome_.trouble = remote_.trouble;
@@ -145,14 +147,15 @@ void OutboundDialogue::judged_unfit(const std::string& reply, Effects& out) {
   if (const auto held = std::exchange(held_, nullptr)) {
     const Command command = parse_command(*held);
     if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, text);
-    out.turned_away(to_string(command.verb), text);
+    out.turned_away(refusal, to_string(command.verb), text);
   } else {
-    out.turned_away({}, text);  // the connection as such
+    out.turned_away(refusal, {}, text);  // the connection as such
   }
   if (judging_.empty()) {
     if (server_ == Server::open) out.send(Side::backend, "QUIT\r\n");
     drop_remote(out);
     hello_refusal_ = text;
+    hello_refused_as_ = refusal;
   }
   say(text, out);
   const Ending ending = remote_.stage == Stage::lost ? Ending::backend_lost : Ending::backend_unreachable;
@@ -234,12 +237,12 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
     case Expected::mail:
       answer_mail(out);
       mail_replied(positive);
-      if (code == 421) out.send_copy(Side::client, transaction_.refusal);  // no reply to RCPT will come
+      if (code == 421) refuse_recipient(out);  // no reply to RCPT will come
       break;
     case Expected::recipient:
       link_.served = true;
       if (!transaction_.refusal.empty()) {
-        out.send_copy(Side::client, transaction_.refusal);
+        refuse_recipient(out);
       } else if (positive) {
         transaction_.accepted = true;
       }
@@ -272,13 +275,20 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
   release_own_replies(out);
 }
 
+void OutboundDialogue::refuse_recipient(Effects& out) {
+  out.turned_away(transaction_.refused_as, to_string(Verb::rcpt), transaction_.refusal);
+  out.send_copy(Side::client, transaction_.refusal);
+}
+
 // The client has had our 250 to it: a refusal answers the recipients instead.
 void OutboundDialogue::mail_replied(bool positive) {
   if (positive) return;
   transaction_.refusal = std::exchange(mail_reply_, {});
   link_.dirty = false;
   // It may be about what another connection offered: not for good, then.
-  if (link_.poorer && transaction_.refusal.starts_with('5')) transaction_.refusal = row(Refusal::remote_unusable).reply;
+  const bool for_good = transaction_.refusal.starts_with('5');
+  transaction_.refused_as = link_.poorer && for_good ? Refusal::remote_unusable : Refusal::server_refused;
+  if (link_.poorer && for_good) transaction_.refusal = row(Refusal::remote_unusable).reply;
 }
 
 void OutboundDialogue::message_result(Expected to, int code, Effects& out) {

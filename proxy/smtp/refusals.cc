@@ -73,6 +73,19 @@ constexpr std::array<RefusalRow, refusal_count> rows = {{
      ends, no_error, Ending::client_not_allowed},
     {Refusal::routing_loop, "routing_loop", "421 4.4.6 This connection leads nowhere but to the gateway itself\r\n",
      ends, no_error, Ending::routing_loop},
+    {Refusal::tls_not_offered, "tls_not_offered", "451 4.7.4 TLS is demanded and not offered\r\n", goes_on, no_error},
+    {Refusal::tls_failed, "tls_failed", "451 4.7.5 TLS is not what is demanded\r\n", goes_on, no_error},
+    {Refusal::dns_failed, "dns_failed", "451 4.4.3 DNS cannot tell now\r\n", goes_on, no_error},
+    {Refusal::unreachable, "unreachable", "451 4.4.1 No mail host can be reached\r\n", goes_on, no_error},
+    {Refusal::lost, "lost", "451 4.4.2 The connection was lost\r\n", goes_on, no_error},
+    {Refusal::null_mx, "null_mx", "556 5.1.10 The domain takes no mail\r\n", goes_on, no_error},
+    {Refusal::no_such_domain, "no_such_domain", "550 5.1.2 No such domain\r\n", goes_on, no_error},
+    {Refusal::credentials, "credentials", "451 4.7.8 Our credentials are refused\r\n", goes_on, no_error},
+    {Refusal::auth_deferred, "auth_deferred", "451 4.7.0 Our credentials cannot be judged now\r\n", goes_on, no_error},
+    {Refusal::leads_back, "leads_back", "451 4.4.6 The domain's mail hosts are this gateway\r\n", goes_on, no_error},
+    {Refusal::own_connection, "own_connection",
+     "452 4.5.3 This recipient needs a connection of its own, send it again\r\n", goes_on, no_error},
+    {Refusal::server_refused, "server_refused", "451 4.4.1 The server refuses\r\n", goes_on, no_error},
 }};
 
 constexpr bool in_order() {
@@ -89,6 +102,17 @@ const RefusalRow& row(Refusal refusal) {
   const auto index = static_cast<std::size_t>(refusal);
   POSTERN_ASSERT(index < rows.size(), "no such refusal");
   return rows[index];
+}
+
+std::string_view code_of(std::optional<Refusal> refusal) {
+  if (!refusal) return {};
+  const std::string_view reply = row(*refusal).reply;
+  return reply.substr(0, reply.find(' ', 4));
+}
+
+std::string_view line_of(Refusal refusal) {
+  const std::string_view reply = row(refusal).reply;
+  return reply.substr(0, reply.size() - 2);
 }
 
 }  // namespace postern::smtp

@@ -1,9 +1,10 @@
-// Every reply that the gateway makes on its own to refuse something: text, label for log and counters, and whether the
-// session ends with it. A new refusal is one enumerator here and one row in refusals.cc.
+// Every reply that the gateway makes on its own to refuse something, policies' included: text, label for log and
+// counters, and whether the session ends with it. A new refusal is one enumerator here and one row in refusals.cc.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "proxy/smtp/effects.h"
@@ -51,6 +52,21 @@ enum class Refusal : std::uint8_t {
   remote_closed,        // 421 4.4.2, ends: between transactions
   client_not_allowed,   // 554 5.7.1, ends
   routing_loop,         // 421 4.4.6, ends: meant for the gateway itself, or for nobody that could be found out
+  // What policy decides of a recipient; the client is told more than the row says.
+  tls_not_offered,  // 451 4.7.4
+  tls_failed,       // 451 4.7.5: handshake, certificate, TLSA or MTA-STS
+  dns_failed,       // 451 4.4.3
+  unreachable,      // 451 4.4.1
+  lost,             // 451 4.4.2: reached, and lost before it could be given anything
+  null_mx,          // 556 5.1.10
+  no_such_domain,   // 550 5.1.2
+  credentials,      // 451 4.7.8: ours, of a relay
+  auth_deferred,    // 451 4.7.0
+  leads_back,       // 451 4.4.6: the domain's mail hosts are this machine
+  own_connection,   // 452 4.5.3: this one does not do for the recipient, and another cannot be made now
+  // Both directions.
+  server_refused,  // the server's own words, to what it was not asked itself
+  count_,
 };
 
 struct RefusalRow {
@@ -62,6 +78,10 @@ struct RefusalRow {
   Ending ending = Ending::internal;  // how the session ended, where it ends with this
 };
 const RefusalRow& row(Refusal refusal);
-inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::routing_loop) + 1;
+inline constexpr std::size_t refusal_count = static_cast<std::size_t>(Refusal::count_);
+// "451 4.7.5"; of none: empty.
+std::string_view code_of(std::optional<Refusal> refusal);
+// The whole reply without its CRLF.
+std::string_view line_of(Refusal refusal);
 
 }  // namespace postern::smtp

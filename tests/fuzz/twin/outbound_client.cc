@@ -210,7 +210,7 @@ void OutboundDialogue::hello(const Command& command, const Line& line, Effects& 
   transaction_ = {};
   outcome_.helo = command.argument;
   nameless_ = command.argument.empty();
-  if (!hello_refusal_.empty()) return say(hello_refusal_, out);
+  if (!hello_refusal_.empty()) return turn_away(command, hello_refusal_, out);
   if (facts_.greets_itself || (server_ == Server::open && link_.judged)) return answer_hello(command, out);
   if (server_ == Server::open) {  // opened for a recipient that could not go out there
     held_ = std::make_unique<std::string>(line.text);
@@ -240,7 +240,7 @@ bool OutboundDialogue::too_large(std::string_view mail_parameters) const {
 
 void OutboundDialogue::mail(const Command& command, const Line& line, Effects& out) {
   if (!in_turn(line)) return;
-  if (!hello_refusal_.empty()) return say(hello_refusal_, out);
+  if (!hello_refusal_.empty()) return turn_away(command, hello_refusal_, out);
   if (transaction_.active()) return answer(Refusal::nested_mail, out);
   const auto from = parse_path_argument(command.argument, "FROM");
   if (!from) return answer(Refusal::malformed_path, out);
@@ -308,7 +308,10 @@ void OutboundDialogue::data(const Line& line, Effects& out) {
   if (!at_once && !in_turn(line)) return;
   if (!transaction_.active()) return answer(Refusal::mail_first, out);
   const bool lost = transaction_.refusal.starts_with('4');
-  if (!transaction_.refusal.empty() && (transaction_.accepted || lost)) return say(transaction_.refusal, out);
+  if (!transaction_.refusal.empty() && (transaction_.accepted || lost)) {
+    out.turned_away(to_string(Verb::data), transaction_.refusal);
+    return say(transaction_.refusal, out);
+  }
   if (!at_once && (!transaction_.accepted || !transaction_.sent)) return answer(Refusal::recipients_first, out);
   out.send(Side::backend, "DATA\r\n");
   expected_.push(Expected::data);

@@ -237,6 +237,7 @@ class OutboundDialogue final : public Dialogue {
   void unasked(const ReplyPiece& piece, Effects& out);
   void replied(Expected to, int code, Effects& out);
   void mail_replied(bool positive);
+  void refuse_recipient(Effects& out);
   void message_result(Expected to, int code, Effects& out);
   bool believable(Expected to, int code) const;
 

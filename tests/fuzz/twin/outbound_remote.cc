@@ -233,12 +233,12 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
     case Expected::mail:
       answer_mail(out);
       mail_replied(positive);
-      if (code == 421) out.send_copy(Side::client, transaction_.refusal);  // no reply to RCPT will come
+      if (code == 421) refuse_recipient(out);  // no reply to RCPT will come
       break;
     case Expected::recipient:
       link_.served = true;
       if (!transaction_.refusal.empty()) {
-        out.send_copy(Side::client, transaction_.refusal);
+        refuse_recipient(out);
       } else if (positive) {
         transaction_.accepted = true;
       }
@@ -267,6 +267,11 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
     return finish(Ending::backend_closed, out);
   }
   release_own_replies(out);
+}
+
+void OutboundDialogue::refuse_recipient(Effects& out) {
+  out.turned_away(to_string(Verb::rcpt), transaction_.refusal);
+  out.send_copy(Side::client, transaction_.refusal);
 }
 
 // The client has had our 250 to it: a refusal answers the recipients instead.

@@ -225,6 +225,7 @@ TEST_CASE("remote choice: another recipient's stricter policy is no reason to br
   const auto judgement = rig.choice->decide("bank.example", &bank, link);
   CHECK(judgement.action == Action::refuse);
   CHECK(judgement.reply.starts_with("451 4.7.5 mx.bank.example: "));
+  CHECK(judgement.refusal == smtp::Refusal::tls_failed);
 }
 
 TEST_CASE(
@@ -312,6 +313,7 @@ TEST_CASE("remote choice: versions are asked for where nobody can connect again,
   const auto judgement = decide(TlsVersion::tls1_2);
   CHECK(judgement.action == Action::refuse);
   CHECK(judgement.reply.starts_with("452 4.5.3 "));
+  CHECK(judgement.refusal == smtp::Refusal::own_connection);
   REQUIRE(rig.choice->decision());
   CHECK(rig.choice->decision()->verdict.reason == policy::Reason::tls_parameters);
   rig.listener.enforcement = config::Enforcement::observe;
@@ -531,7 +533,7 @@ TEST_CASE("remote choice: a relay's name that cannot be found is not the recipie
   unknown.route.outcome = policy::Route::Outcome::no_such_domain;
   unknown.route.domain = "smtp.example.com";
   CHECK_FALSE(rig.start().begin(&unknown));
-  CHECK(rig.choice->refusal().starts_with("451 4.4.1 smtp.example.com: "));
+  CHECK(rig.choice->refusal().reply.starts_with("451 4.4.1 smtp.example.com: "));
 }
 
 }  // namespace remote_choice_test
