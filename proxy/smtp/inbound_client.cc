@@ -57,10 +57,10 @@ void InboundDialogue::take(std::string_view& rest, Effects& out) {
     case Item::more: return;
     case Item::no_command: return not_smtp(out);
     case Item::command:
-      if (expected_.empty()) progress_ = true;
+      if (answers_.empty()) progress_ = true;
       return on_line(taken.line, out);
     case Item::response: return response(taken.line, out);
-    case Item::content_end: expected_.push(Expected::end_of_data); return enter(State::command);
+    case Item::content_end: answers_.expect(Expected::end_of_data); return enter(State::command);
     case Item::chunk_end: return enter(State::command);
     case Item::discarded: return verdict_ ? give_verdict(out) : enter(State::command);
     case Item::bare_newline: return refuse_content(Refusal::bare_newline, Ending::bare_newline, out);
@@ -75,7 +75,7 @@ void InboundDialogue::not_smtp(Effects& out) {
 
 void InboundDialogue::on_line(const Line& line, Effects& out) {
   if (server_ == Server::gone) return answer_for_who_left(line, out);
-  if (draining_ && !standing_.transaction && expected_.empty()) return answer(Refusal::draining, out);
+  if (draining_ && !standing_.transaction && answers_.empty()) return answer(Refusal::draining, out);
   const Command command = parse_command(line.text);
   verb_ = command.verb;
   if (line.too_long) return answer(Refusal::line_too_long, out);
@@ -116,7 +116,7 @@ void InboundDialogue::on_command(const Command& command, const Line& line, Effec
   if (reply == Expected::recipient) outcome_.envelope.recipient(command.argument);
   if (command.verb == Verb::mail && standing_.says_size_in_vain(server_extensions_)) {
     out.send_copy(Side::backend, without_parameter(line.text, "SIZE") + "\r\n");
-    return expected_.push(reply);
+    return answers_.expect(reply);
   }
   forward(line, reply, out);
   if (is_sync_point(reply)) enter(State::await_reply);
@@ -130,7 +130,7 @@ void InboundDialogue::forward(const Line& line, Expected reply, Effects& out) {
   } else {
     out.send_copy(Side::backend, line.raw);
   }
-  expected_.push(reply);
+  answers_.expect(reply);
 }
 
 void InboundDialogue::hello(const Command& command, Effects& out) {
@@ -141,7 +141,7 @@ void InboundDialogue::hello(const Command& command, Effects& out) {
   hello_ = std::make_unique<HelloExchange>(extended, command.argument, words_before_hello(extended, command.argument),
                                            server_knows_ehlo_);
   hello_->start(out);
-  expected_.push(Expected::hello);
+  answers_.expect(Expected::hello);
   enter(State::await_reply);
 }
 
@@ -181,11 +181,9 @@ void InboundDialogue::bdat(const Command& command, const Line& line, Effects& ou
 // Chunks that have reached the server are taken back with its transaction, once.
 void InboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out) {
   if (!std::exchange(oversized_, true)) {
-    out.message(MessageResult::refused_permanently);
-    ++outcome_.messages_refused;
-    outcome_.envelope.message_answered(row(Refusal::message_too_large).reply);
+    answers_.message_refused(row(Refusal::message_too_large).reply, out);
     out.send(Side::backend, "RSET\r\n");
-    expected_.push(Expected::swallowed);
+    answers_.expect(Expected::swallowed);
   }
   answer(Refusal::message_too_large, out);
   discard_chunk(argument);
@@ -201,16 +199,13 @@ void InboundDialogue::discard_chunk(const BdatArgument& argument) {
 // --- DATA
 
 void InboundDialogue::refuse_content(Refusal refusal, Ending ending, Effects& out) {
-  out.refused(refusal, to_string(Verb::data));
-  ++outcome_.errors;
+  answers_.note(refusal, Verb::data, out);
   end_content(row(refusal).reply, ending, out);
 }
 
 // The message is refused without an end of data: the server, left in the middle of it, delivers nothing.
 void InboundDialogue::end_content(std::string_view reply, Ending ending, Effects& out) {
-  out.message(reply.starts_with('4') ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
-  ++outcome_.messages_refused;
-  outcome_.envelope.message_answered(reply);
+  answers_.message_refused(reply, out);
   out.drop_backend();
   server_ = Server::none;
   verdict_ = std::make_unique<Verdict>(Verdict{std::string(reply), ending});
@@ -231,10 +226,9 @@ void InboundDialogue::give_verdict(Effects& out) {
 void InboundDialogue::response(const Line& line, Effects& out) {
   progress_ = true;
   if (line.too_long || line.nul || line.bare_cr) {
-    out.refused(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
-    ++outcome_.errors;
+    answers_.note(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, Verb::auth, out);
     out.send(Side::backend, "*\r\n");
-    expected_.push(Expected::auth);
+    answers_.expect(Expected::auth);
   } else {
     forward(line, Expected::auth, out);
   }

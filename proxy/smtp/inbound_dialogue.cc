@@ -7,7 +7,8 @@
 
 namespace postern::smtp {
 
-InboundDialogue::InboundDialogue(const InboundFacts& facts) : facts_(facts), input_(*facts.listener) {
+InboundDialogue::InboundDialogue(const InboundFacts& facts)
+    : facts_(facts), answers_(facts.listener->limits.errors, outcome_), input_(*facts.listener) {
   standing_.tls_available = facts.tls_available;
   if (!facts.notes_envelopes) outcome_.envelope.disable();
 }
@@ -19,7 +20,7 @@ const DialogueOutcome& InboundDialogue::outcome() const {
 }
 
 bool InboundDialogue::idle() const {
-  return state_ == State::ended || (state_ == State::command && expected_.empty() && !standing_.transaction);
+  return state_ == State::ended || (state_ == State::command && answers_.empty() && !standing_.transaction);
 }
 
 void InboundDialogue::enter(State next) {
@@ -79,7 +80,7 @@ void InboundDialogue::on_server_bytes(std::string_view plaintext, Effects& out) 
   std::string_view rest = plaintext;
   const auto connection = reopened_;  // what is left of a connection's octets goes with it
   while ((server_ == Server::opening || server_ == Server::open) && state_ != State::ended && reopened_ == connection) {
-    const auto piece = replies_.next(rest, expected_.is_next(Expected::auth) ? challenge_line_limit : reply_line_limit);
+    const auto piece = replies_.next(rest, answers_.is_next(Expected::auth) ? challenge_line_limit : reply_line_limit);
     if (!piece) break;
     if (*piece) {
       on_piece(**piece, !rest.empty(), out);
@@ -179,11 +180,11 @@ bool InboundDialogue::takes_client_bytes() const {
 
 // A server that has not said PIPELINING gets its commands one at a time.
 bool InboundDialogue::must_wait() const {
-  return expected_.size() >= outstanding_limit || (!server_pipelines_ && !expected_.empty());
+  return answers_.size() >= outstanding_limit || (!server_pipelines_ && !answers_.empty());
 }
 
 void InboundDialogue::settle(Effects& out) {
-  if (state_ == State::starttls && expected_.empty()) begin_client_tls(out);
+  if (state_ == State::starttls && answers_.empty()) begin_client_tls(out);
   if (client_closed_ && !client_rest_) client_is_gone(out);
   arm(out);
 }
@@ -209,7 +210,7 @@ Timer InboundDialogue::timer() const {
     case State::command:
     case State::await_reply:
     case State::starttls:
-    case State::closing: return expected_.message_is_next() ? Timer::data_end : Timer::command;
+    case State::closing: return answers_.message_is_next() ? Timer::data_end : Timer::command;
     case State::ended: return Timer::none;
   }
   return Timer::none;
@@ -223,7 +224,7 @@ void InboundDialogue::client_is_gone(Effects& out) {
     case State::within: return finish(Ending::client_lost, out);
     case State::command:
     case State::starttls:
-      if (!expected_.empty()) return;
+      if (!answers_.empty()) return;
       if (standing_.certificate_missing) return finish(Ending::client_certificate, out);
       return finish(standing_.transaction ? Ending::client_lost : Ending::client_closed, out);
     case State::await_backend:
@@ -241,7 +242,7 @@ void InboundDialogue::finish(Ending ending, Effects& out) {
   if (server_ != Server::none && input_.sends_on()) out.drop_backend();
   enter(State::ended);
   out.finish(ending);
-  expected_.clear();
+  answers_.clear();
   hello_.reset();
   held_.reset();
 }
@@ -249,30 +250,19 @@ void InboundDialogue::finish(Ending ending, Effects& out) {
 // --- our own replies
 
 void InboundDialogue::answer(Refusal refusal, Effects& out) {
-  if (row(refusal).is_error && ++outcome_.errors > facts_.listener->limits.errors && !row(refusal).ends) {
-    refusal = Refusal::too_many_errors;
-  }
-  out.refused(refusal, to_string(verb_));
-  expected_.push_own(refusal);
-  if (row(refusal).ends) enter(State::closing);
+  if (answers_.refuse(refusal, verb_, out)) enter(State::closing);
   release_own_replies(out);
 }
 
 void InboundDialogue::release_own_replies(Effects& out) {
-  while (state_ != State::ended && expected_.own_is_next()) {
-    const RefusalRow& refusal = row(expected_.own());
-    expected_.pop();
-    out.send(Side::client, refusal.reply);
-    if (refusal.ends) finish(refusal.ending, out);
-  }
+  if (const auto ending = answers_.release(out)) finish(*ending, out);
 }
 
 // Ends the session, whatever was outstanding.
 void InboundDialogue::refuse_now(Refusal refusal, Ending ending, Effects& out) {
   if (state_ == State::ended) return;
-  lose_messages(refusal == Refusal::timeout ? "no reply in time" : "", out);
-  out.refused(refusal);
-  out.send(Side::client, row(refusal).reply);
+  answers_.doubt_messages(refusal == Refusal::timeout ? "no reply in time" : "", chunk_under_way(), out);
+  answers_.refuse_now(refusal, out);
   finish(ending, out);
 }
 
@@ -346,8 +336,7 @@ void InboundDialogue::on_client_tls(const tls::SessionFacts& facts, Effects& out
     opening_.reset();
     enter(State::command);
     if (after_starttls) return;
-    out.refused(Refusal::client_certificate);
-    return out.send(Side::client, row(Refusal::client_certificate).reply);
+    return answers_.refuse_now(Refusal::client_certificate, out);
   }
   if (!after_starttls && facts_.listener->greeting == config::GreetingMode::gateway) return greet_ourselves(out);
   if (!after_starttls) {

@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "config/settings.h"
+#include "proxy/smtp/answers.h"
 #include "proxy/smtp/backend_opening.h"
 #include "proxy/smtp/client_input.h"
 #include "proxy/smtp/client_standing.h"
 #include "proxy/smtp/dialogue.h"
 #include "proxy/smtp/effects.h"
 #include "proxy/smtp/endings.h"
-#include "proxy/smtp/expected_replies.h"
 #include "proxy/smtp/hello_exchange.h"
 #include "proxy/smtp/refusals.h"
 #include "proxy/smtp/reply_reader.h"
@@ -54,7 +54,7 @@ class InboundDialogue final : public Dialogue {
   void on_drain(Effects& out) override;
   const DialogueOutcome& outcome() const override;
   bool idle() const override;
-  bool awaits_verdict() const override { return expected_.messages() > 0; }
+  bool awaits_verdict() const override { return answers_.messages() > 0; }
 
  private:
   enum class State : std::uint8_t {
@@ -106,6 +106,7 @@ class InboundDialogue final : public Dialogue {
   void refuse_content(Refusal refusal, Ending ending, Effects& out);
   void end_content(std::string_view reply, Ending ending, Effects& out);
   void give_verdict(Effects& out);
+  bool chunk_under_way() const { return input_.mode() == ClientInput::Mode::chunk; }
 
   // Our own replies.
   void answer(Refusal refusal, Effects& out);
@@ -143,16 +144,13 @@ class InboundDialogue final : public Dialogue {
   void pass_hello_line(const ReplyPiece& piece, Effects& out);
   void hello_accepted(const ReplyPiece& piece, Effects& out);
   void replied(Expected to, int code, Effects& out);
-  void message_result(int code, Effects& out);
-  void lose_messages(std::string_view why, Effects& out);
-  bool believable(Expected to, int code) const;
   std::vector<std::string> words_before_hello(bool extended, std::string_view name) const;
   EhloView view() const;
 
   InboundFacts facts_;
   DialogueOutcome outcome_;
   ClientStanding standing_;
-  ExpectedReplies expected_;
+  Answers answers_;
   ReplyReader replies_;
   ClientInput input_;
   std::unique_ptr<BackendOpening> opening_;  // while Server::opening

@@ -8,8 +8,6 @@ namespace postern::smtp {
 
 namespace {
 
-using Mode = ClientInput::Mode;
-
 // For the record.
 std::string unasked_for(const ReplyPiece& piece) {
   return "the server said what nobody had asked for: " + quote(piece);
@@ -83,7 +81,7 @@ void InboundDialogue::introduce_client(Effects& out) {
   hello_ = std::make_unique<HelloExchange>(extended, outcome_.helo, words_before_hello(extended, outcome_.helo),
                                            server_knows_ehlo_);
   hello_->start(out);
-  expected_.push(Expected::hello);
+  answers_.expect(Expected::hello);
 }
 
 void InboundDialogue::resume_held_command(Effects& out) {
@@ -102,20 +100,17 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
   if (state_ == State::ended || server_ == Server::none || server_ == Server::gone) return;
   if (!why.empty()) out.because(why);
   if (!server_said_farewell_ && owes_nothing()) return server_left(ending, out);
-  if (expected_.size() == 1 && !expected_.own_is_next() && expected_.server() == Expected::quit)
-    return bid_farewell(out);
+  if (answers_.size() == 1 && !answers_.own_is_next() && answers_.server() == Expected::quit) return bid_farewell(out);
   const bool in_content = input_.sends_on();
-  lose_messages(why, out);
-  if (input_.mode() == Mode::content) {
-    out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
-  }
+  answers_.doubt_messages(why, chunk_under_way(), out);
+  if (input_.mode() == ClientInput::Mode::content) answers_.message_cut_off({}, out);
   const bool its_own_words = opening_ && opening_->state() == BackendOpening::State::rejected;
   std::string reply = its_own_words ? opening_->reply() : std::string(row(Refusal::backend_unavailable).reply);
   out.drop_backend();
   server_ = Server::none;
   opening_.reset();
   hello_.reset();
-  expected_.clear();
+  answers_.clear();
   if (server_said_farewell_ && !in_content) return finish(ending, out);
   if (its_own_words) {
     out.turned_away(Refusal::server_refused, {}, reply);
@@ -130,19 +125,19 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
 
 // Between commands, or while the client is about to begin anew anyway.
 bool InboundDialogue::owes_nothing() const {
-  return server_ == Server::open && expected_.empty() && (state_ == State::command || state_ == State::handshake);
+  return server_ == Server::open && answers_.empty() && (state_ == State::command || state_ == State::handshake);
 }
 
 // For the record: the server went, or somebody let the time run out.
 std::string InboundDialogue::gone() const {
-  if (!expected_.empty()) return "the server went before its reply to " + std::string(to_string(expected_.server()));
+  if (!answers_.empty()) return "the server went before its reply to " + std::string(to_string(answers_.server()));
   return input_.sends_on() ? "the server went in the middle of a message"
                            : "the server went while nothing was asked of it";
 }
 
 std::string InboundDialogue::late() const {
-  if (expected_.empty()) return "the client was silent too long";
-  return "the server did not reply in time to " + std::string(to_string(expected_.server()));
+  if (answers_.empty()) return "the client was silent too long";
+  return "the server did not reply in time to " + std::string(to_string(answers_.server()));
 }
 
 // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
@@ -160,22 +155,9 @@ void InboundDialogue::answer_for_who_left(const Line& line, Effects& out) {
 
 // The server did not live to answer QUIT, or had enough before it came. There is nothing left to fail.
 void InboundDialogue::bid_farewell(Effects& out) {
-  expected_.clear();
+  answers_.clear();
   out.send(Side::client, "221 2.0.0 Bye\r\n");
   finish(Ending::quit, out);
-}
-
-// Their replies will not come. What the server has whole it may deliver, and the client, which is told of no success,
-// sends it again.
-void InboundDialogue::lose_messages(std::string_view why, Effects& out) {
-  const bool half = input_.mode() == Mode::chunk && expected_.message_is_last();
-  bool in_doubt = false;
-  for (std::size_t owed = expected_.messages(); owed > 0; --owed) {
-    const auto result = half && owed == 1 ? MessageResult::lost : MessageResult::in_doubt;
-    in_doubt = in_doubt || result == MessageResult::in_doubt;
-    out.message(result, why, outcome_.envelope.message_ended(result));
-  }
-  if (in_doubt) out.because(may_come_twice(why));
 }
 
 // --- its replies
@@ -187,27 +169,18 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
     progress_ = true;
     return server_is_ready(out);
   }
-  if (expected_.empty()) return input_.mode() == Mode::content ? early_reply(piece, out) : unasked(piece, out);
+  if (answers_.empty())
+    return input_.mode() == ClientInput::Mode::content ? early_reply(piece, out) : unasked(piece, out);
   progress_ = true;
-  const Expected to = expected_.server();
+  const Expected to = answers_.server();
   if (piece.last && piece.code == 421) out.because(took_leave(piece));
   if (to == Expected::hello) return hello_reply(piece, out);
-  if (!believable(to, piece.code)) return server_failed(Ending::backend_protocol, unbelievable(to, piece), out);
+  if (!answers_.believable(piece.code, chunk_under_way()))
+    return server_failed(Ending::backend_protocol, unbelievable(to, piece), out);
   outcome_.envelope.replied(to, piece);
   const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code / 100 == 4);
   if (!ours) replies_.hand_on(piece, out);
   if (piece.last) replied(to, piece.code, out);
-}
-
-// 3yz only where it means something here; content that nobody reads as content must not follow it. And no 2yz to what
-// is not there yet: to DATA itself, to a chunk that is not whole.
-bool InboundDialogue::believable(Expected to, int code) const {
-  const bool chunk_under_way = input_.mode() == Mode::chunk && expected_.size() == 1;
-  switch (code / 100) {
-    case 2: return to != Expected::data && !chunk_under_way;
-    case 3: return (to == Expected::data && code == 354) || (to == Expected::auth && code == 334);
-    default: return true;
-  }
 }
 
 // The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
@@ -234,7 +207,7 @@ void InboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
 }
 
 void InboundDialogue::replied(Expected to, int code, Effects& out) {
-  expected_.pop();
+  answers_.pop();
   const bool positive = code / 100 == 2;
   switch (to) {
     case Expected::plain:
@@ -255,7 +228,10 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
       enter(State::command);
       break;
     case Expected::end_of_data:
-    case Expected::last_chunk: message_result(code, out); break;
+    case Expected::last_chunk:
+      standing_.transaction = false;
+      answers_.message_replied(code, out);
+      break;
     case Expected::auth:
       if (code == 334) {
         input_.expect_response();
@@ -271,22 +247,10 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
       break;
   }
   if (code == 421) {
-    for (std::size_t lost = expected_.messages(); lost > 0; --lost) {
-      out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
-    }
+    answers_.lose_messages(out);
     return finish(Ending::backend_closed, out);
   }
   release_own_replies(out);
-}
-
-void InboundDialogue::message_result(int code, Effects& out) {
-  standing_.transaction = false;
-  if (code / 100 == 2) {
-    ++outcome_.messages_accepted;
-    return out.message(MessageResult::accepted);
-  }
-  ++outcome_.messages_refused;
-  out.message(code / 100 == 4 ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
 }
 
 // --- EHLO and HELO
@@ -305,7 +269,7 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
   }
   if (hello_->introduced()) std::string().swap(xclient_listed_);
   hello_.reset();
-  expected_.pop();
+  answers_.pop();
   if (piece.code == 421) return finish(Ending::backend_closed, out);
   if (state_ == State::await_backend) return resume_held_command(out);
   enter(State::command);
@@ -325,7 +289,7 @@ void InboundDialogue::reopen(Effects& out) {
   ++reopened_;
   held_ = std::make_unique<std::string>((hello_->extended() ? "EHLO " : "HELO ") + outcome_.helo);
   hello_.reset();
-  expected_.pop();
+  answers_.pop();
   standing_.transaction = false;
   out.drop_backend();
   enter(State::await_backend);

@@ -98,10 +98,10 @@ void OutboundDialogue::take(std::string_view& rest, Effects& out) {
     case Item::more: return;
     case Item::no_command: return not_smtp(out);
     case Item::command:
-      if (expected_.empty()) progress_ = true;
+      if (answers_.empty()) progress_ = true;
       return on_line(taken.line, out);
     case Item::response: return response(taken.line, out);
-    case Item::content_end: expected_.push(Expected::end_of_data); return enter(State::command);
+    case Item::content_end: answers_.expect(Expected::end_of_data); return enter(State::command);
     case Item::chunk_end: return enter(State::command);
     case Item::discarded: return verdict_ ? give_verdict(out) : enter(State::command);
     case Item::bare_newline: return refuse_content(Refusal::bare_newline, Ending::bare_newline, out);
@@ -118,7 +118,7 @@ void OutboundDialogue::on_line(const Line& line, Effects& out) {
   ++question_;
   dials_ = 0;
   if (left_with_) return answer_for_who_left(line, out);
-  if (draining_ && !transaction_.active() && expected_.empty()) return answer(Refusal::draining, out);
+  if (draining_ && !transaction_.active() && answers_.empty()) return answer(Refusal::draining, out);
   const Command command = parse_command(line.text);
   verb_ = command.verb;
   if (line.too_long) return answer(Refusal::line_too_long, out);
@@ -178,7 +178,7 @@ void OutboundDialogue::hold(const Line& line, State state) {
 
 // Nothing is outstanding; else the command comes again when that is so.
 bool OutboundDialogue::in_turn(const Line& line) {
-  if (expected_.empty()) return true;
+  if (answers_.empty()) return true;
   hold(line, State::await_turn);
   return false;
 }
@@ -282,13 +282,13 @@ bool OutboundDialogue::begin_at_remote(const Line& line, Effects& out) {
   if (transaction_.sent) return true;
   if (std::exchange(link_.dirty, false)) {
     out.send(Side::backend, "RSET\r\n");
-    expected_.push(Expected::swallowed);
+    answers_.expect(Expected::swallowed);
     if (!link_.pipelines) return in_turn(line);
   }
   const std::string_view mail(transaction_.mail.data(), transaction_.mail.size() - 2);
   const bool in_vain = standing_.says_size_in_vain(link_.extensions);
   out.send_copy(Side::backend, in_vain ? without_parameter(mail, "SIZE") + "\r\n" : transaction_.mail);
-  expected_.push(Expected::mail);
+  answers_.expect(Expected::mail);
   mail_reply_.clear();
   link_.dirty = true;
   transaction_.sent = true;
@@ -298,7 +298,7 @@ bool OutboundDialogue::begin_at_remote(const Line& line, Effects& out) {
 void OutboundDialogue::data(const Line& line, Effects& out) {
   // Behind recipients that are still to be answered it goes out with them. Whatever the server then says to it is the
   // client's to see: one that refused them all may still say 354, and refuses the content.
-  const bool at_once = link_.pipelines && transaction_.sent && transaction_.refusal.empty() && !expected_.empty();
+  const bool at_once = link_.pipelines && transaction_.sent && transaction_.refusal.empty() && !answers_.empty();
   if (!at_once && !in_turn(line)) return;
   if (!transaction_.active()) return answer(Refusal::mail_first, out);
   const bool lost = transaction_.refusal.starts_with('4');
@@ -308,7 +308,7 @@ void OutboundDialogue::data(const Line& line, Effects& out) {
   }
   if (!at_once && (!transaction_.accepted || !transaction_.sent)) return answer(Refusal::recipients_first, out);
   out.send(Side::backend, "DATA\r\n");
-  expected_.push(Expected::data);
+  answers_.expect(Expected::data);
   enter(State::await_reply);
 }
 
@@ -317,14 +317,14 @@ void OutboundDialogue::reset(const Line& line, Effects& out) {
   transaction_ = {};
   if (!std::exchange(link_.dirty, false)) return say("250 2.0.0 Ok\r\n", out);
   out.send(Side::backend, "RSET\r\n");
-  expected_.push(Expected::reset);
+  answers_.expect(Expected::reset);
 }
 
 // Its argument means nothing and stays here.
 void OutboundDialogue::noop(const Line& line, Effects& out) {
   if (server_ == Server::open && link_.judged) {
     out.send(Side::backend, "NOOP\r\n");
-    return expected_.push(Expected::plain);
+    return answers_.expect(Expected::plain);
   }
   if (in_turn(line)) say("250 2.0.0 Ok\r\n", out);
 }
@@ -344,7 +344,7 @@ void OutboundDialogue::forward(const Line& line, Expected reply, Effects& out) {
   } else {
     out.send_copy(Side::backend, line.raw);
   }
-  expected_.push(reply);
+  answers_.expect(reply);
 }
 
 }  // namespace postern::smtp

@@ -30,9 +30,7 @@ void OutboundDialogue::bdat(const Command& command, const Line& line, Effects& o
 
 // Chunks that have reached the server are taken back with its transaction: RSET comes before the next MAIL.
 void OutboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out) {
-  out.message(MessageResult::refused_permanently);
-  ++outcome_.messages_refused;
-  outcome_.envelope.message_answered(row(Refusal::message_too_large).reply);
+  answers_.message_refused(row(Refusal::message_too_large).reply, out);
   transaction_.refusal = row(Refusal::message_too_large).reply;
   transaction_.refused_as = Refusal::message_too_large;
   answer(Refusal::message_too_large, out);
@@ -49,17 +47,13 @@ void OutboundDialogue::discard_chunk(const BdatArgument& argument) {
 // --- DATA
 
 void OutboundDialogue::refuse_content(Refusal refusal, Ending ending, Effects& out) {
-  out.refused(refusal, to_string(Verb::data));
-  ++outcome_.errors;
+  answers_.note(refusal, Verb::data, out);
   end_content({std::string(row(refusal).reply), ending}, out);
 }
 
 // The message is refused without an end of data: the server, left in the middle of it, delivers nothing.
 void OutboundDialogue::end_content(Verdict verdict, Effects& out) {
-  const bool temporary = verdict.reply.starts_with('4');
-  out.message(temporary ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
-  ++outcome_.messages_refused;
-  outcome_.envelope.message_answered(verdict.reply);
+  answers_.message_refused(verdict.reply, out);
   drop_remote(out);
   remote_.stage = RemoteState::Stage::lost;
   discard_message(std::move(verdict), out);

@@ -10,7 +10,8 @@
 
 namespace postern::smtp {
 
-OutboundDialogue::OutboundDialogue(const OutboundFacts& facts) : facts_(facts), input_(*facts.listener) {
+OutboundDialogue::OutboundDialogue(const OutboundFacts& facts)
+    : facts_(facts), answers_(facts.listener->limits.errors, outcome_), input_(*facts.listener) {
   standing_.tls_available = facts.tls_available;
   if (!facts.notes_envelopes) outcome_.envelope.disable();
 }
@@ -22,7 +23,7 @@ const DialogueOutcome& OutboundDialogue::outcome() const {
 }
 
 bool OutboundDialogue::idle() const {
-  return state_ == State::ended || (state_ == State::command && expected_.empty() && !transaction_.active());
+  return state_ == State::ended || (state_ == State::command && answers_.empty() && !transaction_.active());
 }
 
 void OutboundDialogue::plan(RemotePlan plan) {
@@ -30,7 +31,7 @@ void OutboundDialogue::plan(RemotePlan plan) {
 }
 
 bool OutboundDialogue::may_reconnect() const {
-  return expected_.empty() && !transaction_.accepted && !standing_.authenticated;
+  return answers_.empty() && !transaction_.accepted && !standing_.authenticated;
 }
 
 void OutboundDialogue::enter(State next) {
@@ -91,7 +92,7 @@ bool OutboundDialogue::wants_client_bytes() const {
 void OutboundDialogue::on_server_bytes(std::string_view plaintext, Effects& out) {
   std::string_view rest = plaintext;
   while (server_ != Server::none && state_ != State::ended) {
-    const bool challenge = opening_ ? opening_->authenticating() : expected_.is_next(Expected::auth);
+    const bool challenge = opening_ ? opening_->authenticating() : answers_.is_next(Expected::auth);
     const auto piece = replies_.next(rest, challenge ? challenge_line_limit : reply_line_limit);
     if (!piece) break;
     if (*piece) {
@@ -172,13 +173,13 @@ bool OutboundDialogue::takes_client_bytes() const {
 
 // A server that has not said PIPELINING gets its commands one at a time.
 bool OutboundDialogue::must_wait() const {
-  return expected_.size() >= outstanding_limit || (!link_.pipelines && !expected_.empty());
+  return answers_.size() >= outstanding_limit || (!link_.pipelines && !answers_.empty());
 }
 
 void OutboundDialogue::settle(Effects& out) {
   if (!transaction_.sent) answer_mail(out);
-  while (state_ == State::await_turn && expected_.empty()) resume(out);
-  if (state_ == State::starttls && expected_.empty()) begin_client_tls(out);
+  while (state_ == State::await_turn && answers_.empty()) resume(out);
+  if (state_ == State::starttls && answers_.empty()) begin_client_tls(out);
   if (client_closed_ && !client_rest_) client_is_gone(out);
   arm(out);
 }
@@ -194,7 +195,7 @@ void OutboundDialogue::client_is_gone(Effects& out) {
     case State::judgement: return finish(ending, out);
     case State::command:
     case State::starttls:
-      if (expected_.empty()) finish(ending, out);
+      if (answers_.empty()) finish(ending, out);
       return;
     case State::await_turn:
     case State::await_reply:
@@ -211,7 +212,7 @@ void OutboundDialogue::finish(Ending ending, Effects& out) {
   if (server_ != Server::none && input_.sends_on()) out.drop_backend();
   enter(State::ended);
   out.finish(ending);
-  expected_.clear();
+  answers_.clear();
   held_.reset();
 }
 
@@ -224,27 +225,17 @@ void OutboundDialogue::answer_mail(Effects& out) {
 
 void OutboundDialogue::answer(Refusal refusal, Effects& out) {
   if (!transaction_.sent) answer_mail(out);
-  if (row(refusal).is_error && ++outcome_.errors > facts_.listener->limits.errors && !row(refusal).ends) {
-    refusal = Refusal::too_many_errors;
-  }
-  out.refused(refusal, to_string(verb_));
-  expected_.push_own(refusal);
-  if (row(refusal).ends) enter(State::closing);
+  if (answers_.refuse(refusal, verb_, out)) enter(State::closing);
   release_own_replies(out);
 }
 
 void OutboundDialogue::release_own_replies(Effects& out) {
-  while (state_ != State::ended && expected_.own_is_next()) {
-    const RefusalRow& refusal = row(expected_.own());
-    expected_.pop();
-    out.send(Side::client, refusal.reply);
-    if (refusal.ends) finish(refusal.ending, out);
-  }
+  if (const auto ending = answers_.release(out)) finish(*ending, out);
 }
 
 // A reply that is no row of refusals: only when nothing is owed before it.
 void OutboundDialogue::say(std::string_view reply, Effects& out) {
-  POSTERN_ASSERT(expected_.empty(), "a reply overtakes another");
+  POSTERN_ASSERT(answers_.empty(), "a reply overtakes another");
   answer_mail(out);
   out.send_copy(Side::client, reply);
 }
@@ -252,12 +243,8 @@ void OutboundDialogue::say(std::string_view reply, Effects& out) {
 // Ends the session, whatever was outstanding.
 void OutboundDialogue::refuse_now(Refusal refusal, Ending ending, Effects& out) {
   if (state_ == State::ended) return;
-  while (expected_.messages() > 0) {
-    if (expected_.message_is_next()) lose_message(refusal == Refusal::timeout ? "no reply in time" : "", out);
-    expected_.pop();
-  }
-  out.refused(refusal);
-  out.send(Side::client, row(refusal).reply);
+  answers_.doubt_messages(refusal == Refusal::timeout ? "no reply in time" : "", chunk_under_way(), out);
+  answers_.refuse_now(refusal, out);
   finish(ending, out);
 }
 

@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "config/settings.h"
+#include "proxy/smtp/answers.h"
 #include "proxy/smtp/client_input.h"
 #include "proxy/smtp/client_standing.h"
 #include "proxy/smtp/dialogue.h"
 #include "proxy/smtp/endings.h"
-#include "proxy/smtp/expected_replies.h"
 #include "proxy/smtp/refusals.h"
 #include "proxy/smtp/remote_opening.h"
 #include "proxy/smtp/reply_reader.h"
@@ -64,7 +64,7 @@ class OutboundDialogue final : public Dialogue {
   void on_drain(Effects& out) override;
   const DialogueOutcome& outcome() const override;
   bool idle() const override;
-  bool awaits_verdict() const override { return expected_.messages() > 0; }
+  bool awaits_verdict() const override { return answers_.messages() > 0; }
 
   // Set by the session before each on_connected.
   void plan(RemotePlan plan);
@@ -178,6 +178,7 @@ class OutboundDialogue final : public Dialogue {
   void end_content(Verdict verdict, Effects& out);
   void discard_message(Verdict verdict, Effects& out);
   void give_verdict(Effects& out);
+  bool chunk_under_way() const { return input_.mode() == ClientInput::Mode::chunk; }
   void forward(const Line& line, Expected reply, Effects& out);
   bool too_large(std::string_view mail_parameters) const;
 
@@ -223,7 +224,6 @@ class OutboundDialogue final : public Dialogue {
   void lose(Ending ending, const std::string& trouble, Effects& out);
   bool give_up_replies(Ending ending, Effects& out);
   std::string lost_reply(Refusal refusal, Ending ending) const;
-  void lose_message(std::string_view why, Effects& out);
   void on_piece(const ReplyPiece& piece, bool more, Effects& out);
   void pass_on(Expected to, const ReplyPiece& piece, Effects& out);
   void early_reply(const ReplyPiece& piece, Effects& out);
@@ -232,12 +232,11 @@ class OutboundDialogue final : public Dialogue {
   void mail_replied(bool positive);
   void refuse_recipient(Effects& out);
   void message_result(Expected to, int code, Effects& out);
-  bool believable(Expected to, int code) const;
 
   OutboundFacts facts_;
   DialogueOutcome outcome_;
   ClientStanding standing_;
-  ExpectedReplies expected_;
+  Answers answers_;
   ReplyReader replies_;
   ClientInput input_;
   RemotePlan plan_;

@@ -89,10 +89,9 @@ void OutboundDialogue::auth(const Line& line, Effects& out) {
 void OutboundDialogue::response(const Line& line, Effects& out) {
   progress_ = true;
   if (line.too_long || line.nul || line.bare_cr) {
-    out.refused(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth));
-    ++outcome_.errors;
+    answers_.note(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, Verb::auth, out);
     out.send(Side::backend, "*\r\n");
-    expected_.push(Expected::auth);
+    answers_.expect(Expected::auth);
   } else {
     forward(line, Expected::auth, out);
   }

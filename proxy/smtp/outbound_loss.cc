@@ -37,9 +37,9 @@ std::string_view what_was_asked(Expected to) {
 
 // Nothing of a message has been taken by anybody: the same recipient may go elsewhere.
 bool OutboundDialogue::before_recipient() const {
-  if (state_ != State::await_turn || expected_.size() != 1 || expected_.own_is_next()) return false;
+  if (state_ != State::await_turn || answers_.size() != 1 || answers_.own_is_next()) return false;
   if (!transaction_.active() || transaction_.accepted || !transaction_.refusal.empty()) return false;
-  return expected_.server() == Expected::mail || expected_.server() == Expected::swallowed;
+  return answers_.server() == Expected::mail || answers_.server() == Expected::swallowed;
 }
 
 bool OutboundDialogue::asking() const {
@@ -53,9 +53,9 @@ bool OutboundDialogue::tries_again() const {
 
 // What the server is to say next; empty: nothing.
 std::string_view OutboundDialogue::due() const {
-  if (expected_.empty()) return "";
-  if (expected_.own_is_next()) return "reply";
-  switch (expected_.server()) {
+  if (answers_.empty()) return "";
+  if (answers_.own_is_next()) return "reply";
+  switch (answers_.server()) {
     case Expected::plain: return "reply to NOOP";
     case Expected::mail: return "reply to MAIL";
     case Expected::swallowed:
@@ -85,9 +85,9 @@ void OutboundDialogue::remote_gone(Ending ending, std::string_view why, Effects&
 // What it still owes becomes 451, never a success. Without a transaction there is nothing to go on with.
 void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& out) {
   const bool authenticating =
-      input_.mode() == Mode::response || (state_ == State::await_reply && expected_.server() == Expected::auth);
+      input_.mode() == Mode::response || (state_ == State::await_reply && answers_.server() == Expected::auth);
   // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
-  const bool at_rest = state_ == State::command && expected_.empty() &&
+  const bool at_rest = state_ == State::command && answers_.empty() &&
                        (standing_.authenticated || (!transaction_.active() && !facts_.greets_itself));
   if (!before_recipient()) outcome_.trouble = trouble;
   const bool served = link_.served;
@@ -101,7 +101,7 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
   if (authenticating) return refuse_now(Refusal::remote_closed, ending, out);
   const bool owed = give_up_replies(ending, out);
   if (input_.mode() == Mode::content) {
-    out.message(MessageResult::lost, trouble, outcome_.envelope.message_ended(MessageResult::lost));
+    answers_.message_cut_off(trouble, out);
     out.refused(Refusal::remote_lost_message, to_string(Verb::data), trouble);
     return discard_message({lost_reply(Refusal::remote_lost_message, ending), std::nullopt}, out);
   }
@@ -133,14 +133,14 @@ std::string OutboundDialogue::lost_reply(Refusal refusal, Ending ending) const {
 // True: the client was owed something.
 bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
   bool owed = false;
-  while (!expected_.empty() && state_ != State::ended) {
-    if (expected_.own_is_next()) {
+  while (!answers_.empty() && state_ != State::ended) {
+    if (answers_.own_is_next()) {
       release_own_replies(out);
       continue;
     }
-    const Expected to = expected_.server();
-    if (expected_.message_is_next()) lose_message(remote_.trouble, out);
-    expected_.pop();
+    const Expected to = answers_.server();
+    if (answers_.message_is_next()) answers_.doubt_messages(remote_.trouble, chunk_under_way(), out);
+    answers_.pop();
     if (to == Expected::mail) answer_mail(out);
     if (to == Expected::mail || to == Expected::swallowed) continue;
     if (to == Expected::reset) {
@@ -157,15 +157,6 @@ bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
     owed = true;
   }
   return owed;
-}
-
-// Its reply will not come. What the server has whole it may deliver, and the client, which is told of no success, sends
-// it again.
-void OutboundDialogue::lose_message(std::string_view why, Effects& out) {
-  const bool half = input_.mode() == Mode::chunk && expected_.size() == 1;
-  const auto result = half ? MessageResult::lost : MessageResult::in_doubt;
-  out.message(result, why, outcome_.envelope.message_ended(result));
-  if (!half) out.because(may_come_twice(why));
 }
 
 }  // namespace postern::smtp

@@ -171,10 +171,12 @@ void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out
     opening_->on_reply(piece, more, out);
     return opening_moved(out);
   }
-  if (expected_.empty())
+  if (answers_.empty())
     return input_.mode() == ClientInput::Mode::content ? early_reply(piece, out) : unasked(piece, out);
-  const Expected to = expected_.server();
-  if (!believable(to, piece.code)) {
+  const Expected to = answers_.server();
+  // A server that cannot forget a transaction must not see the next one.
+  const bool forgets = piece.code / 100 == 2 || (to != Expected::swallowed && to != Expected::reset);
+  if (!forgets || !answers_.believable(piece.code, chunk_under_way())) {
     return lose(Ending::backend_protocol, wrong_answer(due(), piece), out);
   }
   if (piece.last && piece.code == 421) out.because("the server took its leave: " + quote(piece));
@@ -190,18 +192,6 @@ void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out
   }
   pass_on(to, piece, out);
   if (piece.last) replied(to, piece.code, out);
-}
-
-// 3yz only where it means something here; content that nobody reads as content must not follow it. No 2yz to what is
-// not there yet: to DATA itself, to a chunk that is not whole. And a server that cannot forget a transaction must not
-// see the next one.
-bool OutboundDialogue::believable(Expected to, int code) const {
-  const bool chunk_under_way = input_.mode() == ClientInput::Mode::chunk && expected_.size() == 1;
-  switch (code / 100) {
-    case 2: return to != Expected::data && !chunk_under_way;
-    case 3: return (to == Expected::data && code == 354) || (to == Expected::auth && code == 334);
-    default: return to != Expected::swallowed && to != Expected::reset;
-  }
 }
 
 void OutboundDialogue::pass_on(Expected to, const ReplyPiece& piece, Effects& out) {
@@ -226,7 +216,7 @@ void OutboundDialogue::pass_on(Expected to, const ReplyPiece& piece, Effects& ou
 }
 
 void OutboundDialogue::replied(Expected to, int code, Effects& out) {
-  expected_.pop();
+  answers_.pop();
   const bool positive = code / 100 == 2;
   switch (to) {
     case Expected::plain:
@@ -267,9 +257,7 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
       break;
   }
   if (code == 421) {
-    for (std::size_t lost = expected_.messages(); lost > 0; --lost) {
-      out.message(MessageResult::lost, {}, outcome_.envelope.message_ended(MessageResult::lost));
-    }
+    answers_.lose_messages(out);
     return finish(Ending::backend_closed, out);
   }
   release_own_replies(out);
@@ -295,12 +283,7 @@ void OutboundDialogue::message_result(Expected to, int code, Effects& out) {
   const bool positive = code / 100 == 2;
   transaction_ = {};
   link_.dirty = to == Expected::last_chunk && !positive;  // RFC 3030 2: RSET must come after that
-  if (positive) {
-    ++outcome_.messages_accepted;
-    return out.message(MessageResult::accepted);
-  }
-  ++outcome_.messages_refused;
-  out.message(code / 100 == 4 ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
+  answers_.message_replied(code, out);
 }
 
 // The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the

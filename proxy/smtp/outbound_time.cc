@@ -58,8 +58,8 @@ Timer OutboundDialogue::timer() const {
     case State::await_reply:
     case State::starttls:
     case State::closing:
-      if (expected_.empty()) return Timer::command;
-      return expected_.message_is_next() ? Timer::data_end : Timer::reply;
+      if (answers_.empty()) return Timer::command;
+      return answers_.message_is_next() ? Timer::data_end : Timer::reply;
     case State::ended: return Timer::none;
   }
   return Timer::none;
