@@ -223,7 +223,7 @@ TEST_CASE("conversations inbound: each goes as written, cut after every octet, a
 }
 
 TEST_CASE("conversations outbound: each goes as written, cut after every octet, and pipelined") {
-  play_all<outbound_rig::Rig, outbound_rig::Options>("outbound", 1);
+  play_all<outbound_rig::Rig, outbound_rig::Options>("outbound", 90);
 }
 
 }  // namespace postern::smtp::conversation_test
