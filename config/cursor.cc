@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "config/characters.h"
+#include "config/text.h"
 
 namespace postern::config {
 namespace {

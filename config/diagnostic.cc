@@ -2,19 +2,10 @@
 
 #include <array>
 
-#include "config/characters.h"
+#include "config/text.h"
 
 namespace postern::config {
 namespace {
-
-bool continues_a_character(char c) {
-  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
-}
-
-void append_hex(std::string& text, unsigned value, unsigned digits) {
-  constexpr std::string_view hex = "0123456789abcdef";
-  while (digits-- > 0) text += hex[(value >> (4 * digits)) & 15U];
-}
 
 // What a terminal shows as nothing, as a blank, or in another order than it is read: no-break spaces, C1 controls,
 // directions, joiners, byte order marks.
@@ -38,7 +29,7 @@ std::size_t take_character(std::string_view text, unsigned& code_point) {
   const std::size_t length = first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
   code_point = length == 1 ? first : first & (0xffU >> (length + 1));
   std::size_t taken = 1;
-  for (; taken < length && taken < text.size() && continues_a_character(text[taken]); ++taken) {
+  for (; taken < length && taken < text.size() && is_continuation(text[taken]); ++taken) {
     code_point = code_point << 6U | (static_cast<unsigned char>(text[taken]) & 0x3fU);
   }
   return taken;
@@ -72,7 +63,7 @@ std::string quote(std::string_view text) {
   std::size_t end = text.size();
   if (end > longest) {
     end = longest;
-    while (end > 0 && continues_a_character(text[end])) --end;
+    while (end > 0 && is_continuation(text[end])) --end;
   }
   std::string quoted;
   quoted += '\'';

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "config/text.h"
+
 namespace postern::config {
 namespace {
 
@@ -82,26 +84,9 @@ constexpr std::array rows = {
 };
 static_assert(rows.size() <= sizeof(ExtensionSet) * 8, "a row has no bit");
 
-constexpr char upper_case_of(char octet) {
-  return octet >= 'a' && octet <= 'z' ? static_cast<char>(octet - 'a' + 'A') : octet;
-}
-
-bool same(std::string_view left, std::string_view right) {
-  return std::ranges::equal(left, right, [](char a, char b) { return upper_case_of(a) == upper_case_of(b); });
-}
-
-bool lists(std::string_view words, std::string_view wanted) {
-  while (!words.empty()) {
-    const std::string_view word = words.substr(0, words.find(' '));
-    if (same(word, wanted)) return true;
-    words.remove_prefix(std::min(word.size() + 1, words.size()));
-  }
-  return false;
-}
-
 const Extension* who_lists(std::string_view word, Envelope of) {
   const auto found = std::ranges::find_if(
-      rows, [&](const Extension& row) { return lists(of == Envelope::mail ? row.mail : row.rcpt, word); });
+      rows, [&](const Extension& row) { return has_word(of == Envelope::mail ? row.mail : row.rcpt, word); });
   return found == rows.end() ? nullptr : &*found;
 }
 

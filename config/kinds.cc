@@ -3,14 +3,10 @@
 #include <charconv>
 #include <limits>
 
-#include "config/characters.h"
+#include "config/text.h"
 
 namespace postern::config {
 namespace {
-
-char upper(char c) {
-  return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
 
 std::string text_of(const DomainPattern& pattern) {
   return pattern.text;
@@ -109,14 +105,13 @@ Result<std::string> parse_server_name(std::string_view text) {
 
 // OpenSSL writes a colon between every two digits.
 Result<std::string> parse_fingerprint(std::string_view text) {
-  constexpr std::string_view hex_digits = "0123456789abcdef";
   constexpr std::size_t digit_count = 64;
   const bool colons = text.size() == digit_count / 2 * 3 - 1;
   std::string found;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool is_separator = colons && i % 3 == 2;
     if (is_separator && text[i] == ':') continue;
-    if (is_separator || hex_digits.find(lower(text[i])) == std::string_view::npos) break;
+    if (is_separator || hex_value(text[i]) < 0) break;
     found += lower(text[i]);
   }
   if (found.size() == digit_count && (colons || text.size() == digit_count)) return found;
@@ -128,21 +123,18 @@ Result<std::string> parse_fingerprint(std::string_view text) {
 // RFC 5321 has no '_' and no '.', and some servers do.
 Result<std::string> parse_keyword(std::string_view text) {
   const bool valid =
-      !text.empty() && text.size() <= 64 && is_letter_or_digit(text.front()) &&
-      std::ranges::all_of(text, [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.'; });
+      !text.empty() && text.size() <= 64 && is_alphanumeric(text.front()) &&
+      std::ranges::all_of(text, [](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
   if (!valid) {
     return fail(Errc::invalid_argument,
                 quote(text) + " is not an EHLO keyword: give one word of letters, digits and hyphens");
   }
-  std::string keyword(text);
-  std::ranges::transform(keyword, keyword.begin(), upper);
-  return keyword;
+  return upper_case(text);
 }
 
 // "yes" is a boolean to some YAML readers and a text to others: say what was meant instead of guessing.
 std::string boolean_meant_by(std::string_view text) {
-  std::string word(text.substr(0, 8));
-  std::ranges::transform(word, word.begin(), upper);
+  const std::string word = upper_case(text.substr(0, 8));
   if (word == "YES" || word == "Y" || word == "ON" || word == "TRUE" || word == "1") return "; write true";
   if (word == "NO" || word == "N" || word == "OFF" || word == "FALSE" || word == "0") return "; write false";
   return "";
@@ -172,9 +164,9 @@ Kind<std::uint32_t> number(const std::string& expected, std::uint32_t least, std
 // Plain YAML scalars that cannot be taken for anything else, inside [ ] and { } too.
 bool is_safe_plain(std::string_view text) {
   constexpr std::string_view inner = "-_./:+*!@";
-  return !text.empty() && (is_letter_or_digit(text.front()) || text.front() == '/' || text.front() == '.') &&
+  return !text.empty() && (is_alphanumeric(text.front()) || text.front() == '/' || text.front() == '.') &&
          text.back() != ':' && std::ranges::all_of(text, [&](char c) {
-           return is_letter_or_digit(c) || inner.find(c) != std::string_view::npos;
+           return is_alphanumeric(c) || inner.find(c) != std::string_view::npos;
          });
 }
 

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "config/characters.h"
+#include "config/text.h"
 #include "config/values.h"
 
 namespace postern::config {
@@ -79,7 +79,7 @@ std::optional<Quantity> read_quantity(std::string_view text) {
   Quantity found;
   std::from_chars(number.data(), number.data() + number.size(), found.thousandths);
   for (; decimals < 3; ++decimals) found.thousandths *= 10;
-  for (const char c : text) found.word += lower(c);
+  found.word = lower_case(text);
   return found;
 }
 

@@ -2,19 +2,14 @@
 
 #include <algorithm>
 
+#include "config/text.h"
+
 namespace postern::config {
 namespace {
 
 // Beyond these the search would take long and help nobody.
 constexpr std::size_t longest_word = 64;
 constexpr std::size_t most_words = 200;
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return lower;
-}
 
 // The beginning of a word counts as near: "warn" for "warning".
 std::size_t distance_to(const std::string& mistyped, const std::string& candidate) {

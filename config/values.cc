@@ -8,8 +8,8 @@
 #include <optional>
 #include <span>
 
-#include "config/characters.h"
 #include "config/misspelling.h"
+#include "config/text.h"
 
 namespace postern::config {
 namespace {
@@ -23,10 +23,6 @@ std::optional<std::uint64_t> parse_number(std::string_view text) {
   auto [rest, problem] = std::from_chars(text.data(), end, value);
   if (text.empty() || problem != std::errc() || rest != end) return std::nullopt;
   return value;
-}
-
-bool same_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 // A number and its unit: "30s" is 30 units of 1000. Units are sorted from the largest down for printing.
@@ -132,7 +128,7 @@ std::string_view without_trailing_dot(std::string_view domain) {
 
 bool is_label(std::string_view label) {
   return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
-         std::ranges::all_of(label, [](char c) { return is_letter_or_digit(c) || c == '-' || c == '_'; });
+         std::ranges::all_of(label, [](char c) { return is_alphanumeric(c) || c == '-' || c == '_'; });
 }
 
 }  // namespace
@@ -253,9 +249,7 @@ Result<DomainPattern> parse_domain_pattern(std::string_view text) {
                                             " is not a domain such as example.org, or .example.org for its subdomains" +
                                             (text.starts_with("*.") ? " (without the asterisk)" : ""));
   }
-  DomainPattern pattern{std::string(domain)};
-  std::ranges::transform(pattern.text, pattern.text.begin(), lower);
-  return pattern;
+  return DomainPattern{lower_case(domain)};
 }
 
 bool matches(const DomainPattern& pattern, std::string_view domain) {

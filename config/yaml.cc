@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "config/assert.h"
+#include "config/text.h"
 #include "config/text_encoding.h"
 #include "config/yaml_advice.h"
 
@@ -90,9 +91,9 @@ class YamlReader {
   }
 
   std::string octet_at(std::size_t offset) const {
-    constexpr std::string_view hex = "0123456789abcdef";
-    const auto octet = static_cast<unsigned char>(text_[offset]);
-    return std::string(", such as octet 0x") + hex[octet >> 4U] + hex[octet & 15U];
+    std::string text = ", such as octet 0x";
+    append_hex(text, static_cast<unsigned char>(text_[offset]), 2);
+    return text;
   }
 
   // Reads the node that the current event begins; afterwards its last event is the current one.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "config/characters.h"
+#include "config/text.h"
 #include "config/values.h"
 
 namespace postern::config {
@@ -35,7 +35,7 @@ std::size_t offset_of(Text line, std::size_t column) {
   std::size_t offset = 0;
   for (; offset < line.size() && column > 1; --column) {
     ++offset;
-    while (offset < line.size() && (static_cast<unsigned char>(line[offset]) & 0xc0) == 0x80) ++offset;
+    while (offset < line.size() && is_continuation(line[offset])) ++offset;
   }
   return offset;
 }
@@ -143,7 +143,7 @@ std::string trap_before(Text line, std::size_t offset) {
 // --- entries without their colon
 
 bool is_key(Text key) {
-  return !key.empty() && std::ranges::all_of(key, [](char c) { return is_letter_or_digit(c) || c == '_'; });
+  return !key.empty() && std::ranges::all_of(key, [](char c) { return is_alphanumeric(c) || c == '_'; });
 }
 
 bool has_colon(Text entry) {

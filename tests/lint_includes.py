@@ -32,10 +32,10 @@ OURS = {
     "proxy/net": ["proxy/net/", "config/"],
     "proxy/process": ["proxy/process/", "config/"],
     "proxy/dns": ["proxy/dns/", "proxy/net/", "config/"],
-    "proxy/observe": ["proxy/observe/", "proxy/smtp/", "config/"],
+    "proxy/observe": ["proxy/observe/", "proxy/smtp/", "proxy/wire/", "config/"],
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "proxy/smtp/refusals.h", "tls/", "config/"],
     "proxy/resolver": ["proxy/resolver/", "proxy/dns/", "proxy/net/", "proxy/process/", "config/"],
-    "proxy/sink": ["proxy/sink/", "proxy/net/", "proxy/smtp/", "proxy/observe/", "proxy/process/", "config/"],
+    "proxy/sink": ["proxy/sink/", "proxy/net/", "proxy/smtp/", "proxy/wire/", "proxy/observe/", "proxy/process/", "config/"],
 }
 for number, floor in enumerate(FLOORS):
     below = [f"proxy/{room}/" for lower in FLOORS[:number] for room in lower]

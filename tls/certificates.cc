@@ -18,6 +18,7 @@
 
 #include "config/assert.h"
 #include "config/file.h"
+#include "config/text.h"
 #include "tls/certificate_use.h"
 #include "tls/error.h"
 #include "tls/pem.h"
@@ -39,9 +40,7 @@ std::vector<std::string> names_of(const X509& leaf) {
     }
   }
   for (std::string& name : names) {
-    std::transform(name.begin(), name.end(), name.begin(), [](char letter) {
-      return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter;
-    });
+    name = config::lower_case(name);
   }
   return names;
 }
@@ -298,8 +297,7 @@ std::span<const std::size_t> CertificateStore::candidates(std::string_view sni) 
   if (sni.empty() || sni.size() > name.size()) {
     return default_;
   }
-  std::transform(sni.begin(), sni.end(), name.begin(),
-                 [](char letter) { return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter; });
+  std::ranges::transform(sni, name.begin(), config::lower);
   const std::string_view exact(name.data(), sni.size());
   if (const auto found = by_name_.find(exact); found != by_name_.end()) {
     return found->second;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "config/assert.h"
+#include "config/text.h"
 #include "config/values.h"
 #include "tls/certificates.h"
 #include "tls/error.h"
@@ -99,9 +100,7 @@ config::TlsSettings protocol_of(const ClientContext::Options& options) {
 }
 
 std::string session_key(const std::string& destination, std::string sni) {
-  std::transform(sni.begin(), sni.end(), sni.begin(),
-                 [](char letter) { return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter; });
-  return destination + ' ' + sni;
+  return destination + ' ' + config::lower_case(sni);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "config/assert.h"
+#include "config/text.h"
 #include "tls/error.h"
 #include "tls/session_cache.h"
 
@@ -25,10 +26,7 @@ std::string_view or_empty(const char* text) {
 }
 
 std::string sni_of(const SSL* ssl) {
-  std::string name(or_empty(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)));
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](char letter) { return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter + 32) : letter; });
-  return name;
+  return config::lower_case(or_empty(SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)));
 }
 
 // The handshake lets every certificate pass (its key was proven); the judgement is made here, so that a resumed session

@@ -3,8 +3,9 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include <cctype>
 #include <string>
+
+#include "config/text.h"
 
 namespace postern::tls {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 std::string in_words(std::string_view name) {
   std::string words;
   for (const char letter : name) {
-    words += letter == '_' ? ' ' : static_cast<char>(std::tolower(static_cast<unsigned char>(letter)));
+    words += letter == '_' ? ' ' : config::lower(letter);
   }
   return words;
 }

@@ -4,6 +4,8 @@
 #include <array>
 #include <optional>
 
+#include "config/text.h"
+
 namespace postern::tls {
 namespace {
 
@@ -11,10 +13,6 @@ constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 constexpr std::string_view dashes = "-----";
 constexpr std::string_view begin_mark = "-----BEGIN ";
 constexpr std::string_view end_mark = "-----END ";
-
-bool is_space_or_tab(char c) {
-  return c == ' ' || c == '\t';
-}
 
 bool is_line_end(char c) {
   return c == '\n' || c == '\r';
@@ -27,9 +25,9 @@ std::string_view trim(std::string_view text) {
       text.remove_prefix(byte_order_mark.size());
     } else if (text.ends_with(byte_order_mark)) {
       text.remove_suffix(byte_order_mark.size());
-    } else if (!text.empty() && (is_space_or_tab(text.front()) || is_line_end(text.front()))) {
+    } else if (!text.empty() && (config::is_blank(text.front()) || is_line_end(text.front()))) {
       text.remove_prefix(1);
-    } else if (!text.empty() && (is_space_or_tab(text.back()) || is_line_end(text.back()))) {
+    } else if (!text.empty() && (config::is_blank(text.back()) || is_line_end(text.back()))) {
       text.remove_suffix(1);
     } else {
       return text;
@@ -51,14 +49,7 @@ std::string_view next_line(std::string_view& text) {
 }
 
 bool is_base64(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '=';
-}
-
-std::string upper_case(std::string_view text) {
-  std::string upper(text);
-  std::transform(upper.begin(), upper.end(), upper.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return upper;
+  return config::is_alphanumeric(c) || c == '+' || c == '/' || c == '=';
 }
 
 // A dash of any kind, some of which text processors like better: U+2010 to U+2015, U+2212.
@@ -77,7 +68,7 @@ bool has_dash(std::string_view text) {
 // "BEGIN" or "END" as a word, and after it the name of something that PEM holds; a dash somewhere on the line.
 bool looks_like_mark(std::string_view line) {
   constexpr std::array<std::string_view, 6> kinds = {"CERTIFICATE", "KEY", "PKCS", "CMS", "CRL", "X509"};
-  const std::string upper = upper_case(line);
+  const std::string upper = config::upper_case(line);
   for (const std::string_view word : {"BEGIN", "END"}) {
     const std::size_t at = upper.find(word);
     const bool is_word = at != std::string::npos && (at == 0 || upper[at - 1] < 'A' || upper[at - 1] > 'Z');

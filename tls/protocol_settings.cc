@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "config/assert.h"
+#include "config/text.h"
 #include "tls/error.h"
 
 namespace postern::tls {
@@ -37,15 +38,8 @@ constexpr std::array<Group, 12> known_groups = {{
     {"secp384r1mlkem1024", "SecP384r1MLKEM1024", 0x11ed, true},
 }};
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](unsigned char letter) { return static_cast<char>(std::tolower(letter)); });
-  return lower;
-}
-
 Result<const Group*> find_group(const std::string& written) {
-  const std::string lower = lower_case(written);
+  const std::string lower = config::lower_case(written);
   const auto* const found = std::find_if(known_groups.begin(), known_groups.end(),
                                          [&lower](const Group& group) { return group.written == lower; });
   if (found == known_groups.end()) {

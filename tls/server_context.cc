@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "config/assert.h"
+#include "config/text.h"
 #include "tls/certificate_use.h"
 #include "tls/certificates.h"
 #include "tls/client_hello.h"
@@ -54,8 +55,8 @@ constexpr std::size_t max_ca_names = 8 * 1024;
 // Sessions of this connection are resumed only where the same name was asked for, and the same certificate shown.
 bool bind_sessions(SSL* ssl, const std::string& scope, const char* sni) {
   std::string bound = scope;
-  for (const char* letter = sni == nullptr ? "" : sni; *letter != '\0'; ++letter) {
-    bound += *letter >= 'A' && *letter <= 'Z' ? static_cast<char>(*letter + 32) : *letter;
+  if (sni != nullptr) {
+    bound += config::lower_case(sni);
   }
   const std::string digest = sha256(bound);
   static_assert(SHA256_DIGEST_LENGTH <= SSL_MAX_SID_CTX_LENGTH);

@@ -10,6 +10,8 @@
 #include <charconv>
 #include <memory>
 
+#include "config/text.h"
+
 namespace postern::tls {
 
 namespace {
@@ -28,21 +30,10 @@ std::string take_der(std::uint8_t* der, int size) {
   return octets;
 }
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
 std::string_view next_word(std::string_view& text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && config::is_blank(text.front())) text.remove_prefix(1);
   std::size_t end = 0;
-  while (end < text.size() && !is_blank(text[end])) ++end;
+  while (end < text.size() && !config::is_blank(text[end])) ++end;
   const std::string_view word = text.substr(0, end);
   text.remove_prefix(end);
   return word;
@@ -60,8 +51,8 @@ std::optional<std::string> parse_hex(std::string_view text) {
   std::string octets;
   int high = -1;
   for (const char c : text) {
-    if (is_blank(c)) continue;
-    const int digit = hex_digit(c);
+    if (config::is_blank(c)) continue;
+    const int digit = config::hex_value(c);
     if (digit < 0) return std::nullopt;
     if (high < 0) {
       high = digit;
@@ -115,14 +106,9 @@ Result<TlsaRecord> parse_tlsa_text(std::string_view text) {
 }
 
 std::string to_string(const TlsaRecord& record) {
-  static constexpr char digits[] = "0123456789abcdef";
   std::string text = std::to_string(record.usage) + ' ' + std::to_string(record.selector) + ' ' +
                      std::to_string(record.matching_type) + ' ';
-  for (const char c : record.data) {
-    const auto octet = static_cast<unsigned char>(c);
-    text.push_back(digits[octet >> 4]);
-    text.push_back(digits[octet & 15]);
-  }
+  for (const char c : record.data) config::append_hex(text, static_cast<unsigned char>(c), 2);
   return text;
 }
 

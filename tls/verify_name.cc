@@ -6,45 +6,13 @@
 #include <algorithm>
 #include <memory>
 
+#include "config/text.h"
+#include "config/values.h"
 #include "tls/x509_text.h"
 
 namespace postern::tls {
 
 namespace {
-
-constexpr std::size_t max_name = 253;
-constexpr std::size_t max_label = 63;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
-}
-
-// The underscore is no host name's, but names with it exist in DNS and certificates, and it harms nothing here.
-bool is_label(std::string_view label) {
-  return !label.empty() && label.size() <= max_label && std::all_of(label.begin(), label.end(), [](char c) {
-    return (lower(c) >= 'a' && lower(c) <= 'z') || is_digit(c) || c == '-' || c == '_';
-  });
-}
-
-// Labels joined by dots, the last not all digits: "127.0.0.1" is an address, whatever a certificate says.
-bool is_dns_name(std::string_view name) {
-  if (name.empty() || name.size() > max_name) return false;
-  while (true) {
-    const std::size_t dot = name.find('.');
-    const std::string_view label = name.substr(0, dot);
-    if (!is_label(label)) return false;
-    if (dot == std::string_view::npos) return !std::all_of(label.begin(), label.end(), is_digit);
-    name.remove_prefix(dot + 1);
-  }
-}
 
 struct FreeGeneralNames {
   void operator()(GENERAL_NAMES* names) const noexcept { GENERAL_NAMES_free(names); }
@@ -58,13 +26,13 @@ bool is_plain_ascii(std::string_view text) {
 
 bool name_matches(std::string_view presented, std::string_view host) {
   if (host.ends_with('.')) host.remove_suffix(1);
-  if (!is_dns_name(host)) return false;
-  if (!presented.starts_with("*.")) return is_dns_name(presented) && equal_ignoring_case(presented, host);
+  if (!config::is_host_name(host)) return false;
+  if (!presented.starts_with("*.")) return config::same_ignoring_case(presented, host);
 
   const std::string_view suffix = presented.substr(2);
   const std::size_t dot = host.find('.');
-  if (!is_dns_name(suffix) || suffix.find('.') == std::string_view::npos || dot == std::string_view::npos) return false;
-  return equal_ignoring_case(suffix, host.substr(dot + 1));
+  if (suffix.find('.') == std::string_view::npos || dot == std::string_view::npos) return false;
+  return config::same_ignoring_case(suffix, host.substr(dot + 1));
 }
 
 bool names_host(std::span<const std::string> presented, std::string_view host) {
@@ -93,7 +61,8 @@ std::string why_nameless(const X509& certificate) {
   const std::string common_name = common_name_of(certificate);
   if (common_name.empty()) return ": it has no name at all";
   // What is no host name stays away from replies and logs; it need not be told, either.
-  return ": it has a common name only" + (is_dns_name(common_name) ? " (" + common_name + ")" : std::string()) +
+  return ": it has a common name only" +
+         (config::is_host_name(common_name) ? " (" + common_name + ")" : std::string()) +
          ", and no subjectAltName, without which no name counts (RFC 9525)";
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "config/text.h"
+
 namespace postern::dns {
 
 namespace {
@@ -11,10 +13,6 @@ constexpr std::size_t max_label = 63;
 constexpr std::uint16_t type_soa = 6;
 // RFC 2181 8: a TTL with the top bit set is to be taken as 0. And nothing is worth keeping for longer than a week.
 constexpr std::uint32_t max_ttl = 7 * 86400;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 // Reads a message from left to right; once it has run over the end, or met nonsense, it stays bad and gives zeros.
 class Reader {
@@ -62,7 +60,7 @@ void Reader::append_label(std::string& name, std::string_view label) {
   if (!name.empty()) name.push_back('.');
   for (const char c : label) {
     if (c <= ' ' || c >= 0x7f || c == '.') ok_ = false;
-    name.push_back(lower(c));
+    name.push_back(config::lower(c));
   }
   if (name.size() > max_name_octets) ok_ = false;
 }
@@ -313,9 +311,7 @@ std::optional<std::string> name_to_wire(std::string_view name) {
 
 std::string normalize_name(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
-  std::string result(name);
-  std::transform(result.begin(), result.end(), result.begin(), lower);
-  return result;
+  return config::lower_case(name);
 }
 
 }  // namespace postern::dns

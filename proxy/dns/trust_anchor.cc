@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "config/text.h"
+
 namespace postern::dns {
 
 namespace {
@@ -11,11 +13,6 @@ constexpr std::string_view blanks = " \t\r\f\v";
 constexpr std::size_t fields_of_either_type = 4;
 
 using Words = std::vector<std::string_view>;
-
-bool is_word(std::string_view word, std::string_view wanted) {
-  const auto equal = [](char one, char other) { return (one >= 'a' && one <= 'z' ? one - 'a' + 'A' : one) == other; };
-  return std::ranges::equal(word, wanted, equal);
-}
 
 // Appends the words of a line up to its comment. `depth` counts the parentheses that are open behind it.
 void take_words(std::string_view line, Words& words, int& depth) {
@@ -35,7 +32,7 @@ void take_words(std::string_view line, Words& words, int& depth) {
 // Where the type stands, or 0: it is neither DNSKEY nor DS. Before it there may be a TTL and a class, in either order.
 std::size_t find_type(const Words& words) {
   for (std::size_t i = 1; i < std::min<std::size_t>(words.size(), 4); ++i)
-    if (is_word(words[i], "DNSKEY") || is_word(words[i], "DS")) return i;
+    if (config::same_ignoring_case(words[i], "DNSKEY") || config::same_ignoring_case(words[i], "DS")) return i;
   return 0;
 }
 
@@ -62,7 +59,7 @@ Result<TrustAnchor> parse_trust_anchor(std::string_view text) {
     take_words(line, words, depth);
     if (depth > 0) continue;
     if (depth < 0) return fail(Errc::invalid_argument, "a parenthesis is closed that was not opened");
-    if (!words.empty() && is_word(words.front(), "$ORIGIN"))
+    if (!words.empty() && config::same_ignoring_case(words.front(), "$ORIGIN"))
       return fail(Errc::invalid_argument, "$ORIGIN is not understood: write whole names");
     if (!words.empty() && !words.front().starts_with('$')) {
       owner = words.front();

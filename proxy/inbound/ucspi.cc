@@ -1,6 +1,9 @@
 #include "proxy/inbound/ucspi.h"
 
+#include <algorithm>
 #include <cstdlib>
+
+#include "config/text.h"
 
 namespace postern::inbound {
 
@@ -8,9 +11,7 @@ namespace {
 
 std::string clean(std::string_view value) {
   std::string result(value);
-  for (char& octet : result) {
-    if (static_cast<unsigned char>(octet) < 0x20 || octet == 0x7f) octet = '?';
-  }
+  std::ranges::replace_if(result, config::is_control, '?');
   return result;
 }
 

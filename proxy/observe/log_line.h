@@ -32,10 +32,8 @@ struct Field {
 // `message key=value …`. A text value stands in quotes where it would not read as one word without.
 void append_text(std::string& out, std::string_view message, std::span<const Field> fields);
 
-// `"message":"…","key":value,…`, without the braces.
+// `"message":"…","key":value,…`, without the braces. Octets that are not UTF-8 appear as \xNN (a backslash, escaped,
+// and xNN).
 void append_json(std::string& out, std::string_view message, std::span<const Field> fields);
-
-// `text` as a JSON string, quotes included. Octets that are not UTF-8 appear as \xNN (a backslash, escaped, and xNN).
-void append_json_string(std::string& out, std::string_view text);
 
 }  // namespace postern::log

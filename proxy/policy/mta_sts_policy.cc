@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "config/text.h"
 #include "config/values.h"
 
 namespace postern::policy {
@@ -15,26 +16,6 @@ constexpr std::size_t max_id = 32;
 constexpr std::size_t max_patterns = 1000;
 constexpr std::string_view version = "STSv1";
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), lower);
-  return result;
-}
-
-bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 // Splits off what stands before `separator`, or all of it.
 std::string_view take_until(std::string_view& text, char separator) {
   const std::size_t end = text.find(separator);
@@ -43,24 +24,20 @@ std::string_view take_until(std::string_view& text, char separator) {
   return part;
 }
 
-bool is_alphanumeric(char c) {
-  return (lower(c) >= 'a' && lower(c) <= 'z') || (c >= '0' && c <= '9');
-}
-
 bool is_id(std::string_view text) {
-  return !text.empty() && text.size() <= max_id && std::all_of(text.begin(), text.end(), is_alphanumeric);
+  return !text.empty() && text.size() <= max_id && std::all_of(text.begin(), text.end(), config::is_alphanumeric);
 }
 
 // "v=STSv1" and then a field separator or the end: "v=STSv10" is another version.
 bool is_mta_sts_record(std::string_view record) {
   constexpr std::string_view prefix = "v=STSv1";
   if (!record.starts_with(prefix)) return false;
-  record = trim(record.substr(prefix.size()));
+  record = config::trim(record.substr(prefix.size()));
   return record.empty() || record.front() == ';';
 }
 
 std::optional<std::string> pattern_of(std::string_view value) {
-  std::string pattern = lower_case(value);
+  std::string pattern = config::lower_case(value);
   if (pattern.ends_with('.')) pattern.pop_back();
   const std::string_view name = pattern.starts_with("*.") ? std::string_view(pattern).substr(2) : pattern;
   if (!config::is_host_name(name)) return std::nullopt;
@@ -119,7 +96,7 @@ Fields split(std::string_view text) {
     if (line.ends_with('\r')) line.remove_suffix(1);
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) continue;  // a comment, a ruler: whatever it is, no field
-    fields.take(trim(line.substr(0, colon)), trim(line.substr(colon + 1)));
+    fields.take(config::trim(line.substr(0, colon)), config::trim(line.substr(colon + 1)));
   }
   return fields;
 }
@@ -142,9 +119,9 @@ Result<std::string> parse_mta_sts_record(std::span<const std::string> txt_record
 
   std::optional<std::string_view> id;
   while (!rest.empty()) {
-    std::string_view value = trim(take_until(rest, ';'));
-    const std::string_view key = trim(take_until(value, '='));
-    if (key == "id" && !id) id = trim(value);
+    std::string_view value = config::trim(take_until(rest, ';'));
+    const std::string_view key = config::trim(take_until(value, '='));
+    if (key == "id" && !id) id = config::trim(value);
   }
   if (!id) return fail(Errc::protocol, "the MTA-STS record has no id");
   if (!is_id(*id))
@@ -192,7 +169,7 @@ std::string to_string(const MtaStsPolicy& policy) {
 }
 
 bool lists_host(const MtaStsPolicy& policy, std::string_view mx_host) {
-  std::string host = lower_case(mx_host);
+  std::string host = config::lower_case(mx_host);
   if (host.ends_with('.')) host.pop_back();
   if (!config::is_host_name(host)) return false;
   const std::size_t dot = host.find('.');

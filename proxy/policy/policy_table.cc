@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <string>
 
+#include "config/text.h"
+
 namespace postern::policy {
 
 namespace {
 
 std::string from_hexadecimal(std::string_view digits) {
-  const auto value = [](char digit) { return digit <= '9' ? digit - '0' : (digit | 0x20) - 'a' + 10; };
+  using config::hex_value;
   std::string octets;
   for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-    octets += static_cast<char>(value(digits[i]) * 16 + value(digits[i + 1]));
+    octets += static_cast<char>(hex_value(digits[i]) * 16 + hex_value(digits[i + 1]));
   }
   return octets;
 }

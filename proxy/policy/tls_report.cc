@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "config/assert.h"
-#include "proxy/wire/json_writer.h"
+#include "proxy/wire/json.h"
 
 namespace postern::policy {
 

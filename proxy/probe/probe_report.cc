@@ -3,7 +3,7 @@
 #include <chrono>
 #include <cstdio>
 
-#include "proxy/wire/json_writer.h"
+#include "proxy/wire/json.h"
 
 namespace postern::probe {
 

@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "config/characters.h"
 #include "config/file.h"
+#include "config/text.h"
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/timer.h"
@@ -84,8 +84,7 @@ struct RelayName {
 
   // How often `done` will be called.
   std::size_t ask(dns::Resolver& resolver, const std::function<void()>& done) {
-    std::string lower = name;
-    std::ranges::transform(lower, lower.begin(), config::lower);
+    std::string lower = config::lower_case(name);
     if (lower.ends_with('.')) lower.pop_back();
     for (const dns::Type type : {dns::Type::a, dns::Type::aaaa}) {
       lookups.push_back(resolver.lookup({lower, type}, [this, done](const dns::Answer& answer) {

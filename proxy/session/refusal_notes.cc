@@ -1,5 +1,7 @@
 #include "proxy/session/refusal_notes.h"
 
+#include "config/text.h"
+
 namespace postern::session {
 
 namespace {
@@ -9,11 +11,7 @@ std::string name_of(std::string_view what) {
   if (what == "other") return "an unknown command";
   if (what == "invalid") return "a malformed command";
   if (what == "http") return "an HTTP request";
-  std::string name(what);
-  for (char& octet : name) {
-    if (octet >= 'a' && octet <= 'z') octet = static_cast<char>(octet - 'a' + 'A');
-  }
-  return name;
+  return config::upper_case(what);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "config/file.h"
-#include "proxy/observe/log_line.h"
+#include "proxy/wire/json.h"
 
 namespace postern::sink {
 namespace {
@@ -29,24 +29,17 @@ int create_file(const std::string& path) {
 }
 
 std::string to_json(const Envelope& envelope, std::uint64_t size) {
-  using log::append_json_string;
-  std::string out = "{\"client\":";
-  append_json_string(out, envelope.client);
-  out += ",\"helo\":";
-  append_json_string(out, envelope.helo);
-  out += ",\"from\":";
-  append_json_string(out, envelope.from);
-  out += ",\"mail_parameters\":";
-  append_json_string(out, envelope.mail_parameters);
-  out += ",\"recipients\":[";
-  for (const std::string& recipient : envelope.recipients) {
-    if (out.back() != '[') out += ',';
-    append_json_string(out, recipient);
-  }
-  out += "],\"via\":";
-  out += envelope.chunked ? "\"BDAT\"" : "\"DATA\"";
-  out += ",\"size\":" + std::to_string(size) + "}\n";
-  return out;
+  wire::JsonWriter json({}, wire::JsonWriter::NotUtf8::shown);
+  json.begin_object();
+  json.value("client", envelope.client);
+  json.value("helo", envelope.helo);
+  json.value("from", envelope.from);
+  json.value("mail_parameters", envelope.mail_parameters);
+  json.values("recipients", envelope.recipients);
+  json.value("via", envelope.chunked ? "BDAT" : "DATA");
+  json.value("size", size);
+  json.end_object();
+  return json.take() + "\n";
 }
 
 }  // namespace

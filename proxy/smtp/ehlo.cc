@@ -23,12 +23,6 @@ bool is_text(char octet) {
   return is_visible(octet) || octet == ' ';
 }
 
-std::string in_upper_case(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(), to_upper);
-  return result;
-}
-
 std::string_view trim_blanks(std::string_view text) {
   text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
   return text.substr(0, text.find_last_not_of(' ') + 1);
@@ -66,7 +60,7 @@ std::optional<ParsedLine> parse_keyword(std::string_view text) {
   std::string_view parameters = trim_blanks(trimmed.substr(name.size()));
   const bool by_equals = parameters.starts_with('=');
   if (by_equals) parameters = trim_blanks(parameters.substr(1));
-  return ParsedLine{{in_upper_case(name), std::string(parameters)}, by_equals};
+  return ParsedLine{{config::upper_case(name), std::string(parameters)}, by_equals};
 }
 
 void add_words_once(std::string& words, std::string_view more) {

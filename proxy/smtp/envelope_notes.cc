@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "config/text.h"
 #include "proxy/smtp/command.h"
 
 namespace postern::smtp {
@@ -17,7 +18,7 @@ constexpr std::size_t reply_limit = 160;  // room for a status, a reason and a q
 std::string cut(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return std::string(text);
   std::size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
+  while (end > 0 && config::is_continuation(text[end])) --end;
   return std::string(text.substr(0, end)) + "...";
 }
 

@@ -12,12 +12,8 @@ namespace postern::smtp {
 
 namespace {
 
-constexpr std::size_t domain_length_limit = 255;  // RFC 5321 4.5.3.1.2
 constexpr std::string_view without_domain = ".";  // <postmaster>
 
-bool is_domain_octet(char octet) {
-  return is_alphanumeric(octet) || is_8bit(octet) || is_one_of(octet, "-_.");
-}
 bool is_literal_octet(char octet) {
   return is_alphanumeric(octet) || is_one_of(octet, "[].:-");
 }
@@ -48,14 +44,12 @@ bool take_final_dot(std::string& domain) {
 
 // What is judged for a recipient; nothing: no domain that could be looked up.
 std::optional<std::string> domain_to_judge(std::string_view path) {
-  std::string domain(domain_of(path));
+  std::string domain = config::lower_case(domain_of(path));
   if (domain.empty()) {
     if (path.find('@') != std::string_view::npos) return std::nullopt;
     return std::string(without_domain);
   }
-  std::transform(domain.begin(), domain.end(), domain.begin(),
-                 [](char octet) { return is_letter(octet) ? static_cast<char>(octet | 0x20) : octet; });
-  if (domain.size() > domain_length_limit) return std::nullopt;
+  if (domain.size() > longest_domain) return std::nullopt;
   const bool literal = domain.size() > 2 && domain.front() == '[' && domain.back() == ']';
   if (!std::all_of(domain.begin(), domain.end(), literal ? is_literal_octet : is_domain_octet)) return std::nullopt;
   if (!literal && !take_final_dot(domain)) return std::nullopt;

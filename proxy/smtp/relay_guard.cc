@@ -11,14 +11,10 @@ namespace {
 
 using Domains = std::vector<config::DomainPattern>;
 
-constexpr std::size_t max_domain_length = 255;  // RFC 5321 4.5.3.1.2
-
-// Letters, digits, '-', '_' and UTF-8 in labels that are not empty.
+// Labels that are not empty.
 bool is_domain_name(std::string_view domain) {
-  return !domain.empty() && domain.size() <= max_domain_length && domain.front() != '.' && domain.back() != '.' &&
-         domain.find("..") == std::string_view::npos && std::all_of(domain.begin(), domain.end(), [](char octet) {
-           return is_alphanumeric(octet) || is_8bit(octet) || octet == '-' || octet == '_' || octet == '.';
-         });
+  return !domain.empty() && domain.size() <= longest_domain && domain.front() != '.' && domain.back() != '.' &&
+         domain.find("..") == std::string_view::npos && std::all_of(domain.begin(), domain.end(), is_domain_octet);
 }
 
 // Address literals and UTF-8 names have to be listed as they stand: no pattern for subdomains speaks for them.

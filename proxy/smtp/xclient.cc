@@ -59,14 +59,14 @@ std::vector<std::string> xclient_commands(const ClientAttributes& client, std::s
 }
 
 std::string to_xtext(std::string_view text) {
-  constexpr std::string_view digits = "0123456789ABCDEF";
   std::string result;
   for (const char octet : text) {
     if (is_visible(octet) && !is_one_of(octet, "+=")) {
       result += octet;
     } else {
-      const auto value = static_cast<unsigned char>(octet);
-      result += {'+', digits[value >> 4], digits[value & 15]};
+      std::string hex;
+      config::append_hex(hex, static_cast<unsigned char>(octet), 2);
+      result += '+' + config::upper_case(hex);
     }
   }
   return result;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "config/text.h"
+
 namespace postern::wire {
 
 namespace {
@@ -12,17 +14,11 @@ constexpr std::string_view content_type = "content-type";
 constexpr int ok = 200;
 constexpr int switching_protocols = 101;  // we asked for no other
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
 // "Text/Plain; charset=utf-8" -> "text/plain"
 std::string media_type(std::string_view value) {
   value = value.substr(0, value.find(';'));
   while (!value.empty() && (value.back() == ' ' || value.back() == '\t')) value.remove_suffix(1);
-  std::string type(value);
-  std::transform(type.begin(), type.end(), type.begin(), lower);
-  return type;
+  return config::lower_case(value);
 }
 
 }  // namespace
@@ -81,7 +77,7 @@ int HttpResponseReader::State::on_header_field(http_parser* parser, const char* 
   if (self.in_value) self.keep_header();
   // A name longer than the one we look for cannot be it, however much longer it is.
   for (std::size_t i = 0; i < size && self.field.size() <= content_type.size(); ++i)
-    self.field.push_back(lower(bytes[i]));
+    self.field.push_back(config::lower(bytes[i]));
   return 0;
 }
 

@@ -1,6 +1,6 @@
 #include "proxy/policy/tls_report.h"
 
-#include "proxy/wire/json_writer.h"
+#include "proxy/wire/json.h"
 #include "tests/support/catch.h"
 
 namespace tls_report_test {
