@@ -71,9 +71,8 @@ void OutboundSession::on_client() {
   if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
   if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
   choice_.emplace(settings(), runtime_->policies[listener_], original,
-                  original ? service_.names().find(*original) : std::string(), [this](const config::IpAddress& host) {
-                    return is_own_mail_host(runtime_->settings, {host, settings().port});
-                  });
+                  original ? service_.names().find(*original) : std::string(),
+                  own_mail_hosts(runtime_->settings, settings()));
   smtp::OutboundFacts facts;
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;
@@ -114,33 +113,40 @@ bool OutboundSession::was_ours(const net::SocketAddress& original) const {
 // --- DNS
 
 // What failed is asked again for the next recipient.
-bool OutboundSession::RelayFacts::answer(const RemoteChoice::Lookup& wanted) const {
+bool OutboundSession::RelayFacts::answer(const policy::DomainQuery& wanted) const {
   return (dane || !wanted.options.dane) && (mta_sts || !wanted.mta_sts) &&
          std::ranges::all_of(found.route.hosts, &policy::MailHost::usable);
 }
 
-void OutboundSession::look_up(const std::string& domain, Then then) {
+void OutboundSession::look_up(const std::string& domain, Need need) {
   auto wanted = choice_->lookup_for(domain, outbound_->question());
-  if (!wanted) return (this->*then)(nullptr);
-  if (relay_facts_ && relay_facts_->answer(*wanted)) return (this->*then)(&relay_facts_->found);
+  if (!wanted) return on_facts(need, nullptr);
+  if (relay_facts_ && relay_facts_->answer(*wanted)) return on_facts(need, &relay_facts_->found);
   static thread_local std::minstd_rand random(std::random_device{}());
   wanted->options.random = static_cast<std::uint32_t>(random());
-  then_ = then;
+  looks_up_for_ = need;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolvers(), wanted->mta_sts ? &sources_->mta_sts(listener_) : nullptr, wanted->name, wanted->options,
-      [this, dane = wanted->options.dane, mta_sts = wanted->mta_sts](const policy::DomainFacts& facts) {
+      service_.resolvers(), &sources_->mta_sts(listener_), *wanted,
+      [this, need, dane = wanted->options.dane, mta_sts = wanted->mta_sts](const policy::DomainFacts& facts) {
         if (over()) return;
         lookup_.reset();
         if (settings().route == OutboundRoute::relay && facts.route.outcome == policy::Route::Outcome::hosts) {
           relay_facts_ = std::make_unique<RelayFacts>(RelayFacts{facts, dane, mta_sts});
         }
-        (this->*then_)(&facts);
+        on_facts(need, &facts);
         pump();
       });
   if (!lookup_->complete()) return;
   const auto facts = lookup_->take();
   lookup_.reset();
-  (this->*then)(&facts);
+  on_facts(need, &facts);
+}
+
+void OutboundSession::on_facts(Need need, const policy::DomainFacts* facts) {
+  switch (need) {
+    case Need::connection: return connect_by(facts);
+    case Need::judgement: return judge_by(facts);
+  }
 }
 
 // --- the remote server
@@ -148,10 +154,10 @@ void OutboundSession::look_up(const std::string& domain, Then then) {
 void OutboundSession::dial() {
   note_question();
   if (choice_->under_way()) return connect();
-  look_up({}, &OutboundSession::first_facts);
+  look_up({}, Need::connection);
 }
 
-void OutboundSession::first_facts(const policy::DomainFacts* facts) {
+void OutboundSession::connect_by(const policy::DomainFacts* facts) {
   if (choice_->begin(facts)) return connect();
   connect_failed(choice_->refusal().reply);
 }
@@ -248,7 +254,7 @@ bool OutboundSession::dial_timed_out() {
 
 // A judgement that is being looked up is still waited for, whatever has become of the connection.
 void OutboundSession::release_backend() {
-  if (then_ == &OutboundSession::first_facts) lookup_.reset();
+  if (looks_up_for_ == Need::connection) lookup_.reset();
   connector_.reset();
   own_ = {};
   if (backend_) (void)backend_->finish();  // a QUIT still goes out, and close_notify
@@ -268,8 +274,9 @@ Result<std::unique_ptr<tls::Engine>> OutboundSession::make_engine(Side side) {
     return server->make_engine();
   }
   const Way& way = choice_->way();
-  const tls::ClientContext::Target target{way.server_name, net::to_string(way.address), way.post_quantum, way.resume};
-  if (!way.resume) context().forget_sessions(target);  // they are not good enough any more
+  const tls::ClientContext::Target target{way.server_name, net::to_string(way.address), way.handshake.post_quantum,
+                                          way.handshake.resume};
+  if (!way.handshake.resume) context().forget_sessions(target);  // they are not good enough any more
   return context().connect(target);
 }
 
@@ -278,7 +285,7 @@ void OutboundSession::on_tls_up(Side side) {
     dialogue_->on_tls(side, *record_.client_tls, effects());
     return carry_out();
   }
-  if (!may_have_credentials()) {
+  if (settings().relay.auth && !may_have_credentials()) {
     record_.reason = policy::without_credentials;
     dialogue_->on_tls_failed(side, effects());
     return carry_out();
@@ -292,11 +299,13 @@ void OutboundSession::on_tls_up(Side side) {
 }
 
 bool OutboundSession::may_have_credentials() const {
-  if (!settings().relay.auth || settings().relay.auth->allow_unauthenticated) return true;
   policy::MailHost host;
   if (relay_facts_ && !relay_facts_->found.route.hosts.empty()) host = relay_facts_->found.route.hosts.front();
-  const auto certificates = backend_->engine()->peer_certificates();
-  return policy::is_authenticated(certificates, host, contexts().trust(), std::time(nullptr));
+  return outbound::may_have_credentials(settings().relay, host, evidence());
+}
+
+policy::Evidence OutboundSession::evidence() const {
+  return {backend_->engine()->peer_certificates(), &contexts().trust(), std::time(nullptr)};
 }
 
 // --- judgements
@@ -304,7 +313,7 @@ bool OutboundSession::may_have_credentials() const {
 void OutboundSession::judge(std::string_view domain) {
   judged_domain_ = dns::to_ascii(domain);
   note_question();
-  look_up(judged_domain_, &OutboundSession::judge_by);
+  look_up(judged_domain_, Need::judgement);
 }
 
 // Time is one budget for the whole of an answer, however many judgements it takes.
@@ -324,7 +333,7 @@ std::chrono::milliseconds OutboundSession::share_of(std::chrono::milliseconds li
 
 void OutboundSession::judge_by(const policy::DomainFacts* facts) {
   const bool nowhere_to_go = !choice_->begun() && settings().route != OutboundRoute::mx;
-  judgement_ = nowhere_to_go ? choice_->refusal() : choice_->decide(judged_domain_, facts, link());
+  judgement_ = nowhere_to_go ? choice_->refusal() : choice_->decide(judged_domain_, facts, present());
   if (const auto& decision = choice_->decision()) record(*decision);
   if (judgement_->action == smtp::Judgement::Action::proceed) record_.reason.clear();
 }
@@ -337,24 +346,20 @@ bool OutboundSession::tell_more() {
   return true;
 }
 
-RemoteChoice::Link OutboundSession::link() const {
-  RemoteChoice::Link link{outbound_->remote()};
-  link.may_reconnect = outbound_->may_reconnect();
-  link.late = around_.loop.now() - asked_since_ > patience_of_clients;
-  link.question = outbound_->question();
-  link.offers_post_quantum = !record_.backend_tls && context().offers_post_quantum();
-  link.error = record_.reason;
-  link.closed = closed_in_handshake_;
-  link.resumed = record_.backend_tls && record_.backend_tls->resumed;
+Present OutboundSession::present() const {
+  Present found{{outbound_->remote()}};
+  found.may_reconnect = outbound_->may_reconnect();
+  found.late = around_.loop.now() - asked_since_ > patience_of_clients;
+  found.question = outbound_->question();
+  found.offered_post_quantum = !record_.backend_tls && context().offers_post_quantum();
+  found.error = record_.reason;
+  found.closed = closed_in_handshake_;
+  found.resumed = record_.backend_tls && record_.backend_tls->resumed;
   if (backend_ && backend_->engine() != nullptr && record_.backend_tls) {
-    link.tls = true;
-    link.version = version_of(*record_.backend_tls);
-    link.examine = [this](const policy::MailHost& host, const policy::Demand& demand) {
-      return policy::examine(backend_->engine()->peer_certificates(), host, demand, contexts().trust(),
-                             std::time(nullptr));
-    };
+    found.version = version_of(*record_.backend_tls);
+    found.evidence = evidence();
   }
-  return link;
+  return found;
 }
 
 void OutboundSession::record(const Decision& decision) {

@@ -45,10 +45,15 @@ class OutboundSession final : public session::Session {
   std::optional<net::SocketAddress> find_original() const;
   bool was_ours(const net::SocketAddress& original) const;
 
-  // Asks what lookup_for(domain) wants; `then` is called with it, now or later.
-  using Then = void (OutboundSession::*)(const policy::DomainFacts*);
-  void look_up(const std::string& domain, Then then);
-  void first_facts(const policy::DomainFacts* facts);
+  // What DNS is asked for.
+  enum class Need : std::uint8_t {
+    connection,  // the first one, before any recipient is known
+    judgement,   // of judged_domain_
+  };
+  // Asks what lookup_for(domain) wants; on_facts() is called with it, now or later.
+  void look_up(const std::string& domain, Need need);
+  void on_facts(Need need, const policy::DomainFacts* facts);
+  void connect_by(const policy::DomainFacts* facts);
   void judge_by(const policy::DomainFacts* facts);
 
   void connect();
@@ -56,7 +61,8 @@ class OutboundSession final : public session::Session {
   void plan_remote();
   bool read_secret();
   bool may_have_credentials() const;
-  RemoteChoice::Link link() const;
+  Present present() const;
+  policy::Evidence evidence() const;
   void record(const Decision& decision);
 
   // What DNS said of the relay, and what it was asked.
@@ -64,7 +70,7 @@ class OutboundSession final : public session::Session {
     policy::DomainFacts found;
     bool dane = false;
     bool mta_sts = false;
-    bool answer(const RemoteChoice::Lookup& wanted) const;
+    bool answer(const policy::DomainQuery& wanted) const;
   };
 
   OutboundService& service_;
@@ -73,6 +79,7 @@ class OutboundSession final : public session::Session {
   smtp::OutboundDialogue* outbound_ = nullptr;  // dialogue_, once it has begun
   std::optional<RemoteChoice> choice_;
   std::unique_ptr<policy::DomainLookup> lookup_;
+  Need looks_up_for_ = Need::connection;  // lookup_ does
   std::unique_ptr<RelayFacts> relay_facts_;
   std::unique_ptr<net::Connector> connector_;
   net::OwnConnections::Entry own_;  // of the present connection, or the one that is being made
@@ -81,7 +88,6 @@ class OutboundSession final : public session::Session {
   std::optional<std::uint32_t> question_;  // what the client wants an answer to
   std::uint64_t asked_since_ = 0;          // … and since when: loop time
   std::string secret_;                     // for the relay, between connecting and the dialogue's plan
-  Then then_ = nullptr;
 };
 
 }  // namespace postern::outbound

@@ -35,4 +35,10 @@ bool is_own_mail_host(const config::Settings& settings, const net::SocketAddress
          std::ranges::any_of(settings.inbound, listens_on(address));
 }
 
+IsOurs own_mail_hosts(const config::Settings& settings, const config::OutboundListener& listener) {
+  return [&settings, port = listener.port](const config::IpAddress& host) {
+    return is_own_mail_host(settings, {host, port});
+  };
+}
+
 }  // namespace postern::outbound

@@ -26,46 +26,11 @@ std::optional<config::IpAddress> literal_address(std::string_view domain) {
   return address ? std::optional(*address) : std::nullopt;
 }
 
-policy::MailHost nameless(const config::IpAddress& address) {
-  policy::MailHost host;
-  host.address_state = policy::MailHost::Addresses::found;
-  host.addresses = {address};
-  host.mx_secure = true;
-  return host;
-}
-
-policy::ReportedPolicy published(const policy::ReportRow& row, const std::vector<tls::TlsaRecord>& tlsa,
-                                 const policy::MtaStsFacts& mta_sts) {
-  policy::ReportedPolicy found{row.policy, {}, {}};
-  if (row.policy == policy::ReportPolicy::tlsa) {
-    for (const auto& record : tlsa) found.text.push_back(tls::to_string(record));
-  } else if (row.policy == policy::ReportPolicy::sts && mta_sts.policy) {
-    found.text = policy::policy_strings(*mta_sts.policy);
-    found.mx_hosts = mta_sts.policy->mx;
-  }
-  return found;
-}
-
 // Attempts for one answer to the client: as many addresses as an itinerary tries, twice.
 constexpr std::size_t attempts_in_all = 20;
 
 std::string name_of(const Way& way) {
   return way.host.empty() ? config::to_string(way.address.address) : way.host;
-}
-
-// Three things that are never one: a refusal of the credentials, a server that cannot say now, and one that was never
-// asked. No reply is quoted that no server gave.
-policy::Verdict auth_failed(const smtp::RemoteState& state) {
-  policy::Verdict verdict;
-  const bool deferred = state.reply.starts_with('4');
-  verdict.reason = state.reply.empty() ? policy::Reason::auth_not_offered
-                   : deferred          ? policy::Reason::auth_deferred
-                                       : policy::Reason::credentials_refused;
-  verdict.reply = deferred ? policy::Reply::auth_deferred : policy::Reply::credentials;
-  verdict.detail = state.reply.empty() ? state.trouble
-                   : deferred          ? "the server does not authenticate us now: " + state.reply
-                                       : "our credentials were refused: " + state.reply;
-  return verdict;
 }
 
 }  // namespace
@@ -83,33 +48,22 @@ RemoteChoice::RemoteChoice(const config::OutboundListener& listener, const polic
 
 // --- DNS
 
-std::optional<RemoteChoice::Lookup> RemoteChoice::lookup_for(const std::string& domain,
-                                                             std::optional<std::uint32_t> question) const {
+std::optional<policy::DomainQuery> RemoteChoice::lookup_for(const std::string& domain,
+                                                            std::optional<std::uint32_t> question) const {
   if (trip_ && trip_->pending && trip_->domain == domain) return std::nullopt;
   if (asks_again(domain, question)) return std::nullopt;
+  using Kind = policy::RouteLookup::Kind;
   const policy::LocalPolicy& local = table_.row_for(domain).local;
-  Lookup lookup;
-  lookup.name = domain;
-  lookup.mta_sts = local.wants_mta_sts();
-  lookup.options.dane = local.wants_dane();
-  lookup.options.observe = local.observe;
-  switch (listener_.route) {
-    case OutboundRoute::relay:
-      if (listener_.relay.address->kind != config::Endpoint::Kind::name) return std::nullopt;
-      lookup.name = listener_.relay.address->name;
-      lookup.options.kind = policy::RouteLookup::Kind::host;
-      lookup.options.port = listener_.relay.address->port;
-      return lookup;
-    case OutboundRoute::mx: lookup.options.port = listener_.port; break;
-    case OutboundRoute::original_destination:
-      if (!lookup.options.dane && !lookup.mta_sts && row_of(local.level).proof != policy::Proof::host_name)
-        return std::nullopt;
-      lookup.options.port = original_->port;
-      break;
+  if (listener_.route == OutboundRoute::relay) {
+    const config::Endpoint& relay = *listener_.relay.address;
+    if (relay.kind != config::Endpoint::Kind::name) return std::nullopt;
+    return policy::query_for(local, relay.name, Kind::host, relay.port);
   }
   // Neither an address literal nor <postmaster> has anything to look up.
   if (domain.empty() || domain == "." || is_literal(domain)) return std::nullopt;
-  return lookup;
+  auto query = policy::query_for(local, domain, Kind::mail_domain, port());
+  const bool matters = query.options.dane || query.mta_sts || row_of(local.level).proof == policy::Proof::host_name;
+  return original_ && !matters ? std::nullopt : std::optional(std::move(query));
 }
 
 policy::Route RemoteChoice::route_for(const std::string& domain, const policy::DomainFacts* facts) const {
@@ -118,15 +72,24 @@ policy::Route RemoteChoice::route_for(const std::string& domain, const policy::D
   if (facts != nullptr) {
     route = facts->route;
   } else if (listener_.route == OutboundRoute::relay) {
-    route.hosts = {nameless(listener_.relay.address->address)};
+    route.hosts = {policy::host_by_address(listener_.relay.address->address)};
   } else if (const auto address = literal_address(domain); address && listener_.route == OutboundRoute::mx) {
-    route.hosts = {nameless(*address)};
+    route.hosts = {policy::host_by_address(*address)};
   } else if (listener_.route == OutboundRoute::mx) {
     route.outcome = policy::Route::Outcome::no_such_domain;
     route.reason = "no mail can be sent to such a domain";
   }
   if (listener_.route == OutboundRoute::mx) policy::leave_out_ourselves(route, is_ours_);
   return route;
+}
+
+std::uint16_t RemoteChoice::port() const {
+  switch (listener_.route) {
+    case OutboundRoute::original_destination: return original_->port;
+    case OutboundRoute::relay: return listener_.relay.address->port;
+    case OutboundRoute::mx: break;
+  }
+  return listener_.port;
 }
 
 std::optional<config::IpAddress> RemoteChoice::pinned() const {
@@ -149,10 +112,9 @@ bool RemoteChoice::begin(const policy::DomainFacts* facts) {
   trip_ = plan({}, facts);
   if (begun_) trip_->itinerary.begin_at(way_.address.address);
   const policy::Route& route = trip_->itinerary.route();
-  const auto refusal = table_.refusal_of(route);
-  if (refusal || !trip_->itinerary.current()) {
-    refusal_ = refusal ? refuse(refusal->reply,
-                                policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail))
+  const auto blocker = table_.blocker_of(route);
+  if (blocker || !trip_->itinerary.current()) {
+    refusal_ = blocker ? refuse(blocker->reply, policy::reply_line(*blocker, route.domain))
                        : refuse(trip_->itinerary.failure());
     trip_.reset();
     return false;
@@ -165,39 +127,38 @@ bool RemoteChoice::begin(const policy::DomainFacts* facts) {
 
 // --- judgements
 
-Judgement RemoteChoice::decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link) {
+Judgement RemoteChoice::decide(const std::string& domain, const policy::DomainFacts* facts, const Present& present) {
   decision_.reset();
-  Judgement judgement = weigh(domain, facts, link);
+  Judgement judgement = weigh(domain, facts, present);
   begun_ = begun_ || judgement.action == Judgement::Action::reconnect;
   if (judgement.action == Judgement::Action::refuse) trip_.reset();
-  if (trip_) trip_->question = link.question;
+  if (trip_) trip_->question = present.question;
   if (trip_) trip_->taken = judgement.action == Judgement::Action::proceed;
   return judgement;
 }
 
-Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link) {
-  if (trip_ && trip_->pending && trip_->domain == domain) return arrived(link);
-  if (asks_again(domain, link.question)) return lost(link);
+Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFacts* facts, const Present& present) {
+  if (trip_ && trip_->pending && trip_->domain == domain) return arrived(present);
+  if (asks_again(domain, present.question)) return lost(present);
   Trip trip = plan(domain, facts);
   const policy::Route& route = trip.itinerary.route();
-  const auto refusal = table_.refusal_of(route);
+  const auto blocker = table_.blocker_of(route);
   const bool stops_nobody =
-      pinned() && refusal &&
-      (refusal->reply == policy::Reply::no_such_domain || listener_.enforcement == config::Enforcement::observe);
-  if (refusal && !stops_nobody) {
-    decision_ = Decision{domain, {}, {}, policy::verdict_of(*refusal, listener_.level), {}};
-    return refuse(refusal->reply, policy::reply_line(refusal->reply, refusal->source, route.domain, refusal->detail));
+      pinned() && blocker && (blocker->reply == policy::Reply::no_such_domain || trip.row->local.observe);
+  if (blocker && !stops_nobody) {
+    decision_ = Decision{domain, {}, {}, policy::verdict_of(*blocker, listener_.level), {}};
+    return refuse(blocker->reply, policy::reply_line(*blocker, route.domain));
   }
-  if (link.state.usable() && link.state.stage != Stage::auth_failed) {
-    if (const auto accepted = accepts(trip, link)) {
+  if (present.state.usable() && present.state.stage != Stage::auth_failed) {
+    if (const auto accepted = accepts(trip, present)) {
       const auto host = trip.itinerary.route().hosts[accepted->host];
       trip_ = std::move(trip);
       trip_->borrowed = true;
-      return proceed(host, accepted->verdict, *trip_, link);
+      return proceed(host, accepted->verdict, *trip_, present);
     }
   }
   trip_ = std::move(trip);
-  return set_out(link);
+  return set_out(present);
 }
 
 bool RemoteChoice::asks_again(const std::string& domain, std::optional<std::uint32_t> question) const {
@@ -206,9 +167,9 @@ bool RemoteChoice::asks_again(const std::string& domain, std::optional<std::uint
 
 // What the trip came to did not last until the client had its answer. The trip goes on, never begins anew: else a
 // server that closes at MAIL would be called again and again.
-Judgement RemoteChoice::lost(const Link& link) {
+Judgement RemoteChoice::lost(const Present& present) {
   trip_->taken = false;
-  const std::string why = link.trouble();
+  const std::string why = present.trouble();
   if (!trip_->borrowed) {
     policy::AttemptOutcome outcome;
     outcome.kind = policy::AttemptOutcome::Kind::lost;
@@ -217,13 +178,13 @@ Judgement RemoteChoice::lost(const Link& link) {
   } else {
     trip_->itinerary.on_lost(way_.address.address, why);
     // One that has served before may only have been idle for too long.
-    if (!link.state.served) trip_->itinerary.pass_over(way_.address.address);
+    if (!present.state.served) trip_->itinerary.pass_over(way_.address.address);
   }
   trip_->borrowed = false;
-  return set_out(link);
+  return set_out(present);
 }
 
-Judgement RemoteChoice::once_more(Way way) {
+Judgement RemoteChoice::connect(Way way) {
   way_ = std::move(way);
   ++trip_->attempts;
   trip_->pending = true;
@@ -231,83 +192,76 @@ Judgement RemoteChoice::once_more(Way way) {
 }
 
 // The connection that the trip asked for has come to something.
-Judgement RemoteChoice::arrived(const Link& link) {
+Judgement RemoteChoice::arrived(const Present& present) {
   trip_->pending = trip_->borrowed = false;
-  // A ClientHello with post-quantum groups breaks some servers; and a resumed session shows the certificates of its
-  // first handshake: there may be better ones by now. Once more without either, before TLS counts as broken.
-  const bool failed = link.state.stage == Stage::tls_failed || link.state.stage == Stage::tls_broken;
-  const bool unfit = failed || (link.tls && !accepts(*trip_, link));
-  const bool too_new = link.state.stage == Stage::tls_failed && way_.post_quantum && link.offers_post_quantum;
-  const bool too_old = link.resumed && unfit;
-  const bool for_the_first_time = way_.resume;
-  if ((too_new || too_old) && for_the_first_time && link.may_reconnect && trip_->attempts < attempts_in_all) {
+  const bool unfit = present.tls_failed() || (present.tls() && present.state.usable() && !accepts(*trip_, present));
+  const auto less = once_more(way_.handshake, present, unfit);
+  if (less && present.may_reconnect && trip_->attempts < attempts_in_all) {
     Way way = way_;
-    way.resume = false;
-    if (too_new) way.post_quantum = false;
-    return once_more(std::move(way));
+    way.handshake = *less;
+    return connect(std::move(way));
   }
-  if (link.state.stage == Stage::auth_failed) {
-    const policy::Verdict verdict = auth_failed(link.state);
+  if (present.state.stage == Stage::auth_failed) {
+    const policy::Verdict verdict = auth_failed(present.state);
     decision_ = Decision{trip_->domain, name_of(way_), {}, verdict, {}};
     // Never permanent, whatever the relay says: it is about us, not about the message.
     return refuse(*verdict.reply, policy::reply_line(*verdict.reply, verdict.source, name_of(way_), verdict.detail));
   }
   const policy::MailHost host = trip_->itinerary.host();
-  if (trip_->itinerary.on_outcome(outcome_of(link))) return proceed(host, trip_->itinerary.verdict(), *trip_, link);
-  return set_out(link);
+  if (trip_->itinerary.on_outcome(outcome_of(present, way_.tls_error)))
+    return proceed(host, trip_->itinerary.verdict(), *trip_, present);
+  return set_out(present);
 }
 
 // On to the attempt that the trip has next.
-Judgement RemoteChoice::set_out(const Link& link) {
+Judgement RemoteChoice::set_out(const Present& present) {
   if (!trip_->itinerary.current()) return refuse(*trip_);
   Way next = way_of(*trip_->itinerary.current());
   // In the middle of a transaction, or once the client has authenticated, what we have is what counts.
-  if (link.state.usable() && (same_as_present(next, link) || !link.may_reconnect)) {
+  if (present.state.usable() && (same_as_present(next, present) || !present.may_reconnect)) {
     const bool observed = trip_->itinerary.demand().observe;
-    return link.tls && !parameters_fit(*trip_, link) && !observed ? wants_its_own(*trip_) : arrived(link);
+    return present.tls() && !parameters_fit(*trip_, present) && !observed ? wants_its_own(*trip_) : arrived(present);
   }
-  if (!link.may_reconnect) return own_connection();
-  if (link.late || trip_->attempts >= attempts_in_all) return refuse(*trip_);
+  if (!present.may_reconnect) return own_connection();
+  if (present.late || trip_->attempts >= attempts_in_all) return refuse(*trip_);
   if (!next.use_tls && way_.use_tls && next.address == way_.address) {
-    next.tls_error = smtp::tls_trouble(link.state, link.error);
-    next.tls_trouble = smtp::plaintext_reason(link.state, link.closed);
+    next.tls_error = smtp::tls_trouble(present.state, present.error);
+    next.tls_trouble = smtp::plaintext_reason(present.state, present.closed);
   }
-  return once_more(std::move(next));
+  return connect(std::move(next));
 }
 
 Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
-                                const Link& link) {
+                                const Present& present) {
   if (!trip.domain.empty()) {
     const std::string& server_name = host.tlsa_base.empty() ? host.name : host.tlsa_base;
-    decision_ = Decision{trip.domain, host.name.empty() ? name_of(way_) : host.name, server_name, verdict, {}};
-    for (const auto& row : verdict.reports) decision_->policies.push_back(published(row, host.tlsa, trip.mta_sts));
-    if (!link.tls) {
-      const auto here = smtp::plaintext_reason(link.state, link.closed);
+    decision_ = Decision{trip.domain, host.name.empty() ? name_of(way_) : host.name, server_name, verdict,
+                         policy::published(verdict, host.tlsa, trip.mta_sts)};
+    if (!present.tls()) {
+      const auto here = smtp::plaintext_reason(present.state, present.closed);
       decision_->plaintext = here ? here : way_.tls_trouble.value_or(smtp::Plaintext::not_tried);
-      decision_->plaintext_detail = here ? smtp::tls_trouble(link.state, link.error) : way_.tls_error;
+      decision_->plaintext_detail = here ? smtp::tls_trouble(present.state, present.error) : way_.tls_error;
     }
   }
-  return {Judgement::Action::proceed, {}, vouched(host, trip, link)};
+  return {Judgement::Action::proceed, {}, vouched(host, trip, present)};
 }
 
 // Before any recipient is known nothing but opportunistic TLS is asked of a server, and a client may authenticate
-// then: its password deserves what the listener demands for mail.
-bool RemoteChoice::vouched(const policy::MailHost& host, const Trip& trip, const Link& link) const {
-  if (!link.tls) return false;
+// then: its password deserves what the listener demands for mail. Where it cannot, nobody looks at certificates for it.
+bool RemoteChoice::vouched(const policy::MailHost& host, const Trip& trip, const Present& present) const {
+  if (!present.tls() || !present.state.offers_auth) return false;
   const std::string& domain = host.name.empty() ? trip.domain : host.name;
   const auto demand = policy::demand_on(host, domain, table_.listener().local, trip.mta_sts);
-  return policy::judge(demand, link.examine(host, demand)).deliver;
+  return policy::judge(outcome_of(present), host, demand).deliver;
 }
 
 Judgement RemoteChoice::refuse(const Trip& trip) {
   const auto& failure = trip.itinerary.failure();
-  decision_ = Decision{trip.domain, failure.host, {}, failure.verdict, {}};
   const auto& hosts = trip.itinerary.route().hosts;
   const auto host = std::ranges::find(hosts, failure.host, &policy::MailHost::name);
-  const std::vector<tls::TlsaRecord> none;
-  for (const auto& row : failure.verdict.reports) {
-    decision_->policies.push_back(published(row, host != hosts.end() ? host->tlsa : none, trip.mta_sts));
-  }
+  const auto tlsa = host != hosts.end() ? host->tlsa : std::vector<tls::TlsaRecord>();
+  decision_ =
+      Decision{trip.domain, failure.host, {}, failure.verdict, policy::published(failure.verdict, tlsa, trip.mta_sts)};
   return refuse(failure);
 }
 

@@ -4,13 +4,14 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "config/settings.h"
 #include "proxy/net/address.h"
+#include "proxy/outbound/contact.h"
+#include "proxy/outbound/own_addresses.h"
 #include "proxy/policy/domain_lookup.h"
 #include "proxy/policy/itinerary.h"
 #include "proxy/policy/policy_table.h"
@@ -28,8 +29,7 @@ struct Way {
   std::optional<std::size_t> policy;  // the row of `policies` whose TLS parameters apply
   bool use_tls = true;
   bool demand_tls = false;
-  bool post_quantum = true;
-  bool resume = true;                               // a session kept from before may be resumed
+  Handshake handshake;
   std::string tls_error;                            // why TLS is not tried (again); empty: it is, or was never wanted
   std::optional<smtp::Plaintext> tls_trouble = {};  // the same in a word
 };
@@ -45,33 +45,18 @@ struct Decision {
   std::string plaintext_detail = {};              // for people
 };
 
+// The present connection as the dialogue and the handshake left it.
+struct Present : Contact {
+  bool may_reconnect = false;
+  bool late = false;                                        // the client has waited so long that nothing new is begun
+  config::TlsVersion version = config::TlsVersion::tls1_2;  // of its TLS
+  // Which command of the client is judged for: with the number of the decision before, the connection that this one let
+  // proceed was lost before the client had an answer.
+  std::optional<std::uint32_t> question = {};
+};
+
 class RemoteChoice {
  public:
-  // The present connection as the dialogue and the handshake left it.
-  struct Link {
-    const smtp::RemoteState& state;
-    bool may_reconnect = false;
-    bool late = false;                 // the client has waited so long that nothing new is begun
-    bool offers_post_quantum = false;  // its ClientHello had such a group
-    bool tls = false;                  // established
-    bool resumed = false;              // the TLS session was, be it lost by now
-    config::TlsVersion version = config::TlsVersion::tls1_2;
-    std::string_view error = {};           // why it could not be made, or the handshake failed
-    bool closed = false;                   // the handshake failed because the connection ended
-    policy::Itinerary::Examine examine{};  // of an established TLS session
-    // Which command of the client is judged for: with the number of the decision before, the connection that this one
-    // let proceed was lost before the client had an answer.
-    std::optional<std::uint32_t> question = {};
-    std::string trouble() const;  // what became of it, where it is lost: for people
-  };
-  struct Lookup {
-    std::string name;
-    policy::RouteLookup::Options options;
-    bool mta_sts = false;
-  };
-
-  using IsOurs = std::function<bool(const config::IpAddress&)>;
-
   // `table` is the listener's. `original`: where an intercepted connection was going. `server_name`: what the
   // certificate of that address was last asked for, if anything. `is_ours`: mail handed to that address of a domain's
   // mail host would come back here. The first two outlive the choice.
@@ -79,8 +64,9 @@ class RemoteChoice {
                std::optional<net::SocketAddress> original, std::string server_name, IsOurs is_ours);
 
   // What DNS must say before the first connection, or before decide(); nothing: no answer of it would matter.
-  // `domain` empty: the connection as such. `question`: as in the Link.
-  std::optional<Lookup> lookup_for(const std::string& domain, std::optional<std::uint32_t> question = {}) const;
+  // `domain` empty: the connection as such. `question`: as in Present.
+  std::optional<policy::DomainQuery> lookup_for(const std::string& domain,
+                                                std::optional<std::uint32_t> question = {}) const;
 
   // A connection for the client's greeting and EHLO, before any recipient is known. False: there is none, and
   // refusal() is the answer. `facts`: what lookup_for("") asked for.
@@ -99,7 +85,7 @@ class RemoteChoice {
   // Answers `judge`. `facts`: what lookup_for(domain) asked for, else null. One question costs no more connections than
   // its domain has addresses (four of a host, ten in all), each once more where the TLS handshake is repeated with less
   // in its ClientHello, and once in plaintext where TLS fails and need not be; never more than twenty.
-  smtp::Judgement decide(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
+  smtp::Judgement decide(const std::string& domain, const policy::DomainFacts* facts, const Present& present);
 
   // The present connection, or the one to be made after a `reconnect`.
   const Way& way() const { return way_; }
@@ -120,25 +106,24 @@ class RemoteChoice {
   };
 
   policy::Route route_for(const std::string& domain, const policy::DomainFacts* facts) const;
+  std::uint16_t port() const;
   std::optional<config::IpAddress> pinned() const;
   Trip plan(const std::string& domain, const policy::DomainFacts* facts) const;
 
-  bool parameters_fit(const Trip& trip, const Link& link) const;
-  std::optional<policy::Itinerary::Accepted> accepts(const Trip& trip, const Link& link) const;
-  policy::TlsOutcome tls_outcome(const Link& link, const policy::MailHost& host, const policy::Demand& demand) const;
-  policy::AttemptOutcome outcome_of(const Link& link) const;
+  bool parameters_fit(const Trip& trip, const Present& present) const;
+  std::optional<policy::Itinerary::Accepted> accepts(const Trip& trip, const Present& present) const;
   Way way_of(const policy::Attempt& attempt) const;
-  bool same_as_present(const Way& way, const Link& link) const;
+  bool same_as_present(const Way& way, const Present& present) const;
 
-  smtp::Judgement weigh(const std::string& domain, const policy::DomainFacts* facts, const Link& link);
-  smtp::Judgement set_out(const Link& link);
-  smtp::Judgement arrived(const Link& link);
-  smtp::Judgement lost(const Link& link);
+  smtp::Judgement weigh(const std::string& domain, const policy::DomainFacts* facts, const Present& present);
+  smtp::Judgement set_out(const Present& present);
+  smtp::Judgement arrived(const Present& present);
+  smtp::Judgement lost(const Present& present);
   bool asks_again(const std::string& domain, std::optional<std::uint32_t> question) const;
-  smtp::Judgement once_more(Way way);
+  smtp::Judgement connect(Way way);
   smtp::Judgement proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
-                          const Link& link);
-  bool vouched(const policy::MailHost& host, const Trip& trip, const Link& link) const;
+                          const Present& present);
+  bool vouched(const policy::MailHost& host, const Trip& trip, const Present& present) const;
   smtp::Judgement refuse(const Trip& trip);
   smtp::Judgement wants_its_own(const Trip& trip);
   static smtp::Judgement own_connection();

@@ -12,26 +12,26 @@ using Stage = TlsOutcome::Stage;
 using Chain = TlsOutcome::Chain;
 
 // What one demand found wanting.
-struct Failure {
+struct Finding {
   Source source = Source::local;
   Reason reason = Reason::satisfied;
   ReportResult report = ReportResult::validation_failure;
   std::string detail;
 };
 
-Failure no_tls(const TlsOutcome& outcome) {
-  Failure failure{Source::local, Reason::tls_not_offered, ReportResult::starttls_not_supported, outcome.error};
+Finding no_tls(const TlsOutcome& outcome) {
+  Finding finding{Source::local, Reason::tls_not_offered, ReportResult::starttls_not_supported, outcome.error};
   if (outcome.stage == Stage::handshake_failed) {
-    failure.reason = Reason::handshake_failed;
-    failure.report = ReportResult::validation_failure;
-  } else if (failure.detail.empty()) {
-    failure.detail = "the server does not offer STARTTLS";
+    finding.reason = Reason::handshake_failed;
+    finding.report = ReportResult::validation_failure;
+  } else if (finding.detail.empty()) {
+    finding.detail = "the server does not offer STARTTLS";
   }
-  return failure;
+  return finding;
 }
 
-std::optional<Failure> check_dane(const tls::DaneResult& result) {
-  Failure failure{Source::dane, Reason::tlsa_mismatch, ReportResult::validation_failure, result.reason};
+std::optional<Finding> check_dane(const tls::DaneResult& result) {
+  Finding finding{Source::dane, Reason::tlsa_mismatch, ReportResult::validation_failure, result.reason};
   switch (result.outcome) {
     case tls::DaneOutcome::matched: return std::nullopt;
     case tls::DaneOutcome::not_checked:
@@ -39,19 +39,19 @@ std::optional<Failure> check_dane(const tls::DaneResult& result) {
     case tls::DaneOutcome::no_certificate:
     case tls::DaneOutcome::no_match: break;
     case tls::DaneOutcome::not_trusted:
-      failure.reason = Reason::certificate_untrusted;
-      failure.report = ReportResult::certificate_not_trusted;
+      finding.reason = Reason::certificate_untrusted;
+      finding.report = ReportResult::certificate_not_trusted;
       break;
     case tls::DaneOutcome::expired:
-      failure.reason = Reason::certificate_expired;
-      failure.report = ReportResult::certificate_expired;
+      finding.reason = Reason::certificate_expired;
+      finding.report = ReportResult::certificate_expired;
       break;
     case tls::DaneOutcome::name_mismatch:
-      failure.reason = Reason::certificate_name;
-      failure.report = ReportResult::certificate_host_mismatch;
+      finding.reason = Reason::certificate_name;
+      finding.report = ReportResult::certificate_host_mismatch;
       break;
   }
-  return failure;
+  return finding;
 }
 
 bool names_one_of(const TlsOutcome& outcome, const std::vector<std::string>& wanted) {
@@ -59,31 +59,31 @@ bool names_one_of(const TlsOutcome& outcome, const std::vector<std::string>& wan
                      [&outcome](const std::string& name) { return tls::names_host(outcome.names, name); });
 }
 
-std::optional<Failure> check_chain(Source source, const TlsOutcome& outcome, const std::vector<std::string>& wanted) {
+std::optional<Finding> check_chain(Source source, const TlsOutcome& outcome, const std::vector<std::string>& wanted) {
   switch (outcome.chain) {
     case Chain::trusted: break;
     case Chain::expired:
-      return Failure{source, Reason::certificate_expired, ReportResult::certificate_expired, outcome.chain_error};
+      return Finding{source, Reason::certificate_expired, ReportResult::certificate_expired, outcome.chain_error};
     case Chain::not_checked:
     case Chain::untrusted:
-      return Failure{source, Reason::certificate_untrusted, ReportResult::certificate_not_trusted, outcome.chain_error};
+      return Finding{source, Reason::certificate_untrusted, ReportResult::certificate_not_trusted, outcome.chain_error};
   }
   if (names_one_of(outcome, wanted)) return std::nullopt;
-  return Failure{source, Reason::certificate_name, ReportResult::certificate_host_mismatch,
+  return Finding{source, Reason::certificate_name, ReportResult::certificate_host_mismatch,
                  "the certificate does not name " + (wanted.empty() ? std::string("the host") : wanted.front()) +
                      outcome.nameless};
 }
 
-std::optional<Failure> check_fingerprint(const Demand& demand, const TlsOutcome& outcome) {
+std::optional<Finding> check_fingerprint(const Demand& demand, const TlsOutcome& outcome) {
   const auto listed = [&demand](const std::string& own) {
     return std::find(demand.fingerprints.begin(), demand.fingerprints.end(), own) != demand.fingerprints.end();
   };
   if (std::any_of(outcome.fingerprints.begin(), outcome.fingerprints.end(), listed)) return std::nullopt;
-  return Failure{Source::local, Reason::fingerprint_mismatch, ReportResult::validation_failure,
+  return Finding{Source::local, Reason::fingerprint_mismatch, ReportResult::validation_failure,
                  "neither key nor certificate has a listed fingerprint"};
 }
 
-std::optional<Failure> check_local(const Demand& demand, const TlsOutcome& outcome) {
+std::optional<Finding> check_local(const Demand& demand, const TlsOutcome& outcome) {
   switch (demand.proof) {
     case Proof::nothing: break;
     case Proof::fingerprint: return check_fingerprint(demand, outcome);
@@ -95,14 +95,14 @@ std::optional<Failure> check_local(const Demand& demand, const TlsOutcome& outco
 
 // What each party to the decision finds, on a session whose stage is known.
 struct Findings {
-  std::optional<Failure> dane, mta_sts, local;
+  std::optional<Finding> dane, mta_sts, local;
 };
 
 Findings examine(const Demand& demand, const TlsOutcome& outcome) {
   Findings findings;
   if (outcome.stage != Stage::established) {
-    const Failure failure = no_tls(outcome);
-    findings = {failure, failure, failure};
+    const Finding finding = no_tls(outcome);
+    findings = {finding, finding, finding};
     findings.dane->source = Source::dane;
     findings.mta_sts->source = Source::mta_sts;
     return findings;
@@ -111,15 +111,15 @@ Findings examine(const Demand& demand, const TlsOutcome& outcome) {
   if (demand.mta_sts || demand.mta_sts_testing) {
     findings.mta_sts = check_chain(Source::mta_sts, outcome, {demand.host});
     if (!demand.mta_sts_listed)
-      findings.mta_sts = Failure{Source::mta_sts, Reason::host_not_listed, ReportResult::validation_failure,
+      findings.mta_sts = Finding{Source::mta_sts, Reason::host_not_listed, ReportResult::validation_failure,
                                  "the domain's MTA-STS policy does not list this host"};
   }
   findings.local = check_local(demand, outcome);
   return findings;
 }
 
-// The failure that stops the mail: the strongest demand's first.
-const Failure* blocking(const Demand& demand, const Findings& findings) {
+// What stops the mail: the strongest demand's finding first.
+const Finding* blocking(const Demand& demand, const Findings& findings) {
   const bool dane_speaks = demand.dane || demand.tlsa_unusable;
   if (dane_speaks && findings.dane) return &*findings.dane;
   if (demand.mta_sts && findings.mta_sts) return &*findings.mta_sts;
@@ -145,9 +145,9 @@ Level reached_level(const Demand& demand, const TlsOutcome& outcome, const Findi
   return proven ? demand.level : Level::encrypt;
 }
 
-std::optional<ReportResult> result_of(const std::optional<Failure>& failure) {
-  if (!failure) return std::nullopt;
-  return failure->report;
+std::optional<ReportResult> result_of(const std::optional<Finding>& finding) {
+  if (!finding) return std::nullopt;
+  return finding->report;
 }
 
 std::vector<ReportRow> report(const Demand& demand, const TlsOutcome& outcome, const Findings& findings) {
@@ -162,26 +162,26 @@ std::vector<ReportRow> report(const Demand& demand, const TlsOutcome& outcome, c
   return rows;
 }
 
-void refuse(const Refusal& refusal, bool observe, Verdict& verdict) {
+void refuse(const Blocker& blocker, bool observe, Verdict& verdict) {
   verdict.satisfied = false;
-  verdict.deliver = observe && refusal.policy;
-  verdict.source = refusal.source;
-  verdict.reason = refusal.reason;
-  verdict.reply = refusal.reply;
-  verdict.detail = refusal.detail;
+  verdict.deliver = observe && blocker.policy;
+  verdict.source = blocker.source;
+  verdict.reason = blocker.reason;
+  verdict.reply = blocker.reply;
+  verdict.detail = blocker.detail;
   verdict.reports.clear();
-  if (!refusal.report) return;
-  const ReportPolicy policy = refusal.source == Source::mta_sts ? ReportPolicy::sts : ReportPolicy::tlsa;
-  verdict.reports.push_back({policy, refusal.report});
+  if (!blocker.report) return;
+  const ReportPolicy policy = blocker.source == Source::mta_sts ? ReportPolicy::sts : ReportPolicy::tlsa;
+  verdict.reports.push_back({policy, blocker.report});
 }
 
-void fail_with(const Failure& failure, bool observe, Verdict& verdict) {
+void fail_with(const Finding& finding, bool observe, Verdict& verdict) {
   verdict.satisfied = false;
   verdict.deliver = observe;
-  verdict.source = failure.source;
-  verdict.reason = failure.reason;
-  verdict.reply = failure.reason == Reason::tls_not_offered ? Reply::tls_not_offered : Reply::tls_failed;
-  verdict.detail = failure.detail;
+  verdict.source = finding.source;
+  verdict.reason = finding.reason;
+  verdict.reply = finding.reason == Reason::tls_not_offered ? Reply::tls_not_offered : Reply::tls_failed;
+  verdict.detail = finding.detail;
 }
 
 }  // namespace
@@ -197,37 +197,37 @@ Verdict judge(const Demand& demand, const TlsOutcome& outcome) {
     verdict.trusted_only = verdict.reached == Level::dane && !demand.dane_by_secure_mx;
     verdict.reports = report(demand, outcome, findings);
     if (outcome.stage == Stage::established && demand.dane) verdict.detail = outcome.dane.reason;
-    if (const Failure* failure = blocking(demand, findings)) fail_with(*failure, demand.observe, verdict);
+    if (const Finding* finding = blocking(demand, findings)) fail_with(*finding, demand.observe, verdict);
   }
-  if (demand.refusal) refuse(*demand.refusal, demand.observe, verdict);
+  if (demand.blocker) refuse(*demand.blocker, demand.observe, verdict);
   return verdict;
 }
 
-Verdict verdict_of(const Refusal& refusal, Level demanded) {
+Verdict verdict_of(const Blocker& blocker, Level demanded) {
   Verdict verdict;
   verdict.demanded = demanded;
-  refuse(refusal, false, verdict);
+  refuse(blocker, false, verdict);
   return verdict;
 }
 
-std::optional<Refusal> refusal_of(const Route& route) {
-  Refusal refusal{Source::local, Reason::no_address, Reply::no_such_domain, route.reason, std::nullopt, false};
+std::optional<Blocker> blocker_of(const Route& route) {
+  Blocker blocker{Source::local, Reason::no_address, Reply::no_such_domain, route.reason, std::nullopt, false};
   switch (route.outcome) {
     case Route::Outcome::hosts: return std::nullopt;
-    case Route::Outcome::no_such_domain: return refusal;
-    case Route::Outcome::null_mx: refusal.reply = Reply::null_mx; return refusal;
+    case Route::Outcome::no_such_domain: return blocker;
+    case Route::Outcome::null_mx: blocker.reply = Reply::null_mx; return blocker;
     case Route::Outcome::leads_back:
-      refusal.reason = Reason::routing_loop;
-      refusal.reply = Reply::leads_back;
-      return refusal;
-    case Route::Outcome::dns_failed: refusal.reason = Reason::dns_failed; break;
+      blocker.reason = Reason::routing_loop;
+      blocker.reply = Reply::leads_back;
+      return blocker;
+    case Route::Outcome::dns_failed: blocker.reason = Reason::dns_failed; break;
     case Route::Outcome::dns_bogus:
-      refusal.reason = Reason::dns_bogus;
-      refusal.report = ReportResult::dnssec_invalid;
+      blocker.reason = Reason::dns_bogus;
+      blocker.report = ReportResult::dnssec_invalid;
       break;
   }
-  refusal.reply = Reply::dns_failed;
-  return refusal;
+  blocker.reply = Reply::dns_failed;
+  return blocker;
 }
 
 std::string_view to_string(Source source) {
@@ -279,6 +279,10 @@ std::string reply_line(Reply reply, Source source, std::string_view host, std::s
   std::replace_if(
       line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
   return line;
+}
+
+std::string reply_line(const Blocker& blocker, std::string_view host) {
+  return reply_line(blocker.reply, blocker.source, host, blocker.detail);
 }
 
 }  // namespace postern::policy

@@ -71,8 +71,8 @@ std::string_view to_string(Reason reason);
 // The reply of ours that a decision leads to is a row of the table of all of them: its code begins the line.
 using Reply = smtp::Refusal;
 
-// Why no TLS session at all can help.
-struct Refusal {
+// Why a host is not for this domain, whatever TLS session it has; or why there is no host.
+struct Blocker {
   Source source = Source::local;
   Reason reason = Reason::satisfied;
   Reply reply = Reply::tls_failed;
@@ -84,7 +84,7 @@ struct Refusal {
 // What a host's TLS must be for one recipient domain. Demands add up: DANE and MTA-STS never take back what the
 // operator asks, and DANE in full (signed MX, usable records) stands in for MTA-STS (RFC 8461 2).
 struct Demand {
-  std::optional<Refusal> refusal;
+  std::optional<Blocker> blocker;
   bool try_tls = true;
   bool encrypt = false;           // no plaintext
   bool dane = false;              // one of the TLSA records must match
@@ -135,20 +135,21 @@ struct Verdict {
   Level reached = Level::none;
   bool trusted_only = false;  // DANE matched, but the MX records were not signed
   Reason reason = Reason::satisfied;
-  std::optional<Reply> reply = {};  // for the client, if no other host does better and we do not observe
-  std::string detail;               // for people
-  std::vector<ReportRow> reports;   // how TLSRPT counts this session, one row for each policy
+  std::optional<Reply> reply = {};      // for the client, if no other host does better and we do not observe
+  std::string detail = {};              // for people
+  std::vector<ReportRow> reports = {};  // how TLSRPT counts this session, one row for each policy
 };
 
 Verdict judge(const Demand& demand, const TlsOutcome& outcome);
 
-// A refusal as the verdict that it leads to.
-Verdict verdict_of(const Refusal& refusal, Level demanded);
+// The verdict that it leads to.
+Verdict verdict_of(const Blocker& blocker, Level demanded);
 
 // Why a route has no hosts; nothing if it has some.
-std::optional<Refusal> refusal_of(const Route& route);
+std::optional<Blocker> blocker_of(const Route& route);
 
 // "451 4.7.5 mx.example.org: DANE: no TLSA record matches …", without CRLF, printable ASCII, at most 500 octets.
 std::string reply_line(Reply reply, Source source, std::string_view host, std::string_view detail);
+std::string reply_line(const Blocker& blocker, std::string_view host);
 
 }  // namespace postern::policy

@@ -6,30 +6,30 @@ namespace postern::policy {
 namespace {
 
 // A host that cannot be connected to, whatever anybody's policy says.
-std::optional<Refusal> unreachable(const MailHost& host) {
-  Refusal refusal{Source::local, Reason::no_address, Reply::unreachable, host.reason, std::nullopt, false};
+std::optional<Blocker> unreachable(const MailHost& host) {
+  Blocker blocker{Source::local, Reason::no_address, Reply::unreachable, host.reason, std::nullopt, false};
   switch (host.address_state) {
     case MailHost::Addresses::found: return std::nullopt;
-    case MailHost::Addresses::none: return refusal;
-    case MailHost::Addresses::failed: refusal.reason = Reason::dns_failed; break;
-    case MailHost::Addresses::bogus: refusal.reason = Reason::dns_bogus; break;
+    case MailHost::Addresses::none: return blocker;
+    case MailHost::Addresses::failed: blocker.reason = Reason::dns_failed; break;
+    case MailHost::Addresses::bogus: blocker.reason = Reason::dns_bogus; break;
   }
-  refusal.reply = Reply::dns_failed;
-  return refusal;
+  blocker.reply = Reply::dns_failed;
+  return blocker;
 }
 
 // The answer about TLSA is unknown. A man in the middle would make it so: the host waits (RFC 7672 2.1.2).
-std::optional<Refusal> unknown_tlsa(const MailHost& host) {
+std::optional<Blocker> unknown_tlsa(const MailHost& host) {
   if (host.dane != DaneState::failed && host.dane != DaneState::bogus) return std::nullopt;
   const Reason reason = host.dane == DaneState::bogus ? Reason::dns_bogus : Reason::dns_failed;
-  return Refusal{Source::dane, reason, Reply::dns_failed, host.reason, ReportResult::dnssec_invalid, true};
+  return Blocker{Source::dane, reason, Reply::dns_failed, host.reason, ReportResult::dnssec_invalid, true};
 }
 
 // Nor can it be known where the name servers never hand on a proof; but that is nobody's attack on this domain. Whoever
 // demands DANE waits, the rest go on as if there were none.
-std::optional<Refusal> unknowable_tlsa(const MailHost& host, const LocalPolicy& local) {
+std::optional<Blocker> unknowable_tlsa(const MailHost& host, const LocalPolicy& local) {
   if (host.dane != DaneState::unknowable || !row_of(local.level).wants_dane()) return std::nullopt;
-  return Refusal{Source::local,
+  return Blocker{Source::local,
                  Reason::dns_failed,
                  Reply::dns_failed,
                  "DANE is demanded and cannot be known: " + host.reason,
@@ -38,8 +38,8 @@ std::optional<Refusal> unknowable_tlsa(const MailHost& host, const LocalPolicy& 
 }
 
 void add_dane(const MailHost& host, const LocalPolicy& local, Demand& demand) {
-  demand.refusal = unknown_tlsa(host);
-  if (!demand.refusal) demand.refusal = unknowable_tlsa(host, local);
+  demand.blocker = unknown_tlsa(host);
+  if (!demand.blocker) demand.blocker = unknowable_tlsa(host, local);
   const bool usable = host.dane == DaneState::records && tls::any_usable(host.tlsa);
   if (host.dane == DaneState::records) {
     demand.encrypt = true;
@@ -49,8 +49,8 @@ void add_dane(const MailHost& host, const LocalPolicy& local, Demand& demand) {
     demand.dane_by_secure_mx = host.mx_secure;
   }
   const bool required = row_of(local.level).dane == config::LevelRow::Dane::required;
-  if (required && !demand.refusal && !(usable && host.mx_secure))
-    demand.refusal = Refusal{Source::dane,
+  if (required && !demand.blocker && !(usable && host.mx_secure))
+    demand.blocker = Blocker{Source::dane,
                              Reason::dane_required,
                              Reply::tls_failed,
                              usable ? "the MX records are not signed" : "no usable TLSA records, proven by DNSSEC",
@@ -71,8 +71,8 @@ void add_mta_sts(const MailHost& host, const MtaStsFacts& facts, Demand& demand)
   demand.mta_sts = true;
   demand.encrypt = true;
   if (!demand.dane) demand.source = Source::mta_sts;
-  if (!demand.mta_sts_listed && !demand.refusal)
-    demand.refusal = Refusal{Source::mta_sts,
+  if (!demand.mta_sts_listed && !demand.blocker)
+    demand.blocker = Blocker{Source::mta_sts,
                              Reason::host_not_listed,
                              Reply::tls_failed,
                              "the domain's MTA-STS policy does not list this host",
@@ -102,8 +102,8 @@ Demand demand_on(const MailHost& host, std::string_view domain, const LocalPolic
   demand.observe = local.observe;
   demand.host = host.name;
   demand.server_name = host.name;
-  if (auto refusal = unreachable(host)) {
-    demand.refusal = std::move(refusal);
+  if (auto blocker = unreachable(host)) {
+    demand.blocker = std::move(blocker);
     return demand;
   }
   if (!local.uses_tls()) {

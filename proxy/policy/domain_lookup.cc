@@ -4,13 +4,24 @@
 
 namespace postern::policy {
 
-DomainLookup::DomainLookup(const dns::Resolvers& resolvers, MtaStsSource* mta_sts, std::string_view domain,
-                           const RouteLookup::Options& options, Callback callback)
+DomainQuery query_for(const LocalPolicy& local, std::string name, RouteLookup::Kind kind, std::uint16_t port) {
+  DomainQuery query;
+  query.name = std::move(name);
+  query.options.kind = kind;
+  query.options.port = port;
+  query.options.dane = local.wants_dane();
+  query.options.observe = local.observe;
+  query.mta_sts = local.wants_mta_sts();
+  return query;
+}
+
+DomainLookup::DomainLookup(const dns::Resolvers& resolvers, MtaStsSource* mta_sts, const DomainQuery& query,
+                           Callback callback)
     : resolvers_(resolvers),
-      domain_(domain),
-      options_(options),
-      mta_sts_(mta_sts),
-      route_(domain, options),
+      domain_(query.name),
+      options_(query.options),
+      mta_sts_(query.mta_sts ? mta_sts : nullptr),
+      route_(query.name, query.options),
       callback_(std::move(callback)) {
   if (route_.done()) return;
   if (resolvers_.fitness() == dns::Fitness::unknown) {

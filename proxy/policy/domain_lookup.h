@@ -29,15 +29,23 @@ struct DomainFacts {
   MtaStsFacts mta_sts;
 };
 
+// What is asked for `local` to be decided upon: of a recipient's domain, or of a host by name.
+struct DomainQuery {
+  std::string name;
+  RouteLookup::Options options;
+  bool mta_sts = false;
+};
+DomainQuery query_for(const LocalPolicy& local, std::string name, RouteLookup::Kind kind, std::uint16_t port);
+
 class DomainLookup {
  public:
   using Callback = std::function<void(DomainFacts)>;
 
-  // Asks at once, or as soon as it is known whether anything can be proven; calls back once, later. `mta_sts` null: not
-  // asked for. All that it is given outlives the lookup. Destroying it cancels; the callback may destroy it. Where
-  // there is nothing to ask (the domain is no host name) it never calls back: see complete().
-  DomainLookup(const dns::Resolvers& resolvers, MtaStsSource* mta_sts, std::string_view domain,
-               const RouteLookup::Options& options, Callback callback);
+  // Asks at once, or as soon as it is known whether anything can be proven; calls back once, later. `mta_sts` may be
+  // null where the query does not ask for it. All that it is given outlives the lookup. Destroying it cancels; the
+  // callback may destroy it. Where there is nothing to ask (the domain is no host name) it never calls back: see
+  // complete().
+  DomainLookup(const dns::Resolvers& resolvers, MtaStsSource* mta_sts, const DomainQuery& query, Callback callback);
 
   // Nothing is waited for, and the callback will not come: take() what there is.
   bool complete() const { return !waiting_ && mta_sts_done_ && route_.done(); }

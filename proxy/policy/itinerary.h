@@ -3,13 +3,12 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "config/values.h"
-#include "proxy/policy/decision.h"
+#include "proxy/policy/evidence.h"
 #include "proxy/policy/route.h"
 
 namespace postern::policy {
@@ -34,8 +33,13 @@ struct AttemptOutcome {
   };
   Kind kind = Kind::unreachable;
   std::string reply;  // without CRLF: the host's words, or (unreachable, lost) why, for people
-  TlsOutcome tls;
+  TlsOutcome tls;     // tls_failed, open
+  // open: of an established TLS session. It may show different things to different hosts; then `tls` is not asked.
+  std::optional<Evidence> evidence = {};
 };
+
+// The same for a host that was, or might have been, behind the attempt.
+Verdict judge(const AttemptOutcome& outcome, const MailHost& host, const Demand& demand);
 
 class Itinerary {
  public:
@@ -50,6 +54,7 @@ class Itinerary {
   const std::optional<Attempt>& current() const { return current_; }
   const MailHost& host() const { return route_.hosts[current_->host]; }
   const Demand& demand() const { return demands_[current_->host]; }
+  const std::vector<Demand>& demands() const { return demands_; }  // of each host of the route
 
   // Takes the outcome of the current attempt. True: it will do, verdict() says why. False: current() is the next one.
   // An attempt that was to do may still prove lost.
@@ -62,14 +67,13 @@ class Itinerary {
   void begin_at(const config::IpAddress& address);
   // How many addresses there may be to try behind the current one.
   std::size_t addresses_left() const;
-  using Examine = std::function<TlsOutcome(const MailHost&, const Demand&)>;
   // What a connection that was made for something else is to this domain: where one of its hosts has the address and
-  // the TLS there, as `examine` finds it for that host, will do, which host and why. Changes nothing.
+  // what came of the connection will do for that host, which host and why. Changes nothing.
   struct Accepted {
     std::size_t host = 0;
     Verdict verdict;
   };
-  std::optional<Accepted> would_accept(const config::IpAddress& address, const Examine& examine) const;
+  std::optional<Accepted> would_accept(const config::IpAddress& address, const AttemptOutcome& outcome) const;
 
   const Route& route() const { return route_; }
   // Why the current attempt will do, after on_outcome was true.
@@ -78,14 +82,12 @@ class Itinerary {
   struct Failure {
     std::string reply = "451 4.4.1 no mail host can be reached";
     std::string host;
-    Verdict verdict = nobody_reached();
+    Verdict verdict{.reason = Reason::unreachable, .reply = Reply::unreachable};
   };
   const Failure& failure() const { return failure_; }
   const std::string& refusal() const { return failure_.reply; }
 
  private:
-  static Verdict nobody_reached();
-
   // One client's wait for one reply has to do for all of them.
   static constexpr std::size_t addresses_per_host = 4;
   static constexpr std::size_t addresses_in_all = 10;
@@ -93,10 +95,9 @@ class Itinerary {
   bool usable(std::size_t host) const;
   void begin_host(std::size_t host);
   void next_address();
-  std::string name_of_current() const;
+  std::string name_of(std::size_t host, const config::IpAddress& address) const;
   void judged_unfit();
-  void unreachable(std::string reply, std::string detail);
-  void lost(std::size_t host, const std::string& name, std::string_view why);
+  void not_judged(std::size_t host, const config::IpAddress& address, const AttemptOutcome& outcome);
 
   Route route_;
   std::string domain_;

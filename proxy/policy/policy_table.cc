@@ -73,10 +73,10 @@ bool PolicyTable::wants_mta_sts() const {
   return std::ranges::any_of(rows_, [](const Row& row) { return row.local.wants_mta_sts(); });
 }
 
-std::optional<Refusal> PolicyTable::refusal_of(const Route& route) const {
-  auto refusal = policy::refusal_of(route);
-  if (refusal && to_relay_ && refusal->reply != Reply::dns_failed) refusal->reply = Reply::unreachable;
-  return refusal;
+std::optional<Blocker> PolicyTable::blocker_of(const Route& route) const {
+  auto blocker = policy::blocker_of(route);
+  if (blocker && to_relay_ && blocker->reply != Reply::dns_failed) blocker->reply = Reply::unreachable;
+  return blocker;
 }
 
 }  // namespace postern::policy

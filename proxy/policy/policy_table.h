@@ -41,7 +41,7 @@ class PolicyTable {
 
   // Why a route leads nowhere, with the reply that the client gets. A relay that cannot be found is the operator's
   // mistake, not the recipient's: never permanent.
-  std::optional<Refusal> refusal_of(const Route& route) const;
+  std::optional<Blocker> blocker_of(const Route& route) const;
 
  private:
   bool to_relay_ = false;

@@ -93,6 +93,14 @@ Route without_proof(Route found, const Route& doubted) {
   return found;
 }
 
+MailHost host_by_address(const config::IpAddress& address) {
+  MailHost host;
+  host.address_state = MailHost::Addresses::found;
+  host.addresses = {address};
+  host.mx_secure = true;
+  return host;
+}
+
 void leave_out_ourselves(Route& route, const std::function<bool(const config::IpAddress&)>& is_ours) {
   const auto own = std::ranges::find_if(
       route.hosts, [&](const MailHost& host) { return std::ranges::any_of(host.addresses, is_ours); });

@@ -51,6 +51,9 @@ struct MailHost {
   }
 };
 
+// Of which nothing but the address is known: DNS need not be asked.
+MailHost host_by_address(const config::IpAddress& address);
+
 struct Route {
   enum class Outcome : std::uint8_t {
     hosts,           // at least one, usable or not

@@ -66,6 +66,22 @@ ReportedPolicy shortened(const ReportedPolicy& policy) {
 
 }  // namespace
 
+std::vector<ReportedPolicy> published(const Verdict& verdict, const std::vector<tls::TlsaRecord>& tlsa,
+                                      const MtaStsFacts& mta_sts) {
+  std::vector<ReportedPolicy> policies;
+  for (const ReportRow& row : verdict.reports) {
+    ReportedPolicy& found = policies.emplace_back();
+    found.type = row.policy;
+    if (row.policy == ReportPolicy::tlsa) {
+      for (const auto& record : tlsa) found.text.push_back(tls::to_string(record));
+    } else if (row.policy == ReportPolicy::sts && mta_sts.policy) {
+      found.text = policy_strings(*mta_sts.policy);
+      found.mx_hosts = mta_sts.policy->mx;
+    }
+  }
+  return policies;
+}
+
 void TlsReport::count(Day day, std::string_view domain, const ReportedPolicy& policy, const ReportRow& row,
                       const ReportedSession& session) {
   POSTERN_ASSERT(row.policy == policy.type, "a session is counted under the policy that it was judged by");

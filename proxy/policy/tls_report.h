@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/policy/decision.h"
 #include "proxy/policy/report_types.h"
 
 namespace postern::wire {
@@ -26,6 +27,10 @@ struct ReportedPolicy {
   std::vector<std::string> mx_hosts;  // mx-host: the patterns of an MTA-STS policy
   auto operator<=>(const ReportedPolicy&) const = default;
 };
+
+// What the domain published for each of the rows in verdict.reports. `tlsa`: of the host in question.
+std::vector<ReportedPolicy> published(const Verdict& verdict, const std::vector<tls::TlsaRecord>& tlsa,
+                                      const MtaStsFacts& mta_sts);
 
 // Who met whom, for the details of failures.
 struct ReportedSession {

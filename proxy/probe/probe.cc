@@ -18,25 +18,6 @@ constexpr std::uint16_t smtps = 465;
 // Somebody looks on: sessions may wait for longer.
 constexpr std::chrono::milliseconds longest_wait = std::chrono::minutes(1);
 
-policy::AttemptOutcome::Kind kind_of(const smtp::RemoteState& state) {
-  using Kind = policy::AttemptOutcome::Kind;
-  using enum smtp::RemoteState::Stage;
-  switch (state.stage) {
-    case none:
-    case connect_failed: return Kind::unreachable;
-    case lost: return Kind::lost;
-    case greeting_failed: return Kind::refused;
-    case tls_injected:
-    case tls_failed:
-    case tls_broken: return Kind::tls_failed;
-    case tls_not_offered:
-    case tls_refused:
-    case auth_failed:
-    case open: break;
-  }
-  return Kind::open;
-}
-
 }  // namespace
 
 Result<ProbeTarget> parse_probe_target(std::string_view target) {
@@ -87,10 +68,8 @@ std::uint16_t Probe::port() const {
 policy::DomainFacts Probe::known() const {
   policy::DomainFacts facts;
   facts.route.domain = target_.name;
-  policy::MailHost host;
-  host.address_state = policy::MailHost::Addresses::found;
-  host.addresses = {to_relay() ? settings().relay.address->address : *config::parse_ip_address(target_.name)};
-  facts.route.hosts = {host};
+  facts.route.hosts = {policy::host_by_address(to_relay() ? settings().relay.address->address
+                                                          : *config::parse_ip_address(target_.name))};
   return facts;
 }
 
@@ -99,15 +78,13 @@ void Probe::look_up() {
                                      : config::parse_ip_address(target_.name).has_value();
   report_.by = by_address ? ProbedBy::address : ProbedBy::domain;
   if (by_address) return around_.loop.post([this] { on_facts(known()); });
-  policy::RouteLookup::Options options;
-  options.kind = to_relay() || target_.port ? policy::RouteLookup::Kind::host : policy::RouteLookup::Kind::mail_domain;
-  if (options.kind == policy::RouteLookup::Kind::host) report_.by = ProbedBy::host;
-  options.port = port();
-  options.dane = report_.local.wants_dane();
-  options.observe = report_.local.observe;
+  using Kind = policy::RouteLookup::Kind;
+  const Kind kind = to_relay() || target_.port ? Kind::host : Kind::mail_domain;
+  if (kind == Kind::host) report_.by = ProbedBy::host;
+  const std::string& name = to_relay() ? settings().relay.address->name : target_.name;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolvers(), report_.local.wants_mta_sts() ? &service_.sources()->mta_sts(listener_) : nullptr,
-      to_relay() ? settings().relay.address->name : target_.name, options,
+      service_.resolvers(), &service_.sources()->mta_sts(listener_),
+      policy::query_for(report_.local, name, kind, port()),
       [this](const policy::DomainFacts& facts) { around_.loop.post([this, facts] { on_facts(facts); }); });
   if (lookup_->complete()) around_.loop.post([this] { on_facts(lookup_->take()); });
 }
@@ -121,14 +98,13 @@ void Probe::on_facts(policy::DomainFacts facts) {
     report_.fitness_reason = watch->reason();
   }
   if (settings().route == config::OutboundRoute::mx && !target_.port) {
-    policy::leave_out_ourselves(report_.facts.route, [this](const config::IpAddress& host) {
-      return outbound::is_own_mail_host(runtime_.settings, {host, port()});
-    });
+    policy::leave_out_ourselves(report_.facts.route, outbound::own_mail_hosts(runtime_.settings, settings()));
   }
-  report_.route_refusal = table().refusal_of(report_.facts.route);
+  report_.route_blocker = table().blocker_of(report_.facts.route);
+  itinerary_.emplace(report_.facts.route, judged_name(), report_.local, report_.facts.mta_sts);
+  report_.demands = itinerary_->demands();
   const auto& hosts = report_.facts.route.hosts;
   for (std::size_t i = 0; i < hosts.size(); ++i) {
-    report_.demands.push_back(policy::demand_on(hosts[i], judged_name(), report_.local, report_.facts.mta_sts));
     const std::size_t count = std::min(hosts[i].addresses.size(), addresses_per_host);
     for (std::size_t a = 0; a < count; ++a) {
       ProbedAddress& probed = report_.addresses.emplace_back();
@@ -141,9 +117,7 @@ void Probe::on_facts(policy::DomainFacts facts) {
 
 void Probe::next() {
   if (next_ == report_.addresses.size()) return conclude();
-  ProbedAddress& to = report_.addresses[next_];
-  to.post_quantum = context().offers_post_quantum();
-  connect(to);
+  connect(report_.addresses[next_]);
 }
 
 void Probe::connect(const ProbedAddress& to) {
@@ -153,7 +127,7 @@ void Probe::connect(const ProbedAddress& to) {
   plan.hello = runtime_.hostname;
   plan.tls_first = to_relay() ? settings().relay.mode == config::TlsMode::implicit : to.address.port == smtps;
   plan.use_tls = report_.demands[to.host].try_tls;
-  plan.post_quantum = to.post_quantum;
+  plan.handshake = to.handshake;
   plan.connect.mark = settings().socket_mark;
   if (settings().source_address) plan.connect.source = net::SocketAddress{*settings().source_address, 0};
   const auto wait = [](std::chrono::milliseconds limit) { return std::min(limit, longest_wait); };
@@ -166,87 +140,72 @@ void Probe::connect(const ProbedAddress& to) {
 }
 
 void Probe::on_connection(ProbeConnection::Found result) {
-  using Stage = policy::TlsOutcome::Stage;
   ProbedAddress& probed = report_.addresses[next_];
   connection_.reset();
-  if (result.state.stage == smtp::RemoteState::Stage::tls_failed && std::exchange(probed.post_quantum, false)) {
-    return connect(probed);
-  }
+  probed.connection = std::move(result);
+  probed.outcome = outcome_of(probed);
   const auto& host = report_.facts.route.hosts[probed.host];
   const auto& demand = report_.demands[probed.host];
-  probed.connection = std::move(result);
-  const auto& connection = probed.connection;
-  if (kind_of(connection.state) == policy::AttemptOutcome::Kind::tls_failed) {
-    probed.outcome.stage = Stage::handshake_failed;
-    probed.outcome.error = smtp::tls_trouble(connection.state, connection.error);
-  } else if (connection.tls && !may_have_credentials(host, connection.certificates)) {
-    probed.outcome.stage = Stage::handshake_failed;  // as far as a session comes
-    probed.outcome.error = policy::without_credentials;
-  } else if (connection.tls) {
-    const auto& trust = runtime_.contexts->remote(listener_).trust();
-    probed.outcome = policy::examine(connection.certificates, host, demand, trust, std::time(nullptr));
-  } else if (connection.state.stage == smtp::RemoteState::Stage::tls_refused) {
-    probed.outcome.stage = Stage::refused;
-    probed.outcome.error = smtp::tls_trouble(connection.state, connection.error);
-  } else if (connection.state.stage == smtp::RemoteState::Stage::tls_not_offered) {
-    probed.outcome.stage = Stage::not_offered;
-  }
-  probed.verdict = policy::judge(demand, probed.outcome);
-  const auto kind = kind_of(connection.state);
-  if (kind == policy::AttemptOutcome::Kind::unreachable || kind == policy::AttemptOutcome::Kind::refused) {
-    probed.verdict = {};
-    probed.verdict.demanded = demand.level;
-    probed.verdict.reason = policy::Reason::unreachable;
-    probed.verdict.reply = policy::Reply::unreachable;
-    probed.verdict.detail = connection.state.reply.empty() ? connection.error : connection.state.reply;
+  if (const auto& evidence = probed.outcome.evidence) probed.outcome.tls = policy::examine(*evidence, host, demand);
+  probed.outcome.evidence.reset();
+  probed.verdict = policy::judge(probed.outcome, host, demand);
+  outbound::Contact contact{probed.connection.state};
+  contact.offered_post_quantum = !probed.connection.tls && context().offers_post_quantum();
+  contact.resumed = probed.connection.tls && probed.connection.tls->resumed;
+  if (const auto less = outbound::once_more(probed.handshake, contact, !probed.verdict.deliver)) {
+    probed.handshake = *less;
+    return connect(probed);
   }
   ++next_;
   next();
 }
 
-// A session of ours would say AUTH there; the probe does not.
-bool Probe::may_have_credentials(const policy::MailHost& host, const tls::PeerCertificates& certificates) const {
-  const auto& auth = settings().relay.auth;
-  if (!to_relay() || !auth || auth->allow_unauthenticated) return true;
-  return policy::is_authenticated(certificates, host, runtime_.contexts->remote(listener_).trust(), std::time(nullptr));
+// A session of ours would say AUTH there, where it may; the probe does not.
+policy::AttemptOutcome Probe::outcome_of(const ProbedAddress& probed) {
+  const auto& connection = probed.connection;
+  if (!connection.tls) return outbound::outcome_of({connection.state, connection.error});
+  const auto& trust = runtime_.contexts->remote(listener_).trust();
+  const policy::Evidence evidence{connection.certificates, &trust, std::time(nullptr)};
+  const auto& host = report_.facts.route.hosts[probed.host];
+  if (!to_relay() || outbound::may_have_credentials(settings().relay, host, evidence)) {
+    outbound::Contact contact{connection.state, connection.error};
+    contact.evidence = evidence;
+    return outbound::outcome_of(contact);
+  }
+  smtp::RemoteState broken_off;
+  broken_off.stage = smtp::RemoteState::Stage::tls_failed;
+  return outbound::outcome_of({broken_off, policy::without_credentials});
 }
 
+// In plaintext, after TLS had failed, nothing speaks against a server.
 policy::AttemptOutcome Probe::outcome_for(const policy::Attempt& attempt) const {
-  policy::AttemptOutcome outcome;
   const auto probed = std::ranges::find_if(report_.addresses, [&](const ProbedAddress& each) {
     return each.host == attempt.host && each.address.address == attempt.address;
   });
-  if (probed == report_.addresses.end()) return outcome;
-  outcome.kind = kind_of(probed->connection.state);
-  outcome.reply = probed->connection.state.reply.empty() ? probed->connection.error : probed->connection.state.reply;
-  if (outcome.kind == policy::AttemptOutcome::Kind::lost) outcome.reply = probed->connection.state.trouble;
-  outcome.tls = probed->outcome;
-  // In plaintext, after TLS had failed: nothing speaks against that.
-  if (!attempt.use_tls && outcome.kind == policy::AttemptOutcome::Kind::tls_failed) {
-    outcome.kind = policy::AttemptOutcome::Kind::open;
-  }
+  if (probed == report_.addresses.end()) return {};
+  policy::AttemptOutcome outcome = probed->outcome;
+  const bool failed = outcome.kind == policy::AttemptOutcome::Kind::tls_failed;
+  if (!attempt.use_tls && failed) outcome.kind = policy::AttemptOutcome::Kind::open;
   return outcome;
 }
 
 // Goes through what was found as a session would.
 void Probe::conclude() {
-  if (report_.route_refusal) {
-    const auto& refusal = *report_.route_refusal;
-    report_.verdict = policy::verdict_of(refusal, report_.local.level);
-    report_.reply = policy::reply_line(refusal.reply, refusal.source, report_.facts.route.domain, refusal.detail);
+  if (report_.route_blocker) {
+    report_.verdict = policy::verdict_of(*report_.route_blocker, report_.local.level);
+    report_.reply = policy::reply_line(*report_.route_blocker, report_.facts.route.domain);
     return on_done_(report_);
   }
-  policy::Itinerary itinerary(report_.facts.route, judged_name(), report_.local, report_.facts.mta_sts);
-  while (itinerary.current()) {
-    const std::string host = itinerary.host().name;
-    if (!itinerary.on_outcome(outcome_for(*itinerary.current()))) continue;
+  while (itinerary_->current()) {
+    const std::string host = itinerary_->host().name;
+    if (!itinerary_->on_outcome(outcome_for(*itinerary_->current()))) continue;
     report_.host = host;
-    report_.verdict = itinerary.verdict();
+    report_.verdict = itinerary_->verdict();
     return on_done_(report_);
   }
-  report_.host = itinerary.failure().host;
-  report_.verdict = itinerary.failure().verdict;
-  report_.reply = itinerary.refusal();
+  report_.host = itinerary_->failure().host;
+  report_.verdict = itinerary_->failure().verdict;
+  report_.reply = itinerary_->refusal();
   on_done_(report_);
 }
 

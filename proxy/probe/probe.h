@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "proxy/outbound/contact.h"
 #include "proxy/outbound/outbound_service.h"
 #include "proxy/policy/itinerary.h"
+#include "proxy/policy/policy_table.h"
 #include "proxy/probe/probe_connection.h"
 
 namespace postern::probe {
@@ -25,9 +27,9 @@ Result<ProbeTarget> parse_probe_target(std::string_view text);
 struct ProbedAddress {
   std::size_t host = 0;  // index in the route
   net::SocketAddress address;
-  bool post_quantum = false;  // its ClientHello had such a group
+  outbound::Handshake handshake;  // what was tried last
   ProbeConnection::Found connection;
-  policy::TlsOutcome outcome;
+  policy::AttemptOutcome outcome;
   policy::Verdict verdict;
 };
 
@@ -45,7 +47,7 @@ struct ProbeReport {
   policy::DomainFacts facts;
   std::vector<policy::Demand> demands;   // of each host
   std::vector<ProbedAddress> addresses;  // in the order in which a session would try them
-  std::optional<policy::Refusal> route_refusal;
+  std::optional<policy::Blocker> route_blocker;
   // What a session would come to: the host that takes the mail, or the reply to RCPT.
   std::string host;
   policy::Verdict verdict;
@@ -64,12 +66,12 @@ class Probe {
   const config::OutboundListener& settings() const { return runtime_.settings.outbound[listener_]; }
   bool to_relay() const;
   policy::DomainFacts known() const;
-  bool may_have_credentials(const policy::MailHost& host, const tls::PeerCertificates& certificates) const;
   void look_up();
   void on_facts(policy::DomainFacts facts);
   void next();
   void connect(const ProbedAddress& to);
   void on_connection(ProbeConnection::Found result);
+  policy::AttemptOutcome outcome_of(const ProbedAddress& probed);
   void conclude();
   policy::AttemptOutcome outcome_for(const policy::Attempt& attempt) const;
   const policy::PolicyTable& table() const { return runtime_.policies[listener_]; }
@@ -86,6 +88,7 @@ class Probe {
   OnDone on_done_;
   ProbeReport report_;
   std::unique_ptr<policy::DomainLookup> lookup_;
+  std::optional<policy::Itinerary> itinerary_;
   std::unique_ptr<ProbeConnection> connection_;
   std::size_t next_ = 0;  // of report_.addresses
 };

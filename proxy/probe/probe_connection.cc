@@ -27,7 +27,8 @@ void ProbeConnection::begin() {
 }
 
 void ProbeConnection::secure() {
-  start_tls(context_, {plan_.server_name, net::to_string(plan_.address), plan_.post_quantum});
+  start_tls(context_,
+            {plan_.server_name, net::to_string(plan_.address), plan_.handshake.post_quantum, plan_.handshake.resume});
 }
 
 void ProbeConnection::on_plaintext(std::string_view bytes) {
@@ -83,7 +84,7 @@ void ProbeConnection::carry_out() {
 void ProbeConnection::done() {
   if (finished()) return;
   found_.state = opening_.result();
-  if (found_.state.stage == smtp::RemoteState::Stage::lost) found_.error = found_.state.trouble;
+  if (found_.state.stage == smtp::RemoteState::Stage::lost) found_.error.clear();  // its trouble says it all
   if (found_.state.usable()) send("QUIT\r\n");
   finish([this] {
     const auto on_done = std::move(on_done_);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "proxy/outbound/contact.h"
 #include "proxy/smtp/remote_opening.h"
 #include "proxy/stream/errand.h"
 #include "tls/peer_certificates.h"
@@ -19,7 +20,7 @@ class ProbeConnection final : public stream::Errand {
     std::string hello;       // what we call ourselves
     bool tls_first = false;  // implicit TLS
     bool use_tls = true;
-    bool post_quantum = true;
+    outbound::Handshake handshake;
     net::ConnectOptions connect;
     // For the connection, the greeting, and each line that follows it.
     std::chrono::milliseconds connect_patience{30'000}, greeting_patience{30'000}, reply_patience{30'000};

@@ -36,7 +36,7 @@ std::string stage_of(const ProbedAddress& probed) {
   switch (state.stage) {
     case none:
     case connect_failed: return "no connection: " + probed.connection.error;
-    case lost: return "connection lost: " + probed.connection.error;
+    case lost: return "connection lost: " + state.trouble;
     case greeting_failed: return "refuses to serve: " + state.reply;
     case tls_not_offered: return "STARTTLS is not offered";
     case tls_refused:
@@ -126,7 +126,7 @@ class Text {
       const auto why = tls::why_unusable(record);
       line(2, "TLSA", tls::to_string(record) + (why ? " (unusable: " + std::string(*why) + ")" : ""));
     }
-    if (const auto& refusal = report_.demands[index].refusal) line(1, "not used", refusal->detail);
+    if (const auto& blocker = report_.demands[index].blocker) line(1, "not used", blocker->detail);
     for (const auto& probed : report_.addresses) {
       if (probed.host == index) address(probed);
     }
@@ -154,7 +154,7 @@ class Text {
     for (const auto& name : certificates.dns_names()) names += (names.empty() ? "" : " ") + name;
     line(2, "names", names.empty() ? "none" : names);
     using Chain = policy::TlsOutcome::Chain;
-    const auto& outcome = probed.outcome;
+    const auto& outcome = probed.outcome.tls;
     if (outcome.chain != Chain::not_checked) {
       line(2, "chain", outcome.chain == Chain::trusted ? "trusted" : outcome.chain_error);
     }
@@ -210,7 +210,7 @@ void add_address(wire::JsonWriter& json, const ProbedAddress& probed) {
     if (const auto end = certificates.not_after()) json.value("not_after", date_of(*end));
     json.values("names", certificates.dns_names());
     using Chain = policy::TlsOutcome::Chain;
-    const auto& outcome = probed.outcome;
+    const auto& outcome = probed.outcome.tls;
     if (outcome.chain != Chain::not_checked) json.flag("chain_trusted", outcome.chain == Chain::trusted);
     if (!outcome.chain_error.empty()) json.value("chain_error", outcome.chain_error);
     if (outcome.dane.outcome != tls::DaneOutcome::not_checked) {
@@ -234,7 +234,7 @@ void add_host(wire::JsonWriter& json, const ProbeReport& report, std::size_t ind
   for (const auto& record : host.tlsa) records.push_back(tls::to_string(record));
   json.values("tlsa", records);
   if (!host.reason.empty()) json.value("reason", host.reason);
-  if (const auto& refusal = report.demands[index].refusal) json.value("not_used", refusal->detail);
+  if (const auto& blocker = report.demands[index].blocker) json.value("not_used", blocker->detail);
   json.begin_array("addresses");
   for (const auto& probed : report.addresses) {
     if (probed.host == index) add_address(json, probed);

@@ -85,6 +85,7 @@ void RemoteOpening::enter(State state) {
 void RemoteOpening::finish(Stage stage) {
   if (over()) return;
   result_.stage = stage;
+  result_.offers_auth = hello_.has("AUTH");
   plan_.auth_secret.clear();
   sasl_.reset();
   enter(State::over);

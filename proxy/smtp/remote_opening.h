@@ -46,6 +46,7 @@ struct RemoteState {
       {};                // lost, or TLS or AUTH that came to nothing: what happened, for people; empty: nobody knows
   bool served = false;   // lost, and mail had been sent there before: it may be good for another connection
   bool garbled = false;  // what happened: it said what is no reply
+  bool offers_auth = false;  // its last EHLO reply did
 
   // Commands can be sent on the connection.
   bool usable() const {

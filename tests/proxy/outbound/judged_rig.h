@@ -146,20 +146,13 @@ class Judged {
     if (!rig_.judging) return false;
     const std::string domain = rig_.domain_judged;
     const auto question = rig_.dialogue().question();
-    outbound::RemoteChoice::Link link{rig_.dialogue().remote()};
-    link.may_reconnect = rig_.dialogue().may_reconnect();
-    link.offers_post_quantum = true;
-    link.tls = tls_up_ && rig_.link == Link::up;
-    link.version = config::TlsVersion::tls1_3;
-    link.question = question;
-    if (link.tls) {
-      link.examine = [](const policy::MailHost&, const policy::Demand&) {
-        policy::TlsOutcome outcome;
-        outcome.stage = policy::TlsOutcome::Stage::established;
-        return outcome;
-      };
-    }
-    const auto judgement = choice_.decide(domain, look_up(domain, question), link);
+    outbound::Present present{{rig_.dialogue().remote()}};
+    present.may_reconnect = rig_.dialogue().may_reconnect();
+    present.offered_post_quantum = true;
+    present.version = config::TlsVersion::tls1_3;
+    present.question = question;
+    if (tls_up_ && rig_.link == Link::up) present.evidence.emplace();  // nobody looks at certificates here
+    const auto judgement = choice_.decide(domain, look_up(domain, question), present);
     rig_.vouched = judgement.vouched;
     rig_.judge(judgement.action, judgement.reply);
     return true;

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "tests/support/catch.h"
+#include "tests/support/shown_certificates.h"
 
 namespace remote_choice_test {
 
@@ -13,7 +14,6 @@ using config::TlsLevel;
 using config::TlsVersion;
 using policy::DomainFacts;
 using policy::MailHost;
-using policy::TlsOutcome;
 using smtp::Judgement;
 using smtp::RemoteState;
 using Action = Judgement::Action;
@@ -46,15 +46,10 @@ DomainFacts enforced(std::string_view mx_pattern, std::vector<MailHost> hosts) {
   return found;
 }
 
-// A certificate with that name, from an authority that is trusted.
-policy::Itinerary::Examine certificate(std::string name) {
-  return [name = std::move(name)](const MailHost&, const policy::Demand&) {
-    TlsOutcome outcome;
-    outcome.stage = TlsOutcome::Stage::established;
-    outcome.chain = TlsOutcome::Chain::trusted;
-    outcome.names = {name};
-    return outcome;
-  };
+// What a server shows whose certificate has that name, from an authority that is trusted.
+policy::Evidence certificate(const std::string& name) {
+  static test_support::TrustedWorld world;
+  return {world.server(name), world.trust.get(), std::time(nullptr)};
 }
 
 struct Rig {
@@ -90,19 +85,18 @@ struct Rig {
     return *choice;
   }
 
-  postern::outbound::RemoteChoice::Link link(Stage stage, std::string_view name) {
+  postern::outbound::Present present(Stage stage, std::string_view name) {
     state.stage = stage;
-    postern::outbound::RemoteChoice::Link link{state};
-    link.may_reconnect = true;
-    link.tls = !name.empty();
-    link.version = TlsVersion::tls1_3;
-    if (link.tls) link.examine = certificate(std::string(name));
-    return link;
+    postern::outbound::Present present{{state}};
+    present.may_reconnect = true;
+    present.version = TlsVersion::tls1_3;
+    if (!name.empty()) present.evidence = certificate(std::string(name));
+    return present;
   }
 
   Judgement decide(const std::string& domain, Stage stage, std::string_view name = {},
                    const DomainFacts* found = nullptr) {
-    return choice->decide(domain, found, link(stage, name));
+    return choice->decide(domain, found, present(stage, name));
   }
 };
 
@@ -135,9 +129,9 @@ TEST_CASE("remote choice: opportunistic TLS that fails is followed by a connecti
 TEST_CASE("remote choice: a server that breaks off where TLS begins is one whose TLS fails") {
   Rig rig;
   REQUIRE(rig.start().begin(nullptr));
-  auto link = rig.link(Stage::tls_broken, {});
-  link.offers_post_quantum = true;  // which can have had no part in it
-  CHECK(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  auto present = rig.present(Stage::tls_broken, {});
+  present.offered_post_quantum = true;  // which can have had no part in it
+  CHECK(rig.choice->decide("", nullptr, present).action == Action::reconnect);
   CHECK_FALSE(rig.choice->way().use_tls);
   CHECK(rig.choice->way().tls_error == "the connection was lost while TLS began");
 
@@ -157,12 +151,12 @@ TEST_CASE("remote choice: a server that breaks off where TLS begins is one whose
 TEST_CASE("remote choice: a ClientHello with post-quantum groups is tried again without them, once") {
   Rig rig;
   REQUIRE(rig.start().begin(nullptr));
-  auto link = rig.link(Stage::tls_failed, {});
-  link.offers_post_quantum = true;
-  CHECK(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  auto present = rig.present(Stage::tls_failed, {});
+  present.offered_post_quantum = true;
+  CHECK(rig.choice->decide("", nullptr, present).action == Action::reconnect);
   CHECK(rig.choice->way().use_tls);
-  CHECK_FALSE(rig.choice->way().post_quantum);
-  CHECK(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().handshake.post_quantum);
+  CHECK(rig.choice->decide("", nullptr, present).action == Action::reconnect);
   CHECK_FALSE(rig.choice->way().use_tls);
 }
 
@@ -195,10 +189,10 @@ TEST_CASE("remote choice: a resumed session that shows too little is tried once 
   rig.greeted(Stage::open, "mx.example.org");
   const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
   REQUIRE(rig.decide("example.org", Stage::open, "old.example.org", &found).action == Action::reconnect);
-  auto link = rig.link(Stage::open, "old.example.org");
-  link.resumed = true;
-  REQUIRE(rig.choice->decide("example.org", nullptr, link).action == Action::reconnect);
-  CHECK_FALSE(rig.choice->way().resume);
+  auto present = rig.present(Stage::open, "old.example.org");
+  present.resumed = true;
+  REQUIRE(rig.choice->decide("example.org", nullptr, present).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().handshake.resume);
   CHECK(rig.decide("example.org", Stage::open, "mx.example.org").action == Action::proceed);
 }
 
@@ -220,9 +214,9 @@ TEST_CASE("remote choice: another recipient's stricter policy is no reason to br
   const auto here = facts({mail_host("mx.example.org", "192.0.2.1")});
   CHECK(rig.decide("example.org", Stage::open, "mx.example.org", &here).action == Action::proceed);
   const auto bank = facts({mail_host("mx.bank.example", "192.0.2.1")});
-  auto link = rig.link(Stage::open, "mx.example.org");
-  link.may_reconnect = false;
-  const auto judgement = rig.choice->decide("bank.example", &bank, link);
+  auto present = rig.present(Stage::open, "mx.example.org");
+  present.may_reconnect = false;
+  const auto judgement = rig.choice->decide("bank.example", &bank, present);
   CHECK(judgement.action == Action::refuse);
   CHECK(judgement.reply.starts_with("451 4.7.5 mx.bank.example: "));
   CHECK(judgement.refusal == smtp::Refusal::tls_failed);
@@ -250,9 +244,9 @@ TEST_CASE(
   Rig rig(TlsLevel::verify);
   rig.greeted(Stage::open, "default.example.net");
   const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
-  auto link = rig.link(Stage::open, "default.example.net");
-  link.may_reconnect = false;
-  CHECK(rig.choice->decide("example.org", &found, link).reply.starts_with("451 4.7.5 mx.example.org: "));
+  auto present = rig.present(Stage::open, "default.example.net");
+  present.may_reconnect = false;
+  CHECK(rig.choice->decide("example.org", &found, present).reply.starts_with("451 4.7.5 mx.example.org: "));
 }
 
 TEST_CASE("remote choice: what the gateway cannot see in DNS still goes where the client sent it") {
@@ -273,9 +267,9 @@ TEST_CASE("remote choice: what the gateway cannot see in DNS still goes where th
 TEST_CASE("remote choice: plaintext after a failed handshake is not good enough while the right name was never tried") {
   Rig rig;
   REQUIRE(rig.start().begin(nullptr));
-  auto link = rig.link(Stage::tls_failed, {});
-  link.error = "unrecognized name";
-  REQUIRE(rig.choice->decide("", nullptr, link).action == Action::reconnect);
+  auto present = rig.present(Stage::tls_failed, {});
+  present.error = "unrecognized name";
+  REQUIRE(rig.choice->decide("", nullptr, present).action == Action::reconnect);
   REQUIRE(rig.decide("", Stage::open).action == Action::proceed);
   const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
   CHECK(rig.decide("example.org", Stage::open, {}, &found).action == Action::reconnect);
@@ -290,9 +284,9 @@ TEST_CASE("remote choice: a TLS session of a version that the domain's policy ex
   rig.listener.policies[0].min_version = TlsVersion::tls1_3;
   rig.greeted(Stage::open, "mx.example.org");
   const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
-  auto link = rig.link(Stage::open, "mx.example.org");
-  link.version = TlsVersion::tls1_2;
-  CHECK(rig.choice->decide("example.org", &found, link).action == Action::reconnect);
+  auto present = rig.present(Stage::open, "mx.example.org");
+  present.version = TlsVersion::tls1_2;
+  CHECK(rig.choice->decide("example.org", &found, present).action == Action::reconnect);
   CHECK(rig.choice->way().policy == std::optional<std::size_t>(0));
 }
 
@@ -304,10 +298,10 @@ TEST_CASE("remote choice: versions are asked for where nobody can connect again,
   const auto decide = [&](TlsVersion version) {
     rig.greeted(Stage::open, "mx.example.org");
     const auto found = facts({mail_host("mx.example.org", "192.0.2.1")});
-    auto link = rig.link(Stage::open, "mx.example.org");
-    link.version = version;
-    link.may_reconnect = false;
-    return rig.choice->decide("bank.example", &found, link);
+    auto present = rig.present(Stage::open, "mx.example.org");
+    present.version = version;
+    present.may_reconnect = false;
+    return rig.choice->decide("bank.example", &found, present);
   };
   CHECK(decide(TlsVersion::tls1_3).action == Action::proceed);
   const auto judgement = decide(TlsVersion::tls1_2);
@@ -343,10 +337,10 @@ TEST_CASE("remote choice: a session that was resumed and failed is tried once mo
   Rig rig(TlsLevel::verify, config::OutboundRoute::relay);
   rig.listener.relay.address = *config::parse_endpoint("192.0.2.9:587");
   REQUIRE(rig.start().begin(nullptr));
-  auto link = rig.link(Stage::tls_failed, {});
-  link.resumed = true;
-  REQUIRE(rig.choice->decide("", nullptr, link).action == Action::reconnect);
-  CHECK_FALSE(rig.choice->way().resume);
+  auto present = rig.present(Stage::tls_failed, {});
+  present.resumed = true;
+  REQUIRE(rig.choice->decide("", nullptr, present).action == Action::reconnect);
+  CHECK_FALSE(rig.choice->way().handshake.resume);
   CHECK(rig.choice->way().use_tls);
 }
 
@@ -359,12 +353,18 @@ TEST_CASE("remote choice: a client's password goes where the listener's own dema
     Rig rig(level, config::OutboundRoute::relay);
     rig.listener.relay.address = *config::parse_endpoint("smtp.example.com:587");
     const auto found = facts({mail_host("smtp.example.com", "192.0.2.9")});
+    rig.state.offers_auth = true;
     REQUIRE(rig.start().begin(&found));
     const auto judgement = rig.decide("", Stage::open, shown);
     CHECK(judgement.action == Action::proceed);
     CHECK(judgement.vouched == vouched);
+    // Nobody looks at certificates for a password that nobody can give.
+    rig.state.offers_auth = false;
+    REQUIRE(rig.start().begin(&found));
+    CHECK_FALSE(rig.decide("", Stage::open, shown).vouched);
   }
   Rig plain;
+  plain.state.offers_auth = true;
   plain.start();
   REQUIRE(plain.choice->begin(nullptr));
   CHECK_FALSE(plain.decide("", Stage::tls_not_offered).vouched);
@@ -397,13 +397,13 @@ TEST_CASE("remote choice: a client that has waited long gets its answer, not ano
   const auto found = facts({mail_host("mx1.example.org", "192.0.2.1"), mail_host("mx2.example.org", "192.0.2.2")});
   REQUIRE(rig.decide("example.org", Stage::none, {}, &found).action == Action::reconnect);
   CHECK(rig.choice->under_way());
-  auto link = rig.link(Stage::connect_failed, {});
-  link.late = true;
-  CHECK(rig.choice->decide("example.org", nullptr, link).reply.starts_with("451 4.4.1 mx1.example.org: "));
+  auto present = rig.present(Stage::connect_failed, {});
+  present.late = true;
+  CHECK(rig.choice->decide("example.org", nullptr, present).reply.starts_with("451 4.4.1 mx1.example.org: "));
   CHECK_FALSE(rig.choice->under_way());
   // Before any attempt, too, there is a reason.
   rig.start();
-  CHECK(rig.choice->decide("example.org", &found, link).reply.starts_with("451 4.4.1 "));
+  CHECK(rig.choice->decide("example.org", &found, present).reply.starts_with("451 4.4.1 "));
   REQUIRE(rig.choice->decision());
   CHECK(rig.choice->decision()->verdict.reason == policy::Reason::unreachable);
 }

@@ -170,14 +170,14 @@ TEST_CASE("decision: no route, no host: each reason has its reply") {
   Route route;
   const auto reply = [&route](Route::Outcome outcome) {
     route.outcome = outcome;
-    return std::string(code_of(refusal_of(route).value().reply));
+    return std::string(code_of(blocker_of(route).value().reply));
   };
   CHECK(reply(Route::Outcome::dns_failed) == "451 4.4.3");
   CHECK(reply(Route::Outcome::dns_bogus) == "451 4.4.3");
   CHECK(reply(Route::Outcome::null_mx) == "556 5.1.10");
   CHECK(reply(Route::Outcome::no_such_domain) == "550 5.1.2");
   route.outcome = Route::Outcome::hosts;
-  CHECK_FALSE(refusal_of(route));
+  CHECK_FALSE(blocker_of(route));
 }
 
 TEST_CASE("decision: DANE row, insecure MX and usable records: the match is demanded but makes the host trusted only") {
@@ -218,7 +218,7 @@ TEST_CASE(
     "decision: DANE row, TLSA lookup failed or bogus: unusable, never plaintext, not even with MTA-STS satisfied") {
   for (const DaneState state : {DaneState::failed, DaneState::bogus}) {
     const Demand demand = demand_on(host(state), "example.org", level(Level::may), sts(MtaStsMode::enforce));
-    REQUIRE(demand.refusal);
+    REQUIRE(demand.blocker);
     const Reason reason = state == DaneState::bogus ? Reason::dns_bogus : Reason::dns_failed;
     const Verdict verdict = judge(demand, with_chain());
     check_refused(verdict, Source::dane, reason, "451 4.4.3");
@@ -332,7 +332,7 @@ TEST_CASE("decision: MTA-STS, the certificate must name the MX host, a name that
 TEST_CASE("decision: MTA-STS enforce refuses a host that the policy does not list, whatever its certificate") {
   const Demand demand =
       demand_on(host(), "example.org", level(Level::may), sts(MtaStsMode::enforce, {"mx.example.net"}));
-  REQUIRE(demand.refusal);
+  REQUIRE(demand.blocker);
   check_refused(judge(demand, with_chain()), Source::mta_sts, Reason::host_not_listed, "451 4.7.5");
 }
 

@@ -33,6 +33,10 @@ RouteLookup::Options options() {
   return result;
 }
 
+DomainQuery query(std::string name, bool mta_sts = false) {
+  return {std::move(name), options(), mta_sts};
+}
+
 void give_mx(FakeResolver& resolver) {
   resolver.set({"example.org", dns::Type::mx}, testing::exists(false, {testing::mx_rdata(10, "mx.example.org")}));
   resolver.set({"mx.example.org", dns::Type::a}, testing::exists(false, {std::string("\xc0\x00\x02\x01", 4)}));
@@ -45,7 +49,7 @@ TEST_CASE("domain_lookup: the answer comes once, when DNS and MTA-STS have both 
   give_mx(resolver);
   int calls = 0;
   DomainFacts facts;
-  DomainLookup lookup(resolver, &mta_sts, "example.org", options(), [&](DomainFacts found) {
+  DomainLookup lookup(resolver, &mta_sts, query("example.org", true), [&](DomainFacts found) {
     ++calls;
     facts = std::move(found);
   });
@@ -65,7 +69,7 @@ TEST_CASE("domain_lookup: without MTA-STS, DNS alone decides, and the callback m
   give_mx(resolver);
   std::unique_ptr<DomainLookup> lookup;
   bool called = false;
-  lookup = std::make_unique<DomainLookup>(resolver, nullptr, "example.org", options(), [&](DomainFacts) {
+  lookup = std::make_unique<DomainLookup>(resolver, nullptr, query("example.org"), [&](DomainFacts) {
     called = true;
     lookup.reset();
   });
@@ -78,8 +82,8 @@ TEST_CASE("domain_lookup: destroying it cancels what is under way") {
   FakeResolver resolver;
   FakeMtaSts mta_sts;
   give_mx(resolver);
-  auto lookup =
-      std::make_unique<DomainLookup>(resolver, &mta_sts, "example.org", options(), [](DomainFacts) { FAIL("called"); });
+  auto lookup = std::make_unique<DomainLookup>(resolver, &mta_sts, query("example.org", true),
+                                               [](DomainFacts) { FAIL("called"); });
   lookup.reset();
   CHECK_FALSE(mta_sts.pending);
   resolver.deliver();
@@ -91,7 +95,7 @@ struct Pair {
     RouteLookup::Options wanted;
     wanted.observe = observe;
     std::optional<DomainFacts> found;
-    const DomainLookup lookup(resolvers, nullptr, "example.org", wanted,
+    const DomainLookup lookup(resolvers, nullptr, {"example.org", wanted},
                               [&found](DomainFacts facts) { found = std::move(facts); });
     CHECK_FALSE(lookup.complete());
     for (int i = 0; i < 3 && !found; ++i) turn();
@@ -158,7 +162,7 @@ TEST_CASE("domain_lookup: a server that was fit and is no longer is not believed
   give_mx(pair.believes);
   CHECK(pair.look_up().route.outcome == Route::Outcome::dns_bogus);
   std::optional<DomainFacts> found;
-  const DomainLookup lookup(pair.resolvers, nullptr, "example.org", options(),
+  const DomainLookup lookup(pair.resolvers, nullptr, query("example.org"),
                             [&found](DomainFacts facts) { found = std::move(facts); });
   pair.turn();
   REQUIRE(found);
@@ -188,7 +192,7 @@ TEST_CASE("domain_lookup: who only observes takes the answer without a proof, an
 TEST_CASE("domain_lookup: what is no host name has its answer at once, and nobody is asked") {
   FakeResolver resolver;
   FakeMtaSts mta_sts;
-  DomainLookup lookup(resolver, &mta_sts, "[192.0.2.1]", options(), [](DomainFacts) { FAIL("called"); });
+  DomainLookup lookup(resolver, &mta_sts, query("[192.0.2.1]", true), [](DomainFacts) { FAIL("called"); });
   REQUIRE(lookup.complete());
   CHECK(lookup.take().route.outcome == Route::Outcome::no_such_domain);
   CHECK(resolver.asked.empty());

@@ -1,8 +1,7 @@
 #include "proxy/policy/evidence.h"
 
-#include <openssl/ssl.h>
-
 #include "tests/support/catch.h"
+#include "tests/support/shown_certificates.h"
 #include "tests/tls/engine_pair.h"
 
 namespace evidence_test {
@@ -29,12 +28,7 @@ struct Relay {
     host.tlsa = {*tls::make_tlsa(*certificate.certificate, usage, 1, 1)};
   }
   bool gets_credentials(const TestCertificate& shown) const {
-    const bssl::UniquePtr<STACK_OF(CRYPTO_BUFFER)> chain(sk_CRYPTO_BUFFER_new_null());
-    const std::string der = shown.der();
-    bssl::PushToStack(chain.get(), bssl::UniquePtr<CRYPTO_BUFFER>(CRYPTO_BUFFER_new(
-                                       reinterpret_cast<const std::uint8_t*>(der.data()), der.size(), nullptr)));
-    const tls::PeerCertificates certificates(chain.get(), tls::PeerRole::server);
-    return is_authenticated(certificates, host, *trust, std::time(nullptr));
+    return is_authenticated({test_support::shown_by_server(shown), trust.get(), std::time(nullptr)}, host);
   }
 };
 

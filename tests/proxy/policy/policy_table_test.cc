@@ -108,11 +108,11 @@ TEST_CASE("policy_table: a relay that cannot be found is the operator's mistake,
   Route unknown;
   unknown.outcome = Route::Outcome::no_such_domain;
   auto listener = with_rows(Level::may, {});
-  CHECK(table_of(listener).refusal_of(unknown)->reply == Reply::no_such_domain);
+  CHECK(table_of(listener).blocker_of(unknown)->reply == Reply::no_such_domain);
   listener.route = OutboundRoute::relay;
-  CHECK(table_of(listener).refusal_of(unknown)->reply == Reply::unreachable);
+  CHECK(table_of(listener).blocker_of(unknown)->reply == Reply::unreachable);
   unknown.outcome = Route::Outcome::dns_failed;
-  CHECK(table_of(listener).refusal_of(unknown)->reply == Reply::dns_failed);
+  CHECK(table_of(listener).blocker_of(unknown)->reply == Reply::dns_failed);
 }
 
 }  // namespace policy_table_test
