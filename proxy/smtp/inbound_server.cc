@@ -15,9 +15,6 @@ std::string unasked_for(const ReplyPiece& piece) {
 std::string unbelievable(Expected to, const ReplyPiece& piece) {
   return "the server answered " + std::string(to_string(to)) + " with " + quote(piece);
 }
-std::string took_leave(const ReplyPiece& piece) {
-  return "the server took its leave: " + quote(piece);
-}
 
 }  // namespace
 
@@ -25,25 +22,31 @@ std::string took_leave(const ReplyPiece& piece) {
 
 void InboundDialogue::dial(Effects& out) {
   opening_ = std::make_unique<BackendOpening>(*facts_.listener, facts_.hostname);
-  replies_ = ReplyReader();
-  server_ = Server::opening;
   server_pipelines_ = server_knows_client_ = server_said_farewell_ = server_knows_ehlo_ = server_heard_hello_ = false;
   xclient_listed_.clear();
-  out.connect_backend();
+  TwoPartyDialogue::dial(out);
 }
 
 // The first command that needs a server: it is kept until the server is there.
 void InboundDialogue::dial_for(const Line& line, Effects& out) {
-  held_ = std::make_unique<std::string>(line.text);
-  enter(State::await_backend);
+  hold(line, State::opening);
   dial(out);
+}
+
+void InboundDialogue::on_server_tls(Effects& out) {
+  opening_->on_tls(out);
+  server_is_ready(out);
+}
+
+void InboundDialogue::on_server_tls_failed(Effects& out) {
+  server_gone(Ending::backend_tls_failed, {}, out);
 }
 
 // Looks whether the opening is over, and goes on if the client can be told.
 void InboundDialogue::server_is_ready(Effects& out) {
   if (state_ == State::handshake || !opening_ || !opening_->over()) return;
   if (opening_->state() == BackendOpening::State::failed) {
-    return server_failed(opening_->failure(), std::string(opening_->why()), out);
+    return server_gone(opening_->failure(), std::string(opening_->why()), out);
   }
   if (opening_->state() == BackendOpening::State::rejected) return server_rejected(out);
   server_serves(out);
@@ -52,7 +55,7 @@ void InboundDialogue::server_is_ready(Effects& out) {
 void InboundDialogue::server_rejected(Effects& out) {
   const std::string& said = opening_->reply();
   out.because("the server refused to serve: " + said.substr(0, said.find('\r')));
-  if (state_ == State::await_backend) return server_failed(Ending::backend_unreachable, {}, out);
+  if (state_ == State::opening) return server_gone(Ending::backend_unreachable, {}, out);
   const auto opening = std::exchange(opening_, nullptr);
   out.send_copy(Side::client, opening->reply());
   server_ = Server::open;
@@ -68,7 +71,7 @@ void InboundDialogue::server_serves(Effects& out) {
   server_knows_ehlo_ = opening->knows_ehlo();
   // Who has not introduced itself is not known to the server either, and must not pass for us.
   if (!xclient_listed_.empty()) standing_.ehlo_first = true;
-  if (state_ == State::await_backend) return introduce_client(out);
+  if (state_ == State::opening) return introduce_client(out);
   if (draining_) return refuse_now(Refusal::draining, Ending::draining, out);
   out.send_copy(Side::client, opening->reply());
   enter(State::command);
@@ -76,34 +79,36 @@ void InboundDialogue::server_serves(Effects& out) {
 
 // The client has introduced itself to us; now we do it to the server, in its name.
 void InboundDialogue::introduce_client(Effects& out) {
-  if (standing_.introduced_to_us == Verb::invalid) return resume_held_command(out);
+  if (standing_.introduced_to_us == Verb::invalid) return resume(out);
   const bool extended = std::exchange(standing_.introduced_to_us, Verb::invalid) == Verb::ehlo;
-  hello_ = std::make_unique<HelloExchange>(extended, outcome_.helo, words_before_hello(extended, outcome_.helo),
-                                           server_knows_ehlo_);
-  hello_->start(out);
-  answers_.expect(Expected::hello);
+  begin_hello(extended, out);
 }
 
-void InboundDialogue::resume_held_command(Effects& out) {
-  enter(State::command);
-  const auto held = std::exchange(held_, nullptr);
-  if (!held) return;
-  const std::string raw = *held + "\r\n";
-  Line line;
-  line.text = *held;
-  line.raw = raw;
-  on_line(line, out);
+void InboundDialogue::on_server_closed(Effects& out) {
+  if (opening_) {
+    const bool in_tls = opening_->state() == BackendOpening::State::handshake;
+    const bool greets = opening_->state() == BackendOpening::State::greeting;
+    server_gone(in_tls ? Ending::backend_tls_failed : Ending::backend_unreachable,
+                greets ? "the server went before it had greeted" : "the server went before it was ready", out);
+  } else if (server_ == Server::open) {
+    server_gone(owes_nothing() || server_said_farewell_ ? Ending::backend_closed : Ending::backend_lost, gone(), out);
+  }
+}
+
+void InboundDialogue::abandon_server(Effects& out) {
+  out.drop_backend();
+  server_ = Server::none;
 }
 
 // The server is no more: one 421 for everything it still owes, never a success.
-void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects& out) {
-  if (state_ == State::ended || server_ == Server::none || server_ == Server::gone) return;
+void InboundDialogue::server_gone(Ending ending, std::string_view why, Effects& out) {
+  if (state_ == State::ended || server_ == Server::none) return;
   if (!why.empty()) out.because(why);
   if (!server_said_farewell_ && owes_nothing()) return server_left(ending, out);
   if (answers_.size() == 1 && !answers_.own_is_next() && answers_.server() == Expected::quit) return bid_farewell(out);
-  const bool in_content = input_.sends_on();
+  const bool within_message = input_.sends_on();
   answers_.doubt_messages(why, chunk_under_way(), out);
-  if (input_.mode() == ClientInput::Mode::content) answers_.message_cut_off({}, out);
+  if (in_content()) answers_.message_cut_off({}, out);
   const bool its_own_words = opening_ && opening_->state() == BackendOpening::State::rejected;
   std::string reply = its_own_words ? opening_->reply() : std::string(row(Refusal::backend_unavailable).reply);
   out.drop_backend();
@@ -111,16 +116,13 @@ void InboundDialogue::server_failed(Ending ending, std::string_view why, Effects
   opening_.reset();
   hello_.reset();
   answers_.clear();
-  if (server_said_farewell_ && !in_content) return finish(ending, out);
+  if (server_said_farewell_ && !within_message) return finish(ending, out);
   if (its_own_words) {
     out.turned_away(Refusal::server_refused, {}, reply);
   } else {
     out.refused(Refusal::backend_unavailable);
   }
-  verdict_ = std::make_unique<Verdict>(Verdict{std::move(reply), ending});
-  if (state_ == State::handshake) return;  // said when it is over
-  input_.discard();
-  if (!input_.in_message()) give_verdict(out);
+  discard_message({std::move(reply), ending}, out);
 }
 
 // Between commands, or while the client is about to begin anew anyway.
@@ -143,40 +145,27 @@ std::string InboundDialogue::late() const {
 // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
 void InboundDialogue::server_left(Ending ending, Effects& out) {
   out.drop_backend();
+  server_ = Server::none;
   standing_.transaction = false;
-  left_with_ = ending;
-  server_ = state_ == State::handshake ? Server::none : Server::gone;  // after TLS there is another
-}
-
-void InboundDialogue::answer_for_who_left(const Line& line, Effects& out) {
-  if (parse_command(line.text).verb == Verb::quit) return bid_farewell(out);
-  refuse_now(Refusal::backend_unavailable, left_with_, out);
-}
-
-// The server did not live to answer QUIT, or had enough before it came. There is nothing left to fail.
-void InboundDialogue::bid_farewell(Effects& out) {
-  answers_.clear();
-  out.send(Side::client, "221 2.0.0 Bye\r\n");
-  finish(Ending::quit, out);
+  if (state_ != State::handshake) left_with_ = ending;  // after TLS there is another
 }
 
 // --- its replies
 
 void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out) {
   if (opening_) {
-    if (opening_->over()) return server_failed(Ending::backend_protocol, unasked_for(piece), out);
+    if (opening_->over()) return server_gone(Ending::backend_protocol, unasked_for(piece), out);
     opening_->on_reply(piece, more, out);
     progress_ = true;
     return server_is_ready(out);
   }
-  if (answers_.empty())
-    return input_.mode() == ClientInput::Mode::content ? early_reply(piece, out) : unasked(piece, out);
+  if (answers_.empty()) return in_content() ? early_reply(piece, out) : unasked(piece, out);
   progress_ = true;
   const Expected to = answers_.server();
   if (piece.last && piece.code == 421) out.because(took_leave(piece));
   if (to == Expected::hello) return hello_reply(piece, out);
   if (!answers_.believable(piece.code, chunk_under_way()))
-    return server_failed(Ending::backend_protocol, unbelievable(to, piece), out);
+    return server_gone(Ending::backend_protocol, unbelievable(to, piece), out);
   outcome_.envelope.replied(to, piece);
   const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code / 100 == 4);
   if (!ours) replies_.hand_on(piece, out);
@@ -187,18 +176,18 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
 // end of its content, where it listens.
 void InboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
   if (!piece.negative()) {
-    return server_failed(Ending::backend_protocol, unbelievable(Expected::end_of_data, piece), out);
+    return server_gone(Ending::backend_protocol, unbelievable(Expected::end_of_data, piece), out);
   }
   ReplyPiece whole = piece;
   whole.last = true;
-  end_content(print(whole, piece.text), Ending::backend_lost, out);
+  end_content({print(whole, piece.text), Ending::backend_lost}, out);
 }
 
 void InboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
   const bool farewell = piece.code == 421 || piece.code == 221;
   if (owes_nothing() || piece.code != 421) {
     const auto ending = farewell ? Ending::backend_closed : Ending::backend_protocol;
-    return server_failed(ending, farewell ? took_leave(piece) : unasked_for(piece), out);
+    return server_gone(ending, farewell ? took_leave(piece) : unasked_for(piece), out);
   }
   replies_.hand_on(piece, out);
   if (!piece.last) return;
@@ -220,36 +209,22 @@ void InboundDialogue::replied(Expected to, int code, Effects& out) {
     case Expected::mail: standing_.transaction = standing_.transaction || positive; break;
     case Expected::reset: standing_.transaction = standing_.transaction && !positive; break;
     case Expected::data:
-      if (code == 354) {
-        input_.expect_content();
-        return enter(State::within);
-      }
-      standing_.transaction = false;  // no valid recipient, most likely; the client starts anew
-      enter(State::command);
+      if (code != 354) standing_.transaction = false;  // no valid recipient, most likely; the client starts anew
+      go_within(to, code);
       break;
     case Expected::end_of_data:
     case Expected::last_chunk:
       standing_.transaction = false;
       answers_.message_replied(code, out);
       break;
-    case Expected::auth:
-      if (code == 334) {
-        input_.expect_response();
-        return enter(State::within);
-      }
-      if (code == 235) outcome_.authenticated = standing_.authenticated = true;
-      enter(State::command);
-      break;
+    case Expected::auth: go_within(to, code); break;
     case Expected::quit:
       if (code / 100 == 4) return bid_farewell(out);
       if (code == 221) return finish(Ending::quit, out);
       enter(State::command);
       break;
   }
-  if (code == 421) {
-    answers_.lose_messages(out);
-    return finish(Ending::backend_closed, out);
-  }
+  if (code == 421) return server_takes_leave(out);
   release_own_replies(out);
 }
 
@@ -259,7 +234,7 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
   switch (hello_->on_reply(piece, out)) {
     case HelloExchange::Outcome::more: return;
     case HelloExchange::Outcome::pass_on: return pass_hello_line(piece, out);
-    case HelloExchange::Outcome::broken: return server_failed(Ending::backend_protocol, hello_->why(piece), out);
+    case HelloExchange::Outcome::broken: return server_gone(Ending::backend_protocol, hello_->why(piece), out);
     case HelloExchange::Outcome::accepted: hello_accepted(piece, out); break;
     case HelloExchange::Outcome::refused:
       if (may_reopen(piece.code)) return reopen(out);
@@ -271,7 +246,7 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
   hello_.reset();
   answers_.pop();
   if (piece.code == 421) return finish(Ending::backend_closed, out);
-  if (state_ == State::await_backend) return resume_held_command(out);
+  if (state_ == State::opening) return resume(out);
   enter(State::command);
 }
 
@@ -292,7 +267,7 @@ void InboundDialogue::reopen(Effects& out) {
   answers_.pop();
   standing_.transaction = false;
   out.drop_backend();
-  enter(State::await_backend);
+  enter(State::opening);
   dial(out);
 }
 
@@ -303,7 +278,7 @@ void InboundDialogue::hello_accepted(const ReplyPiece& piece, Effects& out) {
   server_extensions_ = extensions_of(hello_->reply());
   standing_.transaction = false;
   standing_.ehlo_first = false;
-  if (state_ == State::await_backend) return replies_.withhold();  // the client has had its reply from us
+  if (state_ == State::opening) return replies_.withhold();  // the client has had its reply from us
   if (hello_->extended()) {
     const EhloReply shown = rewrite(hello_->reply(), facts_.listener->ehlo, view());
     standing_.offer(shown);

@@ -66,79 +66,8 @@ std::optional<std::uint64_t> number(std::string_view digits) {
 
 }  // namespace
 
-void OutboundDialogue::serve_client(std::string_view& rest, Effects& out) {
-  switch (state_) {
-    case State::command:
-    case State::within: return take(rest, out);
-    case State::starttls: return starttls(rest, out);
-    case State::handshake:
-    case State::closing:
-      rest = {};  // never used
-      return;
-    case State::await_greeting:
-    case State::await_turn:
-    case State::opening:
-    case State::judgement:
-    case State::await_reply:
-    case State::ended: POSTERN_ASSERT(false, "the client must wait in this state");
-  }
-}
-
-void OutboundDialogue::take(std::string_view& rest, Effects& out) {
-  using Item = ClientInput::Item;
-  if (input_.in_message()) progress_ = true;
-  const ClientInput::Taken taken = input_.take(rest, standing_, out);
-  switch (taken.item) {
-    case Item::more: return;
-    case Item::no_command: return not_smtp(out);
-    case Item::command:
-      if (answers_.empty()) progress_ = true;
-      return on_line(taken.line, out);
-    case Item::response: return response(taken.line, out);
-    case Item::content_end: answers_.expect(Expected::end_of_data); return enter(State::command);
-    case Item::chunk_end: return enter(State::command);
-    case Item::discarded: return verdict_ ? give_verdict(out) : enter(State::command);
-    case Item::bare_newline: return refuse_content(Refusal::bare_newline, Ending::bare_newline, out);
-    case Item::too_large: return refuse_content(Refusal::message_too_large, Ending::message_too_large, out);
-  }
-}
-
-void OutboundDialogue::not_smtp(Effects& out) {
-  out.because(spoke_no_smtp);
-  answer(Refusal::not_smtp, out);
-}
-
-void OutboundDialogue::on_line(const Line& line, Effects& out) {
-  ++question_;
-  dials_ = 0;
-  if (left_with_) return answer_for_who_left(line, out);
-  if (draining_ && !transaction_.active() && answers_.empty()) return answer(Refusal::draining, out);
-  const Command command = parse_command(line.text);
-  verb_ = command.verb;
-  if (line.too_long) return answer(Refusal::line_too_long, out);
-  if (line.raw.size() > facts_.listener->limits.command_length && command.verb != Verb::auth) {
-    return answer(Refusal::line_too_long, out);
-  }
-  const bool malformed =
-      line.nul || line.bare_cr || (line.bare_lf && facts_.listener->bare_newline == config::BareNewline::reject);
-  if (malformed) return refuse_command(command, Refusal::malformed_line, out);
-  if (command.verb != Verb::rcpt && !transaction_.sent) answer_mail(out);
-  if (command.verb == Verb::starttls && !refusal_for(command)) return enter(State::starttls);
-  obey(command, line, out);
-}
-
-// Plaintext behind STARTTLS: whoever wrote it, it must never be taken for something said inside TLS (CVE-2011-0411).
-void OutboundDialogue::starttls(std::string_view& rest, Effects& out) {
-  rest = {};
-  answer(Refusal::starttls_injection, out);
-}
-
-void OutboundDialogue::obey(const Command& command, const Line& line, Effects& out) {
-  if (const auto refusal = refusal_for(command)) return refuse_command(command, *refusal, out);
-  on_command(command, line, out);
-}
-
 void OutboundDialogue::on_command(const Command& command, const Line& line, Effects& out) {
+  if (command.verb != Verb::rcpt) before_reply(out);
   switch (command.verb) {
     case Verb::ehlo:
     case Verb::helo: return hello(command, line, out);
@@ -165,11 +94,6 @@ void OutboundDialogue::on_command(const Command& command, const Line& line, Effe
 
 // --- commands that wait
 
-void OutboundDialogue::hold(const Line& line, State state) {
-  held_ = std::make_unique<std::string>(line.text);
-  enter(state);
-}
-
 // Nothing is outstanding; else the command comes again when that is so.
 bool OutboundDialogue::in_turn(const Line& line) {
   if (answers_.empty()) return true;
@@ -177,14 +101,7 @@ bool OutboundDialogue::in_turn(const Line& line) {
   return false;
 }
 
-void OutboundDialogue::resume(Effects& out) {
-  enter(State::command);
-  const auto held = std::exchange(held_, nullptr);
-  if (!held) return;
-  const std::string raw = *held + "\r\n";
-  Line line;
-  line.text = *held;
-  line.raw = raw;
+void OutboundDialogue::resumed(const Line& line, Effects& out) {
   const Command command = parse_command(line.text);
   verb_ = command.verb;
   obey(command, line, out);
@@ -326,19 +243,7 @@ void OutboundDialogue::noop(const Line& line, Effects& out) {
 void OutboundDialogue::quit(const Line& line, Effects& out) {
   if (!in_turn(line)) return;
   if (server_ == Server::open || (opening_ && opening_->greeted())) out.send(Side::backend, "QUIT\r\n");
-  say("221 2.0.0 Bye\r\n", out);
-  finish(Ending::quit, out);
-}
-
-void OutboundDialogue::forward(const Line& line, Expected reply, Effects& out) {
-  if (line.bare_lf) {
-    out.send_copy(Side::backend, std::string(line.text) + "\r\n");
-  } else if (line.in_input) {
-    out.send(Side::backend, line.raw);
-  } else {
-    out.send_copy(Side::backend, line.raw);
-  }
-  answers_.expect(reply);
+  bid_farewell(out);
 }
 
 }  // namespace postern::smtp

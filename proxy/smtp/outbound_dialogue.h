@@ -11,14 +11,9 @@
 #include <vector>
 
 #include "config/settings.h"
-#include "proxy/smtp/answers.h"
-#include "proxy/smtp/client_input.h"
-#include "proxy/smtp/client_standing.h"
-#include "proxy/smtp/dialogue.h"
-#include "proxy/smtp/endings.h"
 #include "proxy/smtp/refusals.h"
 #include "proxy/smtp/remote_opening.h"
-#include "proxy/smtp/reply_reader.h"
+#include "proxy/smtp/two_party_dialogue.h"
 
 namespace postern::smtp {
 
@@ -45,26 +40,14 @@ struct Judgement {
   Refusal refusal = Refusal::remote_unusable;  // refuse: the row of `reply`, or the whole reply where that is empty
 };
 
-class OutboundDialogue final : public Dialogue {
+class OutboundDialogue final : public TwoPartyDialogue {
  public:
   explicit OutboundDialogue(const OutboundFacts& facts);
   ~OutboundDialogue() override;
 
   void start(Effects& out) override;
-  std::size_t on_client_bytes(std::string_view plaintext, Effects& out) override;
-  bool wants_client_bytes() const override;
-  void on_server_bytes(std::string_view plaintext, Effects& out) override;
   void on_connected(Effects& out) override;
   void on_connect_failed(Effects& out) override;
-  void on_tls(Side side, const tls::SessionFacts& facts, Effects& out) override;
-  void on_tls_failed(Side side, Effects& out) override;
-  void on_timer(Timer which, Effects& out) override;
-  void on_closed(Side side, Effects& out) override;
-  // A second time it ends a session that is idle().
-  void on_drain(Effects& out) override;
-  const DialogueOutcome& outcome() const override;
-  bool idle() const override;
-  bool awaits_verdict() const override { return answers_.messages() > 0; }
 
   // Set by the session before each on_connected.
   void plan(RemotePlan plan);
@@ -80,7 +63,7 @@ class OutboundDialogue final : public Dialogue {
   static constexpr unsigned connections_per_command = 20;
   // The number of the client's command (0: its connection) that waits for a server, or was the last to do so. Two
   // judgements with one number: what came of the first was lost, and the client has had no answer meanwhile.
-  std::uint32_t question() const { return question_; }
+  std::uint32_t question() const { return commands(); }
   bool asking() const;
   // … or a connection is being made before anybody asks.
   bool undecided() const { return opening_ != nullptr || asking(); }
@@ -89,21 +72,6 @@ class OutboundDialogue final : public Dialogue {
   bool may_reconnect() const;
 
  private:
-  enum class State : std::uint8_t {
-    await_greeting,  // the client has heard nothing yet: the remote server comes first
-    handshake,       // TLS with the client
-    command,         // the client's next command
-    await_turn,      // held_ waits until every outstanding reply has come
-    opening,         // held_ waits for the remote server to be opened
-    judgement,       // held_ (or the greeting) waits for on_judged
-    await_reply,     // nothing of the client is read before the reply to its last command
-    within,          // what its last command began goes on: an exchange of AUTH, content, a chunk (input_ knows)
-    starttls,        // earlier replies go out, then our 220
-    closing,         // our last reply waits for its turn
-    ended,
-  };
-  enum class Server : std::uint8_t { none, opening, open };
-
   // What is known of the present connection; a new one begins afresh.
   struct Link {
     bool judged = false;               // it may be used at all
@@ -131,32 +99,22 @@ class OutboundDialogue final : public Dialogue {
     Refusal refused_as = Refusal::server_refused;  // … and its row
     bool active() const { return !mail.empty(); }
   };
-  // What the client is told once its content has been thrown away; with an ending, the session ends.
-  struct Verdict {
-    std::string reply;
-    std::optional<Ending> ending;
-  };
-
-  void enter(State next);
-  bool takes_client_bytes() const;
-  bool must_wait() const;
-  void settle(Effects& out);
-  void arm(Effects& out);
-  Timer timer() const;
-  Timer opening_timer() const;
+  unsigned may_follow(State state) const override;
+  bool in_transaction() const override { return transaction_.active(); }
+  void end_transaction() override { transaction_ = {}; }
+  void go_on(Effects& out) override;
+  bool drains_at_once() const override;
+  bool goes_on_without_client() const override { return awaits_verdict(); }
+  void on_client_tls(const tls::SessionFacts& facts, Effects& out) override;
+  Timer opening_timer() const override;
+  void time_is_up(Timer which, Effects& out) override;
   void server_is_silent(Effects& out);
-  void client_is_gone(Effects& out);
-  void finish(Ending ending, Effects& out);
 
   // The client's half.
-  void serve_client(std::string_view& rest, Effects& out);
-  void take(std::string_view& rest, Effects& out);
-  void starttls(std::string_view& rest, Effects& out);
-  void on_line(const Line& line, Effects& out);
-  void obey(const Command& command, const Line& line, Effects& out);
-  void on_command(const Command& command, const Line& line, Effects& out);
-  std::optional<Refusal> refusal_for(const Command& command) const;
+  std::optional<Refusal> refusal_for(const Command& command) const override;
   std::optional<Refusal> starttls_refusal(const Command& command) const;
+  void on_command(const Command& command, const Line& line, Effects& out) override;
+  void resumed(const Line& line, Effects& out) override;
   void hello(const Command& command, const Line& line, Effects& out);
   void mail(const Command& command, const Line& line, Effects& out);
   void recipient(const Command& command, const Line& line, Effects& out);
@@ -165,33 +123,19 @@ class OutboundDialogue final : public Dialogue {
   void data(const Line& line, Effects& out);
   void bdat(const Command& command, const Line& line, Effects& out);
   void bdat_too_large(const BdatArgument& argument, Effects& out);
-  void discard_chunk(const BdatArgument& argument);
   void reset(const Line& line, Effects& out);
   void noop(const Line& line, Effects& out);
   void quit(const Line& line, Effects& out);
   void auth(const Line& line, Effects& out);
-  void response(const Line& line, Effects& out);
-  void refuse_command(const Command& command, Refusal refusal, Effects& out);
   void turn_away(const Command& command, Refusal refusal, std::string_view reply, Effects& out);
-  void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
-  void refuse_content(Refusal refusal, Ending ending, Effects& out);
-  void end_content(Verdict verdict, Effects& out);
-  void discard_message(Verdict verdict, Effects& out);
-  void give_verdict(Effects& out);
-  bool chunk_under_way() const { return input_.mode() == ClientInput::Mode::chunk; }
-  void forward(const Line& line, Expected reply, Effects& out);
   bool too_large(std::string_view mail_parameters) const;
 
   // Commands that wait.
   bool in_turn(const Line& line);
-  void hold(const Line& line, State state);
-  void resume(Effects& out);
 
   // Our own replies.
   void answer_mail(Effects& out);
-  void answer(Refusal refusal, Effects& out);
-  void not_smtp(Effects& out);
-  void release_own_replies(Effects& out);
+  void before_reply(Effects& out) override;
   void say(std::string_view reply, Effects& out);
   void answer_hello(const Command& command, Effects& out);
   EhloReply own_hello() const;
@@ -200,13 +144,14 @@ class OutboundDialogue final : public Dialogue {
   std::string_view name_for_remote() const;
   void greet(std::string_view greeting, Effects& out);
   void greet_ourselves(Effects& out);
-  void refuse_now(Refusal refusal, Ending ending, Effects& out);
-
-  // TLS with the client.
-  void begin_client_tls(Effects& out);
-  void on_client_tls(Effects& out);
 
   // The remote half.
+  bool server_pipelines() const override { return link_.pipelines; }
+  bool expects_challenge() const override;
+  void on_server_closed(Effects& out) override;
+  void on_server_tls(Effects& out) override { opening_->on_tls(out); }
+  void on_server_tls_failed(Effects& out) override;
+  void abandon_server(Effects& out) override;
   void dial(Effects& out);
   void drop_remote(Effects& out);
   void opening_moved(Effects& out);
@@ -219,12 +164,11 @@ class OutboundDialogue final : public Dialogue {
   bool before_recipient() const;
   bool tries_again() const;
   std::string_view due() const;
-  void remote_gone(Ending ending, std::string_view why, Effects& out);
-  void answer_for_who_left(const Line& line, Effects& out);
+  void server_gone(Ending ending, std::string_view why, Effects& out) override;
   void lose(Ending ending, const std::string& trouble, Effects& out);
   bool give_up_replies(Ending ending, Effects& out);
   std::string lost_reply(Refusal refusal, Ending ending) const;
-  void on_piece(const ReplyPiece& piece, bool more, Effects& out);
+  void on_piece(const ReplyPiece& piece, bool more, Effects& out) override;
   void pass_on(Expected to, const ReplyPiece& piece, Effects& out);
   void early_reply(const ReplyPiece& piece, Effects& out);
   void unasked(const ReplyPiece& piece, Effects& out);
@@ -234,38 +178,20 @@ class OutboundDialogue final : public Dialogue {
   void message_result(Expected to, int code, Effects& out);
 
   OutboundFacts facts_;
-  DialogueOutcome outcome_;
-  ClientStanding standing_;
-  Answers answers_;
-  ReplyReader replies_;
-  ClientInput input_;
   RemotePlan plan_;
   RemoteState remote_;
   Link link_;
   Transaction transaction_;
   std::unique_ptr<RemoteOpening> opening_;  // while Server::opening, and until its failure has been dealt with
-  std::unique_ptr<std::string> held_;       // a command that waits, without CRLF
-  std::unique_ptr<Verdict> verdict_;
-  config::ExtensionSet shown_ = 0;   // with parameters, by the reply to the client's EHLO
-  std::optional<Ending> left_with_;  // the server left while it owed nothing: the client's next command is told
-  std::string judging_;              // what was or will be asked
-  std::string mail_reply_;           // the remote's to MAIL, so far
-  std::string hello_refusal_;        // with CRLF: what came of the client's EHLO, instead of a server
+  config::ExtensionSet shown_ = 0;          // with parameters, by the reply to the client's EHLO
+  std::string judging_;                     // what was or will be asked
+  std::string mail_reply_;                  // the remote's to MAIL, so far
+  std::string hello_refusal_;               // with CRLF: what came of the client's EHLO, instead of a server
   Refusal hello_refused_as_ = Refusal::remote_unusable;  // its row
-  std::uint32_t question_ = 0;
-  unsigned dials_ = 0;  // for it
-  State state_ = State::await_greeting;
-  Server server_ = Server::none;
-  Timer armed_ = Timer::none;
-  Verb verb_ = Verb::invalid;  // of the client's last command
   bool fit_when_asked_ = false;
-  bool introduced_ = false;     // EHLO or HELO in this standing
-  bool nameless_ = false;       // … without a name: the server is told ours
-  bool progress_ = false;       // something whole came: time starts anew
-  bool greeted_ = false;        // the client has been
-  bool client_closed_ = false;  // … and nothing more will come
-  bool client_rest_ = false;    // the session still holds octets of the client that we have not taken
-  bool draining_ = false;
+  bool introduced_ = false;  // EHLO or HELO in this standing
+  bool nameless_ = false;    // … without a name: the server is told ours
+  bool greeted_ = false;     // the client has been
 };
 
 }  // namespace postern::smtp

@@ -84,18 +84,4 @@ void OutboundDialogue::auth(const Line& line, Effects& out) {
   enter(State::await_reply);
 }
 
-// Opaque, and recorded nowhere. What could not be a response cancels the exchange instead (RFC 4954 4): the server
-// answers that, so its reply and the client's line still belong together.
-void OutboundDialogue::response(const Line& line, Effects& out) {
-  progress_ = true;
-  if (line.too_long || line.nul || line.bare_cr) {
-    answers_.note(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, Verb::auth, out);
-    out.send(Side::backend, "*\r\n");
-    answers_.expect(Expected::auth);
-  } else {
-    forward(line, Expected::auth, out);
-  }
-  enter(State::await_reply);
-}
-
 }  // namespace postern::smtp

@@ -11,7 +11,6 @@ namespace postern::smtp {
 
 namespace {
 
-using Mode = ClientInput::Mode;
 using Stage = RemoteState::Stage;
 
 // The client's command that the reply is to.
@@ -48,7 +47,7 @@ bool OutboundDialogue::asking() const {
 }
 
 bool OutboundDialogue::tries_again() const {
-  return asking() && dials_ > 1;
+  return asking() && dials() > 1;
 }
 
 // What the server is to say next; empty: nothing.
@@ -72,20 +71,20 @@ std::string_view OutboundDialogue::due() const {
   return "reply";
 }
 
-void OutboundDialogue::remote_gone(Ending ending, std::string_view why, Effects& out) {
+void OutboundDialogue::server_gone(Ending ending, std::string_view why, Effects& out) {
   if (state_ == State::ended || server_ == Server::none) return;
   if (server_ == Server::opening) {
     opening_->on_lost(why, ending == Ending::backend_protocol);
     return opening_moved(out);
   }
-  const std::string_view place = input_.mode() == Mode::content ? " within the content" : "";
+  const std::string_view place = in_content() ? " within the content" : "";
   lose(ending, due().empty() ? std::string(why).append(place) : no_answer(due(), why), out);
 }
 
 // What it still owes becomes 451, never a success. Without a transaction there is nothing to go on with.
 void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& out) {
-  const bool authenticating =
-      input_.mode() == Mode::response || (state_ == State::await_reply && answers_.server() == Expected::auth);
+  const bool authenticating = input_.mode() == ClientInput::Mode::response ||
+                              (state_ == State::await_reply && answers_.server() == Expected::auth);
   // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
   const bool at_rest = state_ == State::command && answers_.empty() &&
                        (standing_.authenticated || (!transaction_.active() && !facts_.greets_itself));
@@ -100,7 +99,7 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
   }
   if (authenticating) return refuse_now(Refusal::remote_closed, ending, out);
   const bool owed = give_up_replies(ending, out);
-  if (input_.mode() == Mode::content) {
+  if (in_content()) {
     answers_.message_cut_off(trouble, out);
     out.refused(Refusal::remote_lost_message, to_string(Verb::data), trouble);
     return discard_message({lost_reply(Refusal::remote_lost_message, ending), std::nullopt}, out);
@@ -112,12 +111,6 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
     transaction_.refusal = lost_reply(Refusal::remote_lost, ending);
     transaction_.refused_as = Refusal::remote_lost;
   }
-}
-
-void OutboundDialogue::answer_for_who_left(const Line& line, Effects& out) {
-  if (parse_command(line.text).verb != Verb::quit) return refuse_now(Refusal::remote_closed, *left_with_, out);
-  out.send(Side::client, "221 2.0.0 Bye\r\n");
-  finish(Ending::quit, out);
 }
 
 // With the reason, where it is more than that it went.

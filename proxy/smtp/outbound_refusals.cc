@@ -44,25 +44,11 @@ std::optional<Refusal> OutboundDialogue::starttls_refusal(const Command& command
   return std::nullopt;
 }
 
-void OutboundDialogue::refuse_command(const Command& command, Refusal refusal, Effects& out) {
-  if (command.verb == Verb::bdat) return refuse_bdat(command, refusal, out);
-  if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, row(refusal).reply);
-  answer(refusal, out);
-}
-
 // With a reply that says more than its row, or the server's own.
 void OutboundDialogue::turn_away(const Command& command, Refusal refusal, std::string_view reply, Effects& out) {
   if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, reply);
   out.turned_away(refusal, to_string(command.verb), reply);
   say(reply, out);
-}
-
-// Whatever the reason: the octets that follow are content, never commands.
-void OutboundDialogue::refuse_bdat(const Command& command, Refusal refusal, Effects& out) {
-  const auto argument = parse_bdat_argument(command.argument);
-  if (!argument) return answer(Refusal::malformed_bdat, out);
-  answer(refusal, out);
-  discard_chunk(*argument);
 }
 
 }  // namespace postern::smtp

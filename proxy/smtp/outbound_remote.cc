@@ -27,11 +27,9 @@ bool is_refusal(std::string_view reply) {
 // --- the way to the server
 
 void OutboundDialogue::dial(Effects& out) {
-  ++dials_;
   opening_ = std::make_unique<RemoteOpening>(name_for_remote());
-  server_ = Server::opening;
   remote_ = {};
-  out.connect_backend();
+  TwoPartyDialogue::dial(out);
 }
 
 void OutboundDialogue::drop_remote(Effects& out) {
@@ -102,9 +100,9 @@ void OutboundDialogue::on_judged(const Judgement& judgement, Effects& out) {
       }
       break;
     case Judgement::Action::reconnect:
-      if (!may_reconnect() || dials_ >= connections_per_command) {
+      if (!may_reconnect() || dials() >= connections_per_command) {
         judged_unfit({Judgement::Action::refuse, {}}, out);
-      } else if (draining_ && dials_ > 0) {
+      } else if (draining_ && dials() > 0) {
         refuse_now(Refusal::draining, Ending::draining, out);
       } else {
         reconnect(out);
@@ -171,15 +169,14 @@ void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out
     opening_->on_reply(piece, more, out);
     return opening_moved(out);
   }
-  if (answers_.empty())
-    return input_.mode() == ClientInput::Mode::content ? early_reply(piece, out) : unasked(piece, out);
+  if (answers_.empty()) return in_content() ? early_reply(piece, out) : unasked(piece, out);
   const Expected to = answers_.server();
   // A server that cannot forget a transaction must not see the next one.
   const bool forgets = piece.code / 100 == 2 || (to != Expected::swallowed && to != Expected::reset);
   if (!forgets || !answers_.believable(piece.code, chunk_under_way())) {
     return lose(Ending::backend_protocol, wrong_answer(due(), piece), out);
   }
-  if (piece.last && piece.code == 421) out.because("the server took its leave: " + quote(piece));
+  if (piece.last && piece.code == 421) out.because(took_leave(piece));
   // It takes its leave instead of a message that another host may take.
   if (piece.code == 421 && facts_.greets_itself && before_recipient()) {
     if (piece.last) lose(Ending::backend_closed, wrong_answer(due(), piece), out);
@@ -238,28 +235,12 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
       }
       break;
     case Expected::reset: out.send(Side::client, "250 2.0.0 Ok\r\n"); break;
-    case Expected::data:
-      if (code == 354) {
-        input_.expect_content();
-        return enter(State::within);
-      }
-      enter(State::command);
-      break;
     case Expected::end_of_data:
     case Expected::last_chunk: message_result(to, code, out); break;
-    case Expected::auth:
-      if (code == 334) {
-        input_.expect_response();
-        return enter(State::within);
-      }
-      if (code == 235) outcome_.authenticated = standing_.authenticated = true;
-      enter(State::command);
-      break;
+    case Expected::data:
+    case Expected::auth: go_within(to, code); break;
   }
-  if (code == 421) {
-    answers_.lose_messages(out);
-    return finish(Ending::backend_closed, out);
-  }
+  if (code == 421) return server_takes_leave(out);
   release_own_replies(out);
 }
 
@@ -293,7 +274,7 @@ void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
   ReplyPiece whole = piece;
   whole.last = true;
   const auto ending = piece.code == 421 ? std::optional(Ending::backend_closed) : std::nullopt;
-  if (ending) out.because("the server took its leave: " + quote(piece));
+  if (ending) out.because(took_leave(piece));
   end_content({print(whole, piece.text), ending}, out);
 }
 
