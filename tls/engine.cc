@@ -112,6 +112,7 @@ bool Engine::handshake(Received& result) {
     if (refused_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_KEY_USAGE_BIT_INCORRECT) {
       refused_();
     }
+    failure_ = handshake_failure(ERR_peek_error());
     result.error = take_error(Errc::tls, "TLS handshake failed");
   }
   return false;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "config/result.h"
+#include "tls/handshake_failure.h"
 #include "tls/output_buffer.h"
 #include "tls/peer_certificates.h"
 #include "tls/session_facts.h"
@@ -60,6 +61,8 @@ class Engine {
   void close(OutputBuffer& out);
 
   bool handshake_done() const;
+  // Why the handshake failed, after an error that came before it was done.
+  HandshakeFailure failure() const { return failure_; }
 
   // Only after the handshake. Where the peer's certificate is to be judged this is a path validation, made
   // afresh at every call and for resumed sessions too: ask once.
@@ -84,6 +87,7 @@ class Engine {
   std::function<void()> refused_;  // may be empty
   SpanBioRound round_;
   bool completed_ = false;  // handshake_completed has been reported
+  HandshakeFailure failure_ = HandshakeFailure::other;
 };
 
 }  // namespace postern::tls

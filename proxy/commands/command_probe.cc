@@ -41,7 +41,7 @@ class ProbeRun {
                       scratch_,
                       effects_,
                       reaper_,
-                      counters_,
+                      books_,
                       [](session::Session&) {},
                       [this](std::unique_ptr<stream::Stream> stream) { buried_.push_back(std::move(stream)); }} {
     loop_.at_end_of_turn([this] { buried_.clear(); });
@@ -70,7 +70,7 @@ class ProbeRun {
   stream::Scratch scratch_;
   smtp::Effects effects_;
   net::ChildReaper reaper_;
-  observe::Counters counters_;
+  observe::Books books_;
   std::vector<std::unique_ptr<stream::Stream>> buried_;
   session::Surroundings surroundings_;
 };

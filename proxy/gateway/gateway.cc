@@ -56,13 +56,9 @@ std::string describe_route(const config::OutboundListener& listener) {
 }
 
 // "name:3,other:1"
-template <std::size_t size, class NameOf>
-std::string nonzero(const std::array<std::uint64_t, size>& counts, NameOf name_of) {
+std::string nonzero(const std::vector<std::pair<std::string, std::uint64_t>>& counts) {
   std::string text;
-  for (std::size_t i = 0; i < size; ++i) {
-    if (counts[i] == 0) continue;
-    text += (text.empty() ? "" : ",") + std::string(name_of(i)) + ":" + std::to_string(counts[i]);
-  }
+  for (const auto& [name, count] : counts) text += (text.empty() ? "" : ",") + name + ":" + std::to_string(count);
   return text;
 }
 
@@ -168,47 +164,29 @@ void Gateway::on_worker_end() {
 
 // What was counted in the life of the process: one line at its end.
 void Gateway::report() const {
-  std::uint64_t sessions = 0;
-  std::uint64_t handshakes = 0;
-  std::uint64_t failures = 0;
-  std::uint64_t unreachable = 0;
-  std::uint64_t twice = 0;
-  std::array<std::uint64_t, smtp::message_result_count> messages{};
-  std::array<std::uint64_t, smtp::plaintext_count> plaintext{};
-  std::array<std::uint64_t, smtp::refusal_count> refusals{};
-  std::array<std::uint64_t, 3> decisions{};
-  for (const auto& worker : workers_) {
-    const auto& counters = worker->counters();
-    sessions += counters.sessions.value();
-    handshakes += counters.tls_handshakes.value();
-    failures += counters.tls_handshake_failures.value();
-    unreachable += counters.backend_failures.value();
-    twice += counters.possibly_delivered_twice.value();
-    for (std::size_t i = 0; i < messages.size(); ++i) messages[i] += counters.messages[i].value();
-    for (std::size_t i = 0; i < refusals.size(); ++i) refusals[i] += counters.refusals[i].value();
-    for (std::size_t i = 0; i < plaintext.size(); ++i) plaintext[i] += counters.plaintext[i].value();
-    for (const auto& source : counters.policy_decisions) {
-      for (std::size_t i = 0; i < decisions.size(); ++i) decisions[i] += source[i].value();
-    }
-  }
-  const std::string refused =
-      nonzero(refusals, [](std::size_t i) { return smtp::row(static_cast<smtp::Refusal>(i)).label; });
-  const std::string in_plaintext =
-      nonzero(plaintext, [](std::size_t i) { return smtp::to_string(static_cast<smtp::Plaintext>(i)); });
-  log::info("stopped", {{"sessions", sessions},
-                        {"tls_handshakes", handshakes},
-                        {"tls_handshake_failures", failures},
-                        {"backend_failures", unreachable},
-                        {"messages_accepted", messages[0]},
-                        {"messages_refused_temporarily", messages[1]},
-                        {"messages_refused_permanently", messages[2]},
-                        {"messages_lost", messages[3] + messages[4]},
-                        {"messages_possibly_delivered_twice", twice},
-                        {"policy_satisfied", decisions[0]},
-                        {"policy_observed", decisions[1]},
-                        {"policy_refused", decisions[2]},
-                        {"plaintext", in_plaintext},
-                        {"refusals", refused}});
+  observe::Books books;
+  for (const auto& worker : workers_) books.add(worker->books());
+  const auto messages = [&books](smtp::MessageResult result) {
+    return books.sum("messages_total", {smtp::to_string(result)});
+  };
+  const auto decisions = [&books](std::string_view result) {
+    return books.sum("policy_decisions_total", {"", result});
+  };
+  using enum smtp::MessageResult;
+  log::info("stopped", {{"sessions", books.sum("sessions_total")},
+                        {"tls_handshakes", books.sum("tls_handshakes_total")},
+                        {"tls_handshake_failures", books.sum("tls_handshake_failures_total")},
+                        {"backend_failures", books.sum("backend_connect_failures_total")},
+                        {"messages_accepted", messages(accepted)},
+                        {"messages_refused_temporarily", messages(refused_temporarily)},
+                        {"messages_refused_permanently", messages(refused_permanently)},
+                        {"messages_lost", messages(lost) + messages(in_doubt)},
+                        {"messages_possibly_delivered_twice", books.sum("messages_possibly_delivered_twice_total")},
+                        {"policy_satisfied", decisions("satisfied")},
+                        {"policy_observed", decisions("observed")},
+                        {"policy_refused", decisions("refused")},
+                        {"plaintext", nonzero(books.sums("plaintext_deliveries_total"))},
+                        {"refusals", nonzero(books.sums("rejections_total"))}});
 }
 
 }  // namespace postern::gateway

@@ -40,7 +40,7 @@ Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
                     scratch_,
                     effects_,
                     reaper_,
-                    counters_,
+                    books_,
                     [this](session::Session& session) { retire(session); },
                     [this](std::unique_ptr<stream::Stream> stream) { buried_.push_back(std::move(stream)); }} {
   renew_pools();
@@ -79,6 +79,10 @@ void Worker::adopt(std::shared_ptr<const runtime::Runtime> runtime, std::vector<
   // A task of the loop is copyable, sockets are not.
   auto sockets = std::make_shared<std::vector<Socket>>(std::move(added));
   loop_.post([this, taken = std::move(runtime), sockets] { take_over(taken, std::move(*sockets)); });
+}
+
+void Worker::gather(std::function<void(const observe::Books&)> use) {
+  loop_.post([this, use = std::move(use)] { use(books_); });
 }
 
 void Worker::drain() {

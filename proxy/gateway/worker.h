@@ -12,7 +12,7 @@
 #include "proxy/inbound/inbound_session.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/loop.h"
-#include "proxy/observe/counters.h"
+#include "proxy/observe/book.h"
 #include "proxy/outbound/outbound_service.h"
 #include "proxy/runtime/runtime.h"
 
@@ -49,7 +49,10 @@ class Worker {
   void stop();
   void join();
 
-  const observe::Counters& counters() const { return counters_; }
+  // Thread-safe: `use` is called in the worker's thread with its books, as long as that runs.
+  void gather(std::function<void(const observe::Books&)> use);
+  // After join().
+  const observe::Books& books() const { return books_; }
 
  private:
   void run(std::vector<Socket> sockets);
@@ -67,7 +70,7 @@ class Worker {
 
   unsigned number_;
   std::shared_ptr<const runtime::Runtime> runtime_;
-  observe::Counters counters_;
+  observe::Books books_;  // this thread's
   net::Loop loop_;
   net::HandlePtr<uv_timer_t> sweeper_;
   stream::Scratch scratch_;

@@ -108,6 +108,7 @@ void InboundSession::dial() {
     dial_after_handshake_ = true;
     return;
   }
+  record_.note_dialing(around_.loop.now());
   if (!backend.exec.empty()) return dial_program();
   std::optional<net::SocketAddress> source;
   if (backend.client_address == config::ClientAddress::transparent) source = record_.client;
@@ -143,7 +144,7 @@ void InboundSession::dial_program() {
 }
 
 void InboundSession::adopt(BackendDialer::Connected result) {
-  record_.server = result.name;
+  record_.note_connection(result.name, around_.loop.now());
   pooled_ = result.pooled;
   child_ = std::move(result.child);
   adopt_backend(std::move(result.socket));

@@ -88,7 +88,7 @@ void OutboundSession::on_client() {
 void OutboundSession::turn_away(Refusal refusal, std::string reason) {
   record_.reason = std::move(reason);
   const auto& row = smtp::row(refusal);
-  refused(refusal, {}, {});
+  record_.note_refusal(refusal);
   if (settings().mode != config::TlsMode::implicit) client_.send(row.reply);
   flush();
   finish(row.ending);
@@ -164,6 +164,7 @@ void OutboundSession::connect_by(const policy::DomainFacts* facts) {
 
 void OutboundSession::connect() {
   if (!read_secret()) return connect_failed("our credentials for the relay cannot be read");
+  record_.note_dialing(around_.loop.now());
   const Way& way = choice_->way();
   net::ConnectOptions options;
   options.mark = settings().socket_mark;
@@ -202,7 +203,8 @@ void OutboundSession::connect() {
 void OutboundSession::on_connected(Result<net::StreamPtr> socket) {
   const Way& way = choice_->way();
   if (!socket) return connect_failed(socket.error().message);
-  record_.server = (way.host.empty() ? std::string() : way.host + " ") + net::to_string(way.address);
+  record_.note_connection((way.host.empty() ? std::string() : way.host + " ") + net::to_string(way.address),
+                          around_.loop.now());
   record_.backend_tls.reset();
   record_.reason.clear();
   adopt_backend(std::move(*socket));
@@ -243,6 +245,7 @@ bool OutboundSession::read_secret() {
 
 bool OutboundSession::dial_timed_out() {
   if (backend_) {  // implicit TLS: it was reached
+    record_.note_failed_handshake(Side::backend, "timeout");
     tls_failed(Side::backend, "the TLS handshake took too long");
     return true;
   }
@@ -365,19 +368,16 @@ Present OutboundSession::present() const {
 void OutboundSession::record(const Decision& decision) {
   const auto& verdict = decision.verdict;
   const Way& way = choice_->way();
-  const auto result = verdict.satisfied ? 0U : (verdict.deliver ? 1U : 2U);
-  around_.counters.policy_decisions[static_cast<std::size_t>(verdict.source)][result].add();
   const auto local = backend_ ? net::local_address(backend_->socket()) : std::nullopt;
   service_.report(decision, way, local ? config::to_string(local->address) : std::string());
   if (verdict.satisfied && !decision.server_name.empty() && settings().route == OutboundRoute::original_destination) {
     service_.names().remember(way.address, decision.server_name);
   }
-  record_.policy = std::make_unique<session::PolicyFacts>(session::PolicyFacts{
-      decision.domain, decision.host, std::string(policy::to_string(verdict.source)),
-      std::string(config::to_string(verdict.demanded)), std::string(config::to_string(verdict.reached)),
-      std::string(verdict.satisfied ? "satisfied" : (verdict.deliver ? "observed" : "refused")),
-      std::string(policy::to_string(verdict.reason)), verdict.detail, decision.plaintext, decision.plaintext_detail});
-  if (decision.plaintext) around_.counters.plaintext[static_cast<std::size_t>(*decision.plaintext)].add();
+  record_.note_decision(
+      {decision.domain, decision.host, std::string(policy::to_string(verdict.source)),
+       std::string(config::to_string(verdict.demanded)), std::string(config::to_string(verdict.reached)),
+       std::string(verdict.satisfied ? "satisfied" : (verdict.deliver ? "observed" : "refused")),
+       std::string(policy::to_string(verdict.reason)), verdict.detail, decision.plaintext, decision.plaintext_detail});
   log_decision(record_, settings().name);
 }
 

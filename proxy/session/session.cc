@@ -29,13 +29,12 @@ Session::Session(Surroundings& surroundings, std::shared_ptr<const runtime::Runt
       runtime_(std::move(runtime)),
       client_(Side::client, *this, surroundings.scratch, std::move(client)) {
   record_.id = id;
-  record_.started = around_.loop.now();
 }
 
 // --- the beginning
 
 void Session::start() {
-  around_.counters.sessions.add();
+  record_.begin(around_.books.of(direction(), listener().name), around_.loop.now());
   const auto peer = net::peer_address(client_.socket());
   if (!peer) return retire();  // gone before we looked
   record_.client = *peer;
@@ -82,17 +81,16 @@ void Session::feed_held() {
 
 void Session::on_handshake(Side side, Result<tls::SessionFacts> facts) {
   if (over()) return;
-  (facts ? around_.counters.tls_handshakes : around_.counters.tls_handshake_failures).add();
   if (!facts) {
     record_.reason = facts.error().message;
     closed_in_handshake_ = facts.error().code == Errc::closed;
+    const tls::Engine* const engine = (side == Side::client ? client_ : *backend_).engine();
+    record_.note_failed_handshake(side, closed_in_handshake_ ? "peer_closed" : tls::to_string(engine->failure()));
     dialogue_->on_tls_failed(side, around_.effects);
     carry_out();
     return pump();
   }
-  if (facts->resumed) around_.counters.tls_resumed.add();
-  auto& kept = side == Side::client ? record_.client_tls : record_.backend_tls;
-  kept = std::make_unique<tls::SessionFacts>(std::move(*facts));
+  record_.note_handshake(side, std::move(*facts), around_.loop.now());
   on_tls_up(side);
   pump();
 }
@@ -169,9 +167,15 @@ void Session::sweep(std::uint64_t now) {
     arm(Timer::backend_connect);
     return pump();
   }
+  if (timer_ == Timer::handshake) note_slow_handshakes();
   dialogue_->on_timer(timer_, around_.effects);
   carry_out();
   pump();
+}
+
+void Session::note_slow_handshakes() {
+  if (client_.handshaking()) record_.note_failed_handshake(Side::client, "timeout");
+  if (backend_ && backend_->handshaking()) record_.note_failed_handshake(Side::backend, "timeout");
 }
 
 void Session::on_drain() {
@@ -197,7 +201,7 @@ bool Session::tell_pending() {
   if (std::exchange(pending_.connected, false)) {
     dialogue_->on_connected(around_.effects);
   } else if (std::exchange(pending_.connect_failed, false)) {
-    around_.counters.backend_failures.add();
+    record_.note_no_connection();
     dialogue_->on_connect_failed(around_.effects);
   } else if (std::exchange(pending_.client_tls_failed, false)) {
     dialogue_->on_tls_failed(Side::client, around_.effects);
@@ -246,8 +250,8 @@ void Session::perform(const smtp::Effect& effect) {
     case smtp::Effect::Kind::drop_backend: return drop_backend();
     case smtp::Effect::Kind::arm: return arm(effect.timer);
     case smtp::Effect::Kind::judge: return judge(effect.bytes);
-    case smtp::Effect::Kind::refused: return refused(effect.refusal, effect.bytes, effect.reason);
-    case smtp::Effect::Kind::turned_away: return turned_away(effect.refusal, effect.bytes, effect.reason);
+    case smtp::Effect::Kind::refused: return record_.note_refusal(effect.refusal, effect.bytes, effect.reason);
+    case smtp::Effect::Kind::turned_away: return record_.note_turned_away(effect.refusal, effect.bytes, effect.reason);
     case smtp::Effect::Kind::message: return message(effect);
     case smtp::Effect::Kind::because: return because(effect.bytes);
     case smtp::Effect::Kind::finish: return finish(effect.ending);
@@ -259,19 +263,8 @@ void Session::because(std::string_view reason) {
   if (!end_error_.empty()) record_.reason.append(" (").append(end_error_).append(")");
 }
 
-void Session::refused(smtp::Refusal refusal, std::string_view what, std::string_view reason) {
-  const auto& row = smtp::row(refusal);
-  around_.counters.refusals[static_cast<std::size_t>(refusal)].add();
-  record_.refused.add(what, row.label, row.reply, reason);
-}
-
-void Session::turned_away(smtp::Refusal refusal, std::string_view what, std::string_view reply) {
-  around_.counters.refusals[static_cast<std::size_t>(refusal)].add();
-  record_.refused.add(what, smtp::row(refusal).label, reply, {});
-}
-
 void Session::message(const smtp::Effect& effect) {
-  around_.counters.messages[static_cast<std::size_t>(effect.message_result)].add();
+  record_.note_message(effect.message_result);
   if (effect.message_result == smtp::MessageResult::in_doubt) {
     const std::string_view reason = effect.reason.empty() ? std::string_view(record_.reason) : effect.reason;
     doubt(reason.empty() ? "the server closed the connection" : reason, effect.bytes);
@@ -282,8 +275,7 @@ void Session::message(const smtp::Effect& effect) {
 
 // The server has a message, or may have it, and the client does not know.
 void Session::doubt(std::string_view reason, std::string_view about) {
-  ++record_.in_doubt;
-  around_.counters.possibly_delivered_twice.add();
+  record_.note_doubt();
   log_doubt(record_, listener().name, reason, about);
 }
 
@@ -302,6 +294,7 @@ void Session::update_reading() {
 
 void Session::start_tls(Side side) {
   POSTERN_ASSERT(side == Side::client || backend_, "TLS with a server that is not there");
+  record_.note_handshake_begins(side, around_.loop.now());
   auto engine = make_engine(side);
   flush();
   std::optional<Error> error;
@@ -311,6 +304,7 @@ void Session::start_tls(Side side) {
     error = (side == Side::client ? client_ : *backend_).start_tls(std::move(*engine));
   }
   if (!error) return;
+  record_.note_failed_handshake(side, "other");
   tls_failed(side, error->message);
 }
 
@@ -378,11 +372,10 @@ void Session::retire() {
   if (retired_) return;
   retired_ = true;
   drop_backend();
-  around_.counters.bytes_from_clients.add(client_.bytes_in());
-  around_.counters.bytes_to_clients.add(client_.bytes_out());
+  const SessionTotals totals{client_.bytes_in(), client_.bytes_out(), around_.loop.now() - record_.started};
+  record_.note_end(totals);
   static const smtp::DialogueOutcome nothing;
-  log_session(record_, direction(), listener().name, dialogue_ ? dialogue_->outcome() : nothing,
-              {client_.bytes_in(), client_.bytes_out(), around_.loop.now() - record_.started});
+  log_session(record_, direction(), listener().name, dialogue_ ? dialogue_->outcome() : nothing, totals);
   client_.drop();
   around_.retire(*this);
 }

@@ -10,7 +10,7 @@
 
 #include "proxy/net/child_process.h"
 #include "proxy/net/loop.h"
-#include "proxy/observe/counters.h"
+#include "proxy/observe/book.h"
 #include "proxy/runtime/runtime.h"
 #include "proxy/session/session_record.h"
 #include "proxy/smtp/dialogue.h"
@@ -26,7 +26,7 @@ struct Surroundings {
   stream::Scratch& scratch;
   smtp::Effects& effects;
   net::ChildReaper& reaper;
-  observe::Counters& counters;
+  observe::Books& books;
   // Takes over what must outlive the callback that ended it; freed at the end of the turn.
   std::function<void(Session&)> retire;
   std::function<void(std::unique_ptr<stream::Stream>)> bury;
@@ -90,10 +90,7 @@ class Session : public stream::Stream::Owner {
   void arm(smtp::Timer timer);
   void finish(smtp::Ending ending);
   bool over() const { return finishing_ || retired_; }
-  // Counts a refusal, and notes it for the session's line.
   void because(std::string_view reason);
-  void refused(smtp::Refusal refusal, std::string_view what, std::string_view reason);
-  void turned_away(smtp::Refusal refusal, std::string_view what, std::string_view reply);
   smtp::Effects& effects() { return around_.effects; }
 
   Surroundings& around_;
@@ -116,6 +113,7 @@ class Session : public stream::Stream::Owner {
   void client_is_broken();
   void look_after_client(std::uint64_t now);
   void perform(const smtp::Effect& effect);
+  void note_slow_handshakes();
   void message(const smtp::Effect& effect);
   void doubt(std::string_view reason, std::string_view about);
   void update_reading();

@@ -1,6 +1,7 @@
 #include "proxy/session/session_record.h"
 
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 #include "proxy/observe/log.h"
@@ -75,7 +76,108 @@ std::string_view why(smtp::Ending ending) {
   return {};
 }
 
+std::string_view ended(const SessionRecord& record) {
+  return smtp::to_string(record.ending.value_or(smtp::Ending::client_closed));
+}
+
+std::string_view name_of(smtp::Side side) {
+  return side == smtp::Side::client ? "client" : "server";
+}
+
+// The limit of the configuration that it is about; empty: none.
+std::string_view limit_of(smtp::Refusal refusal) {
+  using enum smtp::Refusal;
+  if (refusal == line_too_long) return "command_length";
+  if (refusal == too_many_errors) return "errors";
+  if (refusal == message_too_large) return "size";
+  return {};
+}
+
 }  // namespace
+
+void SessionRecord::begin(observe::Book& book, std::uint64_t now) {
+  book_ = &book;
+  started = now;
+  book_->add("sessions_total");
+  book_->add("sessions_active");
+}
+
+void SessionRecord::note_handshake_begins(smtp::Side side, std::uint64_t now) {
+  handshakes_began_[static_cast<std::size_t>(side)] = static_cast<std::uint32_t>(now - started);
+}
+
+void SessionRecord::note_handshake(smtp::Side side, tls::SessionFacts facts, std::uint64_t now) {
+  book_->add("tls_handshakes_total", {name_of(side), facts.version, facts.cipher,
+                                      facts.group.empty() ? "none" : facts.group, facts.resumed ? "true" : "false"});
+  book_->time("tls_handshake_duration_seconds", {name_of(side)},
+              now - started - handshakes_began_[static_cast<std::size_t>(side)]);
+  auto& kept = side == smtp::Side::client ? client_tls : backend_tls;
+  kept = std::make_unique<tls::SessionFacts>(std::move(facts));
+}
+
+void SessionRecord::note_failed_handshake(smtp::Side side, std::string_view why) {
+  book_->add("tls_handshake_failures_total", {name_of(side), why});
+}
+
+void SessionRecord::note_dialing(std::uint64_t now) {
+  dialed_ = static_cast<std::uint32_t>(now - started);
+}
+
+void SessionRecord::note_connection(std::string name, std::uint64_t now) {
+  server = std::move(name);
+  book_->time("backend_connect_duration_seconds", {}, now - started - dialed_);
+}
+
+void SessionRecord::note_no_connection() {
+  book_->add("backend_connect_failures_total");
+}
+
+void SessionRecord::note_refusal(smtp::Refusal refusal, std::string_view what, std::string_view why) {
+  if (smtp::row(refusal).is_error) ++errors;
+  if (const auto limit = limit_of(refusal); !limit.empty()) book_->add("limit_hits_total", {limit});
+  note_in_line(refusal, what, smtp::row(refusal).reply, why);
+}
+
+void SessionRecord::note_turned_away(smtp::Refusal refusal, std::string_view what, std::string_view reply) {
+  note_in_line(refusal, what, reply, {});
+}
+
+void SessionRecord::note_in_line(smtp::Refusal refusal, std::string_view what, std::string_view reply,
+                                 std::string_view why) {
+  book_->add("rejections_total", {smtp::row(refusal).label});
+  if (!refused) refused = std::make_unique<RefusalNotes>();
+  refused->add(what, smtp::row(refusal).label, reply, why);
+}
+
+void SessionRecord::note_message(smtp::MessageResult result) {
+  book_->add("messages_total", {smtp::to_string(result)});
+  switch (result) {
+    case smtp::MessageResult::accepted: ++accepted; break;
+    case smtp::MessageResult::refused_temporarily:
+    case smtp::MessageResult::refused_permanently: ++messages_refused; break;
+    case smtp::MessageResult::lost:
+    case smtp::MessageResult::in_doubt: break;
+  }
+}
+
+void SessionRecord::note_doubt() {
+  book_->add("messages_possibly_delivered_twice_total");
+  ++in_doubt;
+}
+
+void SessionRecord::note_decision(PolicyFacts facts) {
+  book_->add("policy_decisions_total", {facts.policy, facts.result});
+  if (facts.plaintext) book_->add("plaintext_deliveries_total", {smtp::to_string(*facts.plaintext)});
+  policy = std::make_unique<PolicyFacts>(std::move(facts));
+}
+
+void SessionRecord::note_end(const SessionTotals& totals) {
+  book_->take("sessions_active");
+  book_->add("session_ends_total", {ended(*this)});
+  if (!client_tls) book_->add("plaintext_sessions_total");
+  book_->add("bytes_total", {"in"}, totals.bytes_in);
+  book_->add("bytes_total", {"out"}, totals.bytes_out);
+}
 
 void log_decision(const SessionRecord& record, const std::string& listener) {
   const PolicyFacts& facts = *record.policy;
@@ -108,9 +210,8 @@ void log_doubt(const SessionRecord& record, const std::string& listener, std::st
   log::write(config::LogLevel::warning, "a message is possibly delivered twice", fields);
 }
 
-void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
-                 const smtp::DialogueOutcome& outcome, const SessionTotals& totals) {
-  if (!log::enabled(config::LogLevel::info)) return;
+void with_line(const SessionRecord& record, std::string_view direction, const std::string& listener,
+               const smtp::DialogueOutcome& outcome, const SessionTotals& totals, const UseLine& use) {
   const std::string id = name_of_session(record);
   const std::string client = net::to_string(record.client);
 
@@ -127,25 +228,34 @@ void log_session(const SessionRecord& record, std::string_view direction, const 
   if (record.backend_tls || backend_may_have_tls) add_tls(fields, backend_names, record.backend_tls.get());
   if (record.policy) add_policy(fields, *record.policy);
   if (outcome.authenticated) fields.emplace_back("authenticated", true);
-  fields.emplace_back("messages", outcome.messages_accepted);
-  if (outcome.messages_refused != 0) fields.emplace_back("messages_refused", outcome.messages_refused);
-  if (outcome.errors != 0) fields.emplace_back("refusals", outcome.errors);
+  fields.emplace_back("messages", record.accepted);
+  if (record.messages_refused != 0) fields.emplace_back("messages_refused", record.messages_refused);
+  if (record.errors != 0) fields.emplace_back("refusals", record.errors);
   if (outcome.blank_lines != 0) fields.emplace_back("blank_reply_lines", outcome.blank_lines);
   if (record.in_doubt != 0) fields.emplace_back("possibly_delivered_twice", record.in_doubt);
-  const auto refused = record.refused.items();
+  const auto refused = record.refused ? record.refused->items() : std::vector<std::string>();
   if (!refused.empty()) fields.emplace_back("refused", refused);
-  if (record.refused.left_out() != 0) fields.emplace_back("refused_before", record.refused.left_out());
+  if (record.refused && record.refused->left_out() != 0) {
+    fields.emplace_back("refused_before", record.refused->left_out());
+  }
   const auto envelope = outcome.envelope.items();
   if (!envelope.empty()) fields.emplace_back("envelope", envelope);
   if (outcome.envelope.left_out() != 0) fields.emplace_back("envelope_before", outcome.envelope.left_out());
   fields.emplace_back("bytes_in", totals.bytes_in);
   fields.emplace_back("bytes_out", totals.bytes_out);
   fields.emplace_back("duration", static_cast<double>(totals.duration) / 1000.0);
-  fields.emplace_back("ended", record.ending ? smtp::to_string(*record.ending) : "client_closed");
+  fields.emplace_back("ended", ended(record));
   std::string_view reason = record.reason.empty() ? std::string_view(outcome.trouble) : record.reason;
   if (reason.empty() && record.ending && direction == "inbound") reason = why(*record.ending);
   if (!reason.empty()) fields.emplace_back("reason", reason);
-  log::write(config::LogLevel::info, "session ended", fields);
+  use(fields);
+}
+
+void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
+                 const smtp::DialogueOutcome& outcome, const SessionTotals& totals) {
+  if (!log::enabled(config::LogLevel::info)) return;
+  with_line(record, direction, listener, outcome, totals,
+            [](const std::vector<Field>& fields) { log::write(config::LogLevel::info, "session ended", fields); });
 }
 
 }  // namespace postern::session

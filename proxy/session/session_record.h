@@ -1,17 +1,23 @@
-// The facts of one session, collected while it runs, written once as its log line when it ends.
+// The facts of one session, collected while it runs, written once as its log line when it ends. What happens is noted
+// here, once, and stands from then on in that line and in the listener's book.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "proxy/net/address.h"
+#include "proxy/observe/book.h"
+#include "proxy/observe/log_line.h"
 #include "proxy/session/refusal_notes.h"
 #include "proxy/smtp/dialogue.h"
 #include "proxy/smtp/endings.h"
 #include "proxy/smtp/plaintext.h"
+#include "proxy/smtp/refusals.h"
 #include "tls/session_facts.h"
 
 namespace postern::session {
@@ -30,9 +36,37 @@ struct PolicyFacts {
   std::string plaintext_detail = {};              // for people
 };
 
+struct SessionTotals {
+  std::uint64_t bytes_in = 0;   // from the client
+  std::uint64_t bytes_out = 0;  // to the client
+  std::uint64_t duration = 0;   // milliseconds
+};
+
 struct SessionRecord {
+  // The session begins. `book` is its listener's and outlives it; `now`, as below, is loop time in milliseconds.
+  void begin(observe::Book& book, std::uint64_t now);
+
+  void note_handshake_begins(smtp::Side side, std::uint64_t now);
+  void note_handshake(smtp::Side side, tls::SessionFacts facts, std::uint64_t now);
+  // `reason`: a value of the label of tls_handshake_failures_total.
+  void note_failed_handshake(smtp::Side side, std::string_view reason);
+
+  void note_dialing(std::uint64_t now);
+  void note_connection(std::string name, std::uint64_t now);
+  void note_no_connection();
+
+  // `what` is a verb, or empty; `reason` says more than the refusal's own reply does.
+  void note_refusal(smtp::Refusal refusal, std::string_view what = {}, std::string_view reason = {});
+  // With a reply that is not the row's.
+  void note_turned_away(smtp::Refusal refusal, std::string_view what, std::string_view reply);
+  void note_message(smtp::MessageResult result);
+  // A message is possibly delivered twice.
+  void note_doubt();
+  void note_decision(PolicyFacts facts);
+  void note_end(const SessionTotals& totals);
+
   std::uint64_t id = 0;
-  std::uint64_t started = 0;  // loop time, milliseconds
+  std::uint64_t started = 0;
   net::SocketAddress client;
   std::string server;  // the server's address or program; empty: none was reached
   std::unique_ptr<tls::SessionFacts> client_tls;
@@ -40,14 +74,21 @@ struct SessionRecord {
   std::unique_ptr<PolicyFacts> policy;  // outbound
   std::optional<smtp::Ending> ending;
   std::string reason;  // the sentence behind the ending, where there is one
-  RefusalNotes refused;
-  std::uint32_t in_doubt = 0;  // messages that the server may have, though the client was not told so
-};
 
-struct SessionTotals {
-  std::uint64_t bytes_in = 0;   // from the client
-  std::uint64_t bytes_out = 0;  // to the client
-  std::uint64_t duration = 0;   // milliseconds
+  // Of what was noted.
+  std::unique_ptr<RefusalNotes> refused;  // null: nothing was
+  std::uint32_t errors = 0;               // refusals for the client's mistakes
+  std::uint32_t accepted = 0;             // messages
+  std::uint32_t messages_refused = 0;
+  std::uint32_t in_doubt = 0;  // messages that the server may have, though the client was not told so
+
+ private:
+  void note_in_line(smtp::Refusal refusal, std::string_view what, std::string_view reply, std::string_view reason);
+
+  observe::Book* book_ = nullptr;
+  // Milliseconds since `started`.
+  std::uint32_t handshakes_began_[2] = {};
+  std::uint32_t dialed_ = 0;
 };
 
 // Writes a line about the record's present policy facts to the log.
@@ -55,7 +96,11 @@ void log_decision(const SessionRecord& record, const std::string& listener);
 // Writes a line about a message that the server may have, though nobody could read its reply. `about`: its envelope.
 void log_doubt(const SessionRecord& record, const std::string& listener, std::string_view reason,
                std::string_view about);
-// Writes the session's line to the log.
+// The fields of the session's line, as long as `use` takes.
+using UseLine = std::function<void(const std::vector<log::Field>&)>;
+void with_line(const SessionRecord& record, std::string_view direction, const std::string& listener,
+               const smtp::DialogueOutcome& outcome, const SessionTotals& totals, const UseLine& use);
+// Writes that line to the log.
 void log_session(const SessionRecord& record, std::string_view direction, const std::string& listener,
                  const smtp::DialogueOutcome& outcome, const SessionTotals& totals);
 

@@ -10,6 +10,17 @@ bool continues(std::string_view before, std::string_view after) {
 
 }  // namespace
 
+std::string_view to_string(MessageResult result) {
+  switch (result) {
+    case MessageResult::accepted: return "accepted";
+    case MessageResult::refused_temporarily: return "refused_temporarily";
+    case MessageResult::refused_permanently: return "refused_permanently";
+    case MessageResult::lost: return "lost";
+    case MessageResult::in_doubt: return "in_doubt";
+  }
+  return "lost";
+}
+
 void Effects::send(Side side, std::string_view bytes) {
   if (bytes.empty()) return;
   if (!list_.empty()) {

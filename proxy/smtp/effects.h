@@ -35,6 +35,7 @@ enum class MessageResult : std::uint8_t {
   in_doubt,  // sent whole, and no reply to it that could be read: the server may have it, and the client sends it again
 };
 inline constexpr std::size_t message_result_count = static_cast<std::size_t>(MessageResult::in_doubt) + 1;
+std::string_view to_string(MessageResult result);  // the enumerator's name
 
 struct Effect {
   enum class Kind : std::uint8_t {

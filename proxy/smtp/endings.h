@@ -1,6 +1,7 @@
 // How a session ended: the `ended` field of its log line and a label of its counter.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -32,6 +33,7 @@ enum class Ending : std::uint8_t {
   draining,
   internal,
 };
+inline constexpr std::size_t ending_count = static_cast<std::size_t>(Ending::internal) + 1;
 std::string_view to_string(Ending ending);  // the enumerator's name
 
 }  // namespace postern::smtp

@@ -42,7 +42,7 @@ constexpr std::array<RefusalRow, refusal_count> rows = {{
     {Refusal::malformed_bdat, "malformed_bdat", "501 5.5.4 Malformed BDAT, closing\r\n", ends, error,
      Ending::malformed_bdat},
     {Refusal::malformed_helo, "malformed_helo", "501 5.5.4 A host name is needed\r\n", goes_on, error},
-    {Refusal::too_many_errors, "too_many_errors", "421 4.7.0 Too many errors, closing\r\n", ends, no_error,
+    {Refusal::too_many_errors, "too_many_errors", "421 4.7.0 Too many errors, closing\r\n", ends, error,
      Ending::too_many_errors},
     {Refusal::backend_unavailable, "backend_unavailable", "421 4.3.2 Mail server not available, try again later\r\n",
      ends, no_error, Ending::backend_unreachable},

@@ -72,6 +72,7 @@ class Stream {
   // Somebody found out that the peer is gone: as if reading had told so.
   void break_off(std::string_view error) { end(error); }
   bool reading() const { return reading_; }
+  bool handshaking() const { return handshaking_; }
   bool finished() const { return finishing_; }
   bool ended() const { return ended_; }
   // The end was announced within TLS (close_notify): nobody on the way has cut anything off.

@@ -40,14 +40,14 @@ struct World {
   postern::stream::Scratch scratch;
   smtp::Effects effects;
   net::ChildReaper reaper;
-  observe::Counters counters;
+  observe::Books books;
   std::vector<std::unique_ptr<postern::stream::Stream>> buried;
   postern::session::Surroundings around{
       loop,
       scratch,
       effects,
       reaper,
-      counters,
+      books,
       [](postern::session::Session&) {},
       [this](std::unique_ptr<postern::stream::Stream> stream) { buried.push_back(std::move(stream)); }};
   std::unique_ptr<postern::outbound::OutboundService> service;

@@ -227,15 +227,13 @@ class World {
   void abandon() {
     while (!sessions.empty()) sessions.back()->abandon();
   }
-  std::uint64_t accepted() const {
-    return counters.messages[static_cast<std::size_t>(smtp::MessageResult::accepted)].value();
-  }
+  std::uint64_t accepted() const { return books.sum("messages_total", {"accepted"}); }
 
   net::Loop loop;
   stream::Scratch scratch;
   smtp::Effects effects;
   net::ChildReaper reaper;
-  observe::Counters counters;
+  observe::Books books;
   std::vector<std::unique_ptr<session::Session>> sessions;
   std::vector<std::unique_ptr<session::Session>> retired;
   std::vector<std::unique_ptr<stream::Stream>> buried;
@@ -243,7 +241,7 @@ class World {
                                scratch,
                                effects,
                                reaper,
-                               counters,
+                               books,
                                [this](session::Session&) {
                                  retired.push_back(std::move(sessions.back()));
                                  sessions.pop_back();
