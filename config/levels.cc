@@ -12,7 +12,7 @@ using enum TlsLevel;
 using Dane = LevelRow::Dane;
 using Proof = LevelRow::Proof;
 
-constexpr std::array rows = {
+constexpr std::array level_rows = {
     // level, name, strength, uses_tls, encrypts, dane, proof
     LevelRow{none, "none", 0, false, false},
     LevelRow{may, "may", 1, true, false},
@@ -24,17 +24,18 @@ constexpr std::array rows = {
     LevelRow{dane_only, "dane-only", 7, true, true, Dane::required},
 };
 
-static_assert(std::ranges::is_sorted(rows, {}, &LevelRow::strength), "levels() goes from the weakest to the strongest");
+static_assert(std::ranges::is_sorted(level_rows, {}, &LevelRow::strength),
+              "levels() goes from the weakest to the strongest");
 
 }  // namespace
 
 std::span<const LevelRow> levels() {
-  return rows;
+  return level_rows;
 }
 
 const LevelRow& row_of(TlsLevel level) {
-  const auto* const row = std::ranges::find(rows, level, &LevelRow::level);
-  POSTERN_ASSERT(row != rows.end(), "every level has a row");
+  const auto* const row = std::ranges::find(level_rows, level, &LevelRow::level);
+  POSTERN_ASSERT(row != level_rows.end(), "every level has a row");
   return *row;
 }
 

@@ -28,7 +28,7 @@ std::string_view trim_blanks(std::string_view text) {
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-std::string harmless(std::string_view text) {
+std::string harmless_greeting(std::string_view text) {
   std::string result(text.substr(0, max_line_length));
   std::replace_if(result.begin(), result.end(), is_control, '?');
   return result;
@@ -123,7 +123,7 @@ void offer_starttls(EhloReply& reply, const config::EhloSettings& settings) {
 void EhloReply::add_line(std::string_view text) {
   if (!has_greeting_) {
     has_greeting_ = true;
-    greeting = harmless(text);
+    greeting = harmless_greeting(text);
     return;
   }
   auto line = parse_keyword(text);

@@ -11,8 +11,8 @@ namespace postern::smtp {
 
 namespace {
 
-constexpr std::size_t path_limit = 256;   // RFC 5321 4.5.3.1.3; a longer one is cut
-constexpr std::size_t reply_limit = 160;  // room for a status, a reason and a queue id
+constexpr std::size_t path_limit = 256;         // RFC 5321 4.5.3.1.3; a longer one is cut
+constexpr std::size_t noted_reply_limit = 160;  // room for a status, a reason and a queue id
 
 // At most `limit` octets, and no half of a UTF-8 sequence.
 std::string cut(std::string_view text, std::size_t limit) {
@@ -23,7 +23,7 @@ std::string cut(std::string_view text, std::size_t limit) {
 }
 
 std::string line_of(std::string_view reply) {
-  return cut(reply.substr(0, reply.find('\r')), reply_limit);
+  return cut(reply.substr(0, reply.find('\r')), noted_reply_limit);
 }
 
 std::string path_of(std::string_view argument, std::string_view keyword) {
