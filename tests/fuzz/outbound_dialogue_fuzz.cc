@@ -118,7 +118,8 @@ class Player final : public fuzz::DialoguePlayer<Rig, Options> {
     if (what < 11) return remote(input().word(server_words));
     if (what < 13) return advance();
     if (what == 13) return judge();
-    goes_wrong(input().octet() % 8);
+    if (what == 14) return goes_wrong(input().octet() % 8);
+    client(input().text());
   }
 
   void remote(std::string_view said) {
