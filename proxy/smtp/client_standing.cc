@@ -1,37 +1,17 @@
 #include "proxy/smtp/client_standing.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "proxy/smtp/octets.h"
-#include "proxy/smtp/relay_guard.h"
 
 namespace postern::smtp {
 
 namespace {
 
-using config::InboundListener;
-
 constexpr std::size_t helo_name_limit = 255;  // RFC 5321 4.5.3.1.2
 
-bool is_introduction(Verb verb) {
-  return verb == Verb::ehlo || verb == Verb::helo;
-}
-
-// A whitelist, not a list of what needs TLS: a verb forgotten here is refused.
-bool allowed_without_tls(Verb verb) {
-  return is_introduction(verb) || verb == Verb::noop || verb == Verb::rset || verb == Verb::quit ||
-         verb == Verb::starttls;
-}
-
-bool is_hidden(const Command& command, const InboundListener& listener) {
-  const auto& hide = listener.ehlo.hide;
-  return std::any_of(hide.begin(), hide.end(),
-                     [&](const auto& name) { return same_ignoring_case(name, command.name); });
-}
-
 std::optional<Refusal> starttls_refusal(const Command& command, const ClientStanding& standing,
-                                        const InboundListener& listener) {
+                                        const config::Listener& listener) {
   if (standing.tls) return Refusal::starttls_active;
   if (listener.mode != config::TlsMode::starttls) return Refusal::starttls_not_offered;
   if (!command.argument.empty()) return Refusal::starttls_argument;
@@ -39,58 +19,9 @@ std::optional<Refusal> starttls_refusal(const Command& command, const ClientStan
   return std::nullopt;
 }
 
-std::optional<Refusal> mail_refusal(const Command& command, const ClientStanding& standing,
-                                    const InboundListener& listener) {
-  const auto from = parse_path_argument(command.argument, "FROM");
-  if (!standing.takes_parameters(command, from, config::Envelope::mail)) return Refusal::parameter_not_offered;
-  if (!listener.ehlo.size_limit || !from) return std::nullopt;  // the server says what is wrong with it
-  const auto size = parameter(from->parameters, "SIZE");
-  if (!size) return std::nullopt;
-  std::uint64_t octets = 0;
-  const auto read = std::from_chars(size->data(), size->data() + size->size(), octets);
-  const bool too_large =
-      read.ec == std::errc::result_out_of_range || (read.ec == std::errc() && octets > listener.ehlo.size_limit->bytes);
-  return too_large ? std::optional(Refusal::message_too_large) : std::nullopt;
-}
-
-std::optional<Refusal> recipient_refusal(const Command& command, const ClientStanding& standing,
-                                         const InboundListener& listener) {
-  const auto to = parse_path_argument(command.argument, "TO");
-  const auto& domains = listener.recipients.allow_domains;
-  const bool guarded = domains.has_value() && !standing.authenticated;
-  // What we cannot read, the server may read differently.
-  if (guarded && (!to || !recipient_allowed(to->path, *domains))) return Refusal::relay_denied;
-  if (!standing.takes_parameters(command, to, config::Envelope::rcpt)) return Refusal::parameter_not_offered;
-  return std::nullopt;
-}
-
-std::optional<Refusal> verb_refusal(const Command& command, const ClientStanding& standing,
-                                    const InboundListener& listener) {
-  switch (command.verb) {
-    case Verb::http: return Refusal::http_request;
-    case Verb::invalid: return Refusal::malformed_line;
-    case Verb::xclient:
-    case Verb::xforward: return Refusal::xclient_forbidden;
-    case Verb::starttls: return starttls_refusal(command, standing, listener);
-    case Verb::ehlo:
-    case Verb::helo: return is_helo_name(command.argument) ? std::nullopt : std::optional(Refusal::malformed_helo);
-    case Verb::mail: return mail_refusal(command, standing, listener);
-    case Verb::rcpt: return recipient_refusal(command, standing, listener);
-    case Verb::data:
-    case Verb::rset:
-    case Verb::noop:
-    case Verb::quit: return std::nullopt;
-    case Verb::vrfy:
-    case Verb::expn:
-    case Verb::help: return is_hidden(command, listener) ? std::optional(Refusal::verb_not_offered) : std::nullopt;
-    case Verb::auth:
-      if (!standing.offers(command)) return Refusal::verb_not_offered;
-      return standing.takes_mechanism(command.argument) ? std::nullopt : std::optional(Refusal::mechanism_not_offered);
-    case Verb::bdat:
-    case Verb::etrn:
-    case Verb::other: return standing.offers(command) ? std::nullopt : std::optional(Refusal::verb_not_offered);
-  }
-  return Refusal::verb_not_offered;
+std::optional<Refusal> auth_refusal(const Command& command, const ClientStanding& standing) {
+  if (!standing.offers(command)) return Refusal::verb_not_offered;
+  return standing.takes_mechanism(command.argument) ? std::nullopt : std::optional(Refusal::mechanism_not_offered);
 }
 
 bool has_unknown_keyword(std::string_view words) {
@@ -98,11 +29,6 @@ bool has_unknown_keyword(std::string_view words) {
     if (word.find('=') == std::string_view::npos) return true;
   }
   return false;
-}
-
-// Verbs whose refusal is the same in every state.
-bool is_never_forwarded(Verb verb) {
-  return verb == Verb::http || verb == Verb::invalid || verb == Verb::xclient || verb == Verb::xforward;
 }
 
 }  // namespace
@@ -180,14 +106,35 @@ bool ClientStanding::says_size_in_vain(config::ExtensionSet of_server) const {
 }
 
 std::optional<Refusal> refusal_for(const Command& command, const ClientStanding& standing,
-                                   const InboundListener& listener) {
+                                   const config::Listener& listener) {
   if (command.verb == Verb::http) return Refusal::http_request;
   if (standing.certificate_missing && command.verb != Verb::quit) return Refusal::client_certificate;
-  if (is_never_forwarded(command.verb)) return verb_refusal(command, standing, listener);
-  if (listener.require_tls && !standing.tls && !allowed_without_tls(command.verb)) return Refusal::tls_required;
-  if (command.verb == Verb::auth && listener.auth_requires_tls && !standing.tls) return Refusal::auth_needs_tls;
-  if (standing.ehlo_first && !allowed_without_tls(command.verb)) return Refusal::ehlo_first;
-  return verb_refusal(command, standing, listener);
+  switch (command.verb) {
+    case Verb::http:
+    case Verb::invalid: return Refusal::malformed_line;
+    case Verb::xclient:
+    case Verb::xforward: return Refusal::xclient_forbidden;
+    case Verb::starttls: return starttls_refusal(command, standing, listener);
+    case Verb::ehlo:
+    case Verb::helo: return is_helo_name(command.argument) ? std::nullopt : std::optional(Refusal::malformed_helo);
+    case Verb::rset:
+    case Verb::noop:
+    case Verb::quit: return std::nullopt;
+    case Verb::mail:
+    case Verb::rcpt:
+    case Verb::data:
+    case Verb::bdat:
+    case Verb::vrfy:
+    case Verb::expn:
+    case Verb::help:
+    case Verb::etrn:
+    case Verb::auth:
+    case Verb::other: break;
+  }
+  if (standing.ehlo_first) return Refusal::ehlo_first;
+  if (command.verb == Verb::auth) return auth_refusal(command, standing);
+  if (command.verb == Verb::bdat && !standing.offers(command)) return Refusal::verb_not_offered;
+  return std::nullopt;
 }
 
 }  // namespace postern::smtp

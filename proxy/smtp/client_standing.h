@@ -45,8 +45,9 @@ struct ClientStanding {
 // Can be said in EHLO and HELO: bounded, without controls. No name at all is for the server to judge.
 bool is_helo_name(std::string_view name);
 
-// Why this command is not for the server; nothing: it may pass. STARTTLS passes when it may begin.
+// Why this command goes nowhere, in either direction; nothing: the direction itself decides what becomes of it.
+// STARTTLS passes when it may begin.
 std::optional<Refusal> refusal_for(const Command& command, const ClientStanding& standing,
-                                   const config::InboundListener& listener);
+                                   const config::Listener& listener);
 
 }  // namespace postern::smtp

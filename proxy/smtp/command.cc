@@ -160,6 +160,18 @@ std::optional<std::string_view> parameter(std::string_view parameters, std::stri
   return std::nullopt;
 }
 
+std::optional<std::uint64_t> size_of(std::string_view digits) {
+  std::uint64_t value = 0;
+  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (read.ec == std::errc::result_out_of_range) return ~std::uint64_t{0};
+  return read.ec == std::errc() ? std::optional(value) : std::nullopt;
+}
+
+std::optional<std::uint64_t> declared_size(std::string_view mail_parameters) {
+  const auto declared = parameter(mail_parameters, "SIZE");
+  return declared ? size_of(*declared) : std::nullopt;
+}
+
 std::optional<BdatArgument> parse_bdat_argument(std::string_view argument) {
   argument = trim(argument);
   const std::string_view digits = take_word(argument);

@@ -65,6 +65,11 @@ std::string_view take_parameter(std::string_view& parameters);
 // The value of a `KEY=value` parameter, key ignoring case. Empty optional: the parameter is not there.
 std::optional<std::string_view> parameter(std::string_view parameters, std::string_view key);
 
+// What SIZE says (RFC 1870): a number beyond all bounds counts as the largest; what is no number, as none.
+std::optional<std::uint64_t> size_of(std::string_view digits);
+// … that of MAIL's parameters, if it is among them.
+std::optional<std::uint64_t> declared_size(std::string_view mail_parameters);
+
 // A whole MAIL or RCPT line without its parameter `key`, key ignoring case; the path is not looked into.
 std::string without_parameter(std::string_view line, std::string_view key);
 

@@ -32,10 +32,6 @@ bool is_sync_point(Expected reply) {
 
 }  // namespace
 
-std::optional<Refusal> InboundDialogue::refusal_for(const Command& command) const {
-  return smtp::refusal_for(command, standing_, *facts_.listener);
-}
-
 void InboundDialogue::on_command(const Command& command, const Line& line, Effects& out) {
   const bool introduction = command.verb == Verb::ehlo || command.verb == Verb::helo;
   if (server_ == Server::none) {

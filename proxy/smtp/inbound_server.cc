@@ -1,7 +1,6 @@
 // The server's half of InboundDialogue: the way to it, and its replies.
 #include <utility>
 
-#include "config/assert.h"
 #include "proxy/smtp/inbound_dialogue.h"
 
 namespace postern::smtp {

@@ -1,6 +1,5 @@
 // The client's half of OutboundDialogue: its commands.
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "config/assert.h"
@@ -54,14 +53,6 @@ std::optional<std::string> domain_to_judge(std::string_view path) {
   if (!std::all_of(domain.begin(), domain.end(), literal ? is_literal_octet : is_domain_octet)) return std::nullopt;
   if (!literal && !take_final_dot(domain)) return std::nullopt;
   return domain;
-}
-
-// A number beyond all bounds counts as the largest; what is no number, as none.
-std::optional<std::uint64_t> number(std::string_view digits) {
-  std::uint64_t value = 0;
-  const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (read.ec == std::errc::result_out_of_range) return ~std::uint64_t{0};
-  return read.ec == std::errc() ? std::optional(value) : std::nullopt;
 }
 
 }  // namespace
@@ -131,14 +122,13 @@ void OutboundDialogue::hello(const Command& command, const Line& line, Effects& 
 }
 
 bool OutboundDialogue::too_large(std::string_view mail_parameters) const {
-  const auto declared = parameter(mail_parameters, "SIZE");
-  const auto size = declared ? number(*declared) : std::nullopt;
+  const auto size = declared_size(mail_parameters);
   if (!size) return false;
   const auto& ours = facts_.listener->ehlo.size_limit;
   if (ours && *size > ours->bytes) return true;
   if (facts_.greets_itself) return false;  // whatever server there is may not be the one for this message
   const EhloKeyword* theirs = link_.hello.find("SIZE");
-  const auto limit = theirs != nullptr ? number(theirs->parameters) : std::nullopt;
+  const auto limit = theirs != nullptr ? size_of(theirs->parameters) : std::nullopt;
   return limit && *limit > 0 && *size > *limit;  // RFC 1870 4: 0 is no limit
 }
 
@@ -221,6 +211,33 @@ void OutboundDialogue::data(const Line& line, Effects& out) {
   out.send(Side::backend, "DATA\r\n");
   answers_.expect(Expected::data);
   enter(State::await_reply);
+}
+
+void OutboundDialogue::bdat(const Command& command, const Line& line, Effects& out) {
+  const auto argument = parse_bdat_argument(command.argument);
+  if (!argument) return answer(Refusal::malformed_bdat, out);
+  const bool at_once = transaction_.chunked && transaction_.refusal.empty();
+  if (!at_once && !in_turn(line)) return;
+  if (!transaction_.active()) return refuse_bdat(command, Refusal::mail_first, out);
+  if (!transaction_.refusal.empty()) {
+    turn_away(command, transaction_.refused_as, transaction_.refusal, out);
+    return discard_chunk(*argument);
+  }
+  if (!transaction_.accepted || !transaction_.sent) return refuse_bdat(command, Refusal::recipients_first, out);
+  // Offered by another connection: this server would take the chunk for commands.
+  if (!link_.hello.has("CHUNKING")) return refuse_bdat(command, Refusal::remote_unusable, out);
+  if (!input_.fits(argument->size)) return bdat_too_large(*argument, out);
+  transaction_.chunked = !argument->last;
+  forward_chunk(line, *argument, out);
+}
+
+// Chunks that have reached the server are taken back with its transaction: RSET comes before the next MAIL.
+void OutboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out) {
+  answers_.message_refused(row(Refusal::message_too_large).reply, out);
+  transaction_.refusal = row(Refusal::message_too_large).reply;
+  transaction_.refused_as = Refusal::message_too_large;
+  answer(Refusal::message_too_large, out);
+  discard_chunk(argument);
 }
 
 void OutboundDialogue::reset(const Line& line, Effects& out) {

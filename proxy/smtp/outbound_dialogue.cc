@@ -1,6 +1,5 @@
-// Events and our own replies of OutboundDialogue. Its halves are in outbound_client.cc (with outbound_refusals.cc,
-// outbound_extensions.cc and outbound_content.cc) and outbound_remote.cc (with outbound_loss.cc); its clocks, in
-// outbound_time.cc.
+// Events, time and our own replies of OutboundDialogue. Its halves are in outbound_client.cc (with outbound_refusals.cc
+// and outbound_extensions.cc) and outbound_remote.cc (with outbound_loss.cc).
 #include "proxy/smtp/outbound_dialogue.h"
 
 #include <array>
@@ -92,6 +91,48 @@ bool OutboundDialogue::drains_at_once() const {
 void OutboundDialogue::go_on(Effects& out) {
   before_reply(out);
   while (state_ == State::await_turn && answers_.empty()) resume(out);
+}
+
+// --- time
+
+void OutboundDialogue::time_is_up(Timer which, Effects& out) {
+  switch (which) {
+    case Timer::none:
+    case Timer::closing: return;
+    case Timer::backend_connect:
+      if (server_ == Server::opening) opening_->on_connect_failed();
+      return opening_moved(out);
+    case Timer::handshake:
+    case Timer::greeting:
+    case Timer::reply:
+    case Timer::data_end: return server_is_silent(out);
+    case Timer::command:
+    case Timer::data_block: return refuse_now(Refusal::timeout, Ending::timeout, out);
+  }
+}
+
+// Where nothing has been given to it yet, that is a server to be left for another. Else it ends the session.
+void OutboundDialogue::server_is_silent(Effects& out) {
+  constexpr std::string_view silent = "the server was silent for too long";
+  if (server_ == Server::opening || before_recipient()) return server_gone(Ending::timeout, silent, out);
+  outcome_.trouble = no_answer(due(), silent);
+  refuse_now(Refusal::timeout, Ending::timeout, out);
+}
+
+Timer OutboundDialogue::opening_timer() const {
+  if (!opening_) return Timer::greeting;
+  switch (opening_->state()) {
+    case RemoteOpening::State::connecting: return Timer::backend_connect;
+    case RemoteOpening::State::handshake: return Timer::handshake;
+    case RemoteOpening::State::greeting:
+    case RemoteOpening::State::greeted:
+    case RemoteOpening::State::over: return Timer::greeting;
+    case RemoteOpening::State::ehlo:
+    case RemoteOpening::State::helo:
+    case RemoteOpening::State::starttls:
+    case RemoteOpening::State::auth: return Timer::reply;
+  }
+  return Timer::reply;
 }
 
 // --- our own replies

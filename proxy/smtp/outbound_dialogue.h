@@ -112,7 +112,6 @@ class OutboundDialogue final : public TwoPartyDialogue {
 
   // The client's half.
   std::optional<Refusal> refusal_for(const Command& command) const override;
-  std::optional<Refusal> starttls_refusal(const Command& command) const;
   void on_command(const Command& command, const Line& line, Effects& out) override;
   void resumed(const Line& line, Effects& out) override;
   void hello(const Command& command, const Line& line, Effects& out);

@@ -1,7 +1,6 @@
 // What OutboundDialogue makes of a server that is lost: another one for the same recipient, as long as nothing has been
 // taken by anybody, else a temporary refusal of what was asked.
 #include <algorithm>
-#include <utility>
 
 #include "proxy/smtp/command.h"
 #include "proxy/smtp/octets.h"

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "config/assert.h"
 #include "proxy/smtp/command.h"
 #include "proxy/smtp/octets.h"
 #include "proxy/smtp/outbound_dialogue.h"
@@ -39,6 +38,11 @@ void OutboundDialogue::drop_remote(Effects& out) {
   link_ = {};
   replies_ = ReplyReader();
   transaction_.sent = false;
+}
+
+void OutboundDialogue::abandon_server(Effects& out) {
+  drop_remote(out);
+  remote_.stage = Stage::lost;
 }
 
 // Takes what the opening has come to, and goes on if the client can be told.

@@ -132,4 +132,13 @@ TEST_CASE("command: a parameter is taken out of MAIL, and nothing else") {
   CHECK(without_parameter("MAIL <a@b> SIZE=3", "SIZE") == "MAIL <a@b> SIZE=3");
 }
 
+TEST_CASE("command: SIZE beyond all bounds is the largest, and what is no number is none") {
+  CHECK(postern::smtp::declared_size("BODY=8BITMIME size=1000") == 1000U);
+  CHECK(postern::smtp::declared_size("SIZE=99999999999999999999") == ~std::uint64_t{0});
+  CHECK(!postern::smtp::declared_size("SIZE=many"));
+  CHECK(!postern::smtp::declared_size("SIZE="));
+  CHECK(!postern::smtp::declared_size("BODY=8BITMIME"));
+  CHECK(postern::smtp::size_of("0") == 0U);
+}
+
 }  // namespace command_test
