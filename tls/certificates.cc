@@ -17,7 +17,6 @@
 #include <utility>
 
 #include "config/assert.h"
-#include "config/file.h"
 #include "config/text.h"
 #include "tls/certificate_use.h"
 #include "tls/error.h"
@@ -96,8 +95,8 @@ std::vector<CRYPTO_BUFFER*> borrowed(const Chain& chain) {
   return certificates;
 }
 
-Result<Chain> load_chain(const std::string& path) {
-  auto loaded = load_pem_certificates(path, PemUse::chain);
+Result<Chain> parse_chain(const std::string& path, std::string_view content) {
+  auto loaded = parse_pem_certificates(path, content, PemUse::chain);
   if (!loaded) {
     return tl::unexpected(loaded.error());
   }
@@ -172,13 +171,8 @@ Error unreadable_key(const std::string& path, bool passphrase_asked) {
 
 }  // namespace
 
-Result<PrivateKey> load_private_key(const std::string& path) {
-  auto file = config::read_file(path, max_pem_file);
-  if (!file) {
-    return tl::unexpected(file.error());
-  }
-  auto found = find_private_key(path, file->content);
-  OPENSSL_cleanse(file->content.data(), file->content.size());
+Result<PrivateKey> parse_private_key(const std::string& path, const config::File& file) {
+  auto found = find_private_key(path, file.content);
   if (!found) {
     return tl::unexpected(found.error());
   }
@@ -194,7 +188,7 @@ Result<PrivateKey> load_private_key(const std::string& path) {
   if (!describe_key(key)) {
     return fail(Errc::unsupported, "the private key in " + path + " is neither RSA, P-256, P-384, P-521 nor Ed25519");
   }
-  if (file->world_readable) {
+  if (file.world_readable) {
     key.warnings.push_back("the private key in " + path + " is readable by every user of this machine");
   }
   return key;

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "config/file.h"
 #include "config/result.h"
 
 namespace postern::tls {
@@ -36,8 +37,8 @@ struct Chain {
 // The certificates in the form that the library takes; they live as long as the chain.
 std::vector<CRYPTO_BUFFER*> borrowed(const Chain& chain);
 
-// Every certificate of a PEM file; see load_pem_certificates.
-Result<Chain> load_chain(const std::string& path);
+// Every certificate of a PEM file, whose `content` this is; see parse_pem_certificates.
+Result<Chain> parse_chain(const std::string& path, std::string_view content);
 
 enum class KeyType : std::uint8_t { rsa, ecdsa, ed25519 };
 
@@ -50,7 +51,7 @@ struct PrivateKey {
 };
 
 // The first private key of a PEM file. An encrypted one is an error of its own: nobody is there to type a passphrase.
-Result<PrivateKey> load_private_key(const std::string& path);
+Result<PrivateKey> parse_private_key(const std::string& path, const config::File& file);
 
 // One usable pair: a chain and the key of its leaf.
 struct Certificate {

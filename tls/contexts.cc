@@ -45,8 +45,8 @@ CertificateFacts facts_of(const std::string& name, const std::string& file, cons
 
 class ContextsBuilder {
  public:
-  ContextsBuilder(config::Loaded& loaded, const Contexts* previous, Contexts& built)
-      : loaded_(loaded), previous_(previous), built_(built), findings_(loaded) {}
+  ContextsBuilder(config::Loaded& loaded, const config::Files& files, const Contexts* previous, Contexts& built)
+      : loaded_(loaded), files_(files), previous_(previous), built_(built), findings_(loaded) {}
 
   // False after any mistake.
   bool build();
@@ -70,6 +70,7 @@ class ContextsBuilder {
   std::shared_ptr<const CertificateStore> client_certificate_of(const config::OutboundListener& listener);
 
   config::Loaded& loaded_;
+  const config::Files& files_;
   const Contexts* previous_;
   Contexts& built_;
   Findings findings_;
@@ -81,8 +82,8 @@ class ContextsBuilder {
 bool ContextsBuilder::build() {
   load_certificates();
   for (const config::InboundListener& listener : loaded_.settings.inbound) {
-    built_.servers_.push_back(make_server("inbound." + listener.name, listener, listener.client_certificates));
-    built_.backends_.push_back(listener.backend.tls == config::TlsMode::none ? nullptr : make_backend());
+    built_.servers_[listener.name] = make_server("inbound." + listener.name, listener, listener.client_certificates);
+    built_.backends_[listener.name] = listener.backend.tls == config::TlsMode::none ? nullptr : make_backend();
   }
   build_outbound();
   check_defaults();
@@ -100,11 +101,11 @@ void ContextsBuilder::check_defaults() {
 
 void ContextsBuilder::build_outbound() {
   const config::Settings& settings = loaded_.settings;
-  RemoteContextsBuilder remotes(settings.tls, findings_, built_.clients_,
+  RemoteContextsBuilder remotes(settings.tls, files_, findings_, built_.clients_,
                                 previous_ == nullptr ? nullptr : &previous_->clients_);
   for (const config::OutboundListener& listener : settings.outbound) {
-    built_.outbound_servers_.push_back(make_server("outbound." + listener.name, listener));
-    built_.remotes_.push_back(remotes.make(listener, client_certificate_of(listener)));
+    built_.outbound_servers_[listener.name] = make_server("outbound." + listener.name, listener);
+    built_.remotes_[listener.name] = remotes.make(listener, client_certificate_of(listener));
   }
 }
 
@@ -128,11 +129,14 @@ void ContextsBuilder::load_pair(const std::string& name, std::size_t index, cons
 
 std::shared_ptr<const Certificate> ContextsBuilder::load_matching(const std::string& path,
                                                                   const config::CertificatePair& pair) {
-  auto chain = load_chain(pair.chain);
+  auto chain = files_.at(pair.chain).and_then([&pair](const config::File& file) {
+    return parse_chain(pair.chain, file.content);
+  });
   if (!chain) {
     findings_.mistake(path + ".chain", chain.error().message);
   }
-  auto key = load_private_key(pair.key);
+  auto key =
+      files_.at(pair.key).and_then([&pair](const config::File& file) { return parse_private_key(pair.key, file); });
   if (!key) {
     findings_.mistake(path + ".key", key.error().message);
   }
@@ -175,8 +179,10 @@ void ContextsBuilder::warn_of_missing_issuer(const std::string& path, const Cert
     return;
   }
   if (!system_trust_) {
-    auto loaded = TrustStore::load_system();
-    system_trust_ = loaded ? std::move(*loaded) : TrustStore::nobody();
+    const auto& [system_path, system_file] = files_.authorities();
+    auto system =
+        system_file ? TrustStore::parse_system(system_path, system_file->content) : tl::unexpected(system_file.error());
+    system_trust_ = system ? std::move(*system) : TrustStore::nobody();
   }
   const auto leaf = parse_certificate(der_of(certificate.chain.certificates.front().get()));
   if (leaf != nullptr && !system_trust_->knows_issuer_of(*leaf)) {
@@ -258,7 +264,8 @@ std::shared_ptr<const TrustStore> ContextsBuilder::trust_of(const std::string& p
     findings_.mistake(path, "needs a ca_file, whose CAs vouch for clients");
     return nullptr;
   }
-  auto trust = TrustStore::load(ca_file);
+  auto trust = files_.at(ca_file).and_then(
+      [&ca_file](const config::File& file) { return TrustStore::parse(ca_file, file.content); });
   if (!trust) {
     findings_.mistake(path + ".ca_file", trust.error().message);
     return nullptr;
@@ -281,7 +288,9 @@ std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const std::string& p
   }
   std::shared_ptr<TicketKeys> keys;
   if (!wanted.key_file.empty()) {
-    auto loaded = TicketKeys::from_file(wanted.key_file);
+    auto loaded = files_.at(wanted.key_file).and_then([&wanted](const config::File& file) {
+      return TicketKeys::shared(wanted.key_file, file.content);
+    });
     if (!loaded) {
       findings_.mistake(findings_.place_of(path, "session_tickets.key_file"), loaded.error().message);
       return nullptr;
@@ -315,29 +324,47 @@ std::unique_ptr<ClientContext> ContextsBuilder::make_backend() {
 Contexts::Contexts() = default;
 Contexts::~Contexts() = default;
 
-std::shared_ptr<const Contexts> Contexts::build(config::Loaded& loaded, const Contexts* previous) {
+std::shared_ptr<const Contexts> Contexts::build(config::Loaded& loaded, const config::Files& files,
+                                                const Contexts* previous) {
   const std::shared_ptr<Contexts> contexts(new Contexts);
-  return ContextsBuilder(loaded, previous, *contexts).build() ? contexts : nullptr;
+  return ContextsBuilder(loaded, files, previous, *contexts).build() ? contexts : nullptr;
 }
 
-const ServerContext* Contexts::server(std::size_t index) const {
-  POSTERN_ASSERT(index < servers_.size(), "no such listener");
-  return servers_[index].get();
+namespace {
+
+template <class Map>
+auto* find_context(const Map& contexts, std::string_view listener) {
+  const auto found = contexts.find(listener);
+  POSTERN_ASSERT(found != contexts.end(), "no such listener");
+  return found->second.get();
 }
 
-const ClientContext* Contexts::backend(std::size_t index) const {
-  POSTERN_ASSERT(index < backends_.size(), "no such listener");
-  return backends_[index].get();
+}  // namespace
+
+const ServerContext* Contexts::server(std::string_view listener) const {
+  return find_context(servers_, listener);
 }
 
-const ServerContext* Contexts::outbound_server(std::size_t index) const {
-  POSTERN_ASSERT(index < outbound_servers_.size(), "no such listener");
-  return outbound_servers_[index].get();
+const ClientContext* Contexts::backend(std::string_view listener) const {
+  return find_context(backends_, listener);
 }
 
-const RemoteContexts& Contexts::remote(std::size_t index) const {
-  POSTERN_ASSERT(index < remotes_.size(), "no such listener");
-  return *remotes_[index];
+const ServerContext* Contexts::outbound_server(std::string_view listener) const {
+  return find_context(outbound_servers_, listener);
+}
+
+const RemoteContexts& Contexts::remote(std::string_view listener) const {
+  return *find_context(remotes_, listener);
+}
+
+std::vector<std::pair<std::string, std::shared_ptr<TicketKeys>>> Contexts::shared_ticket_keys() const {
+  std::vector<std::pair<std::string, std::shared_ptr<TicketKeys>>> shared;
+  for (const SharedKeys& keys : ticket_keys_) {
+    if (!keys.settings.key_file.empty()) {
+      shared.emplace_back(keys.settings.key_file, keys.keys);
+    }
+  }
+  return shared;
 }
 
 LibraryFacts library_facts() {

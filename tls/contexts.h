@@ -3,10 +3,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "config/files.h"
 #include "config/load.h"
 #include "config/settings.h"
 #include "tls/engine.h"
@@ -29,25 +34,28 @@ struct CertificateFacts {
 
 class Contexts {
  public:
-  // Loads keys and chains, matches them, builds a ServerContext for every inbound listener whose mode is not
-  // none, a ClientContext for every listener whose backend.tls is not none, and RemoteContexts for every outbound one,
-  // with a ServerContext where it offers TLS. Mistakes and warnings (expired or soon
-  // expiring chain, skipped groups) are added to loaded.diagnostics with their place. Null if any was an error.
-  // After a reload pass the `previous` contexts: ticket keys made at random, and sessions of remote servers, then live
-  // on, where their settings do.
+  // Takes keys and chains from `files`, matches them, builds a ServerContext for every inbound listener whose mode is
+  // not none, a ClientContext for every listener whose backend.tls is not none, and RemoteContexts for every outbound
+  // one, with a ServerContext where it offers TLS. Mistakes and warnings (expired or soon expiring chain, skipped
+  // groups) are added to loaded.diagnostics with their place. Null if any was an error. After a reload pass the
+  // `previous` contexts: ticket keys made at random, and sessions of remote servers, then live on, where their settings
+  // do.
   //
   // TLS to a backend is opportunistic: no certificate is judged, and because a backend's own TLS is why there is a
   // gateway, it may be as old as TLS 1.0, 3DES and SHA-1, whatever `tls` says, and is spared post-quantum groups.
-  static std::shared_ptr<const Contexts> build(config::Loaded& loaded, const Contexts* previous = nullptr);
+  static std::shared_ptr<const Contexts> build(config::Loaded& loaded, const config::Files& files,
+                                               const Contexts* previous = nullptr);
 
-  // `index` is the listener's position in Settings::inbound. Null where the listener has no TLS (or no backend TLS).
-  const ServerContext* server(std::size_t index) const;
-  const ClientContext* backend(std::size_t index) const;
+  // Those of an inbound listener of that name, which there is. Null where it has no TLS (or no backend TLS).
+  const ServerContext* server(std::string_view listener) const;
+  const ClientContext* backend(std::string_view listener) const;
 
-  // `index` is the listener's position in Settings::outbound. The server is for its clients, null where it offers them
-  // no TLS.
-  const ServerContext* outbound_server(std::size_t index) const;
-  const RemoteContexts& remote(std::size_t index) const;
+  // Those of an outbound one. The server is for its clients, null where it offers them no TLS.
+  const ServerContext* outbound_server(std::string_view listener) const;
+  const RemoteContexts& remote(std::string_view listener) const;
+
+  // Ticket keys that are shared by a file, by its path: what is in it may change.
+  std::vector<std::pair<std::string, std::shared_ptr<TicketKeys>>> shared_ticket_keys() const;
 
   const std::vector<CertificateFacts>& certificates() const { return certificates_; }
 
@@ -61,10 +69,12 @@ class Contexts {
   };
 
   Contexts();
-  std::vector<std::unique_ptr<ServerContext>> servers_;
-  std::vector<std::unique_ptr<ClientContext>> backends_;
-  std::vector<std::unique_ptr<ServerContext>> outbound_servers_;
-  std::vector<std::unique_ptr<const RemoteContexts>> remotes_;
+  template <class Context>
+  using ByListener = std::map<std::string, std::unique_ptr<Context>, std::less<>>;
+  ByListener<ServerContext> servers_;
+  ByListener<ClientContext> backends_;
+  ByListener<ServerContext> outbound_servers_;
+  ByListener<const RemoteContexts> remotes_;
   RemoteContextsBuilder::Clients clients_;
   std::vector<CertificateFacts> certificates_;
   std::vector<SharedKeys> ticket_keys_;  // one for each distinct setting

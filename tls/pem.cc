@@ -10,7 +10,6 @@
 #include <optional>
 #include <utility>
 
-#include "config/file.h"
 #include "tls/pem_text.h"
 #include "tls/x509_text.h"
 
@@ -191,12 +190,8 @@ Result<PemCertificates> CertificateReader::read(std::string_view content) {
 
 }  // namespace
 
-Result<PemCertificates> load_pem_certificates(const std::string& path, PemUse use) {
-  const auto file = config::read_file(path, max_pem_file);
-  if (!file) {
-    return tl::unexpected(file.error());
-  }
-  auto read = CertificateReader(path, use).read(file->content);
+Result<PemCertificates> parse_pem_certificates(const std::string& path, std::string_view content, PemUse use) {
+  auto read = CertificateReader(path, use).read(content);
   ERR_clear_error();
   return read;
 }

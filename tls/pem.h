@@ -13,8 +13,6 @@
 
 namespace postern::tls {
 
-inline constexpr std::size_t max_pem_file = 4 * 1024 * 1024;  // a system's whole list of CAs is below 300 KiB
-
 struct PemCertificate {
   std::string der;
   bssl::UniquePtr<X509> parsed;
@@ -33,11 +31,11 @@ enum class PemUse : std::uint8_t {
   system_authorities,  // nobody here wrote it: what does not parse is left out
 };
 
-// Every certificate of the file, at least one. CERTIFICATE blocks, and TRUSTED CERTIFICATE ones: what these say about
-// trust is nothing to peers, so that it is left out in a chain, and refused in authorities, where it would be lost.
-// Keys and parameters are passed over, other blocks are named. Errc::certificate where a block is broken or does not
-// parse, or where one could be lost: the message says on which line.
-Result<PemCertificates> load_pem_certificates(const std::string& path, PemUse use);
+// Every certificate of the file at `path`, whose `content` this is; at least one. CERTIFICATE blocks, and TRUSTED
+// CERTIFICATE ones: what these say about trust is nothing to peers, so that it is left out in a chain, and refused in
+// authorities, where it would be lost. Keys and parameters are passed over, other blocks are named. Errc::certificate
+// where a block is broken or does not parse, or where one could be lost: the message says on which line.
+Result<PemCertificates> parse_pem_certificates(const std::string& path, std::string_view content, PemUse use);
 
 struct PemKey {
   std::string text;                   // the file's first private key, as one clean PEM block; the caller wipes it

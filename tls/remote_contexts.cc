@@ -105,8 +105,12 @@ std::shared_ptr<const TrustStore> RemoteContextsBuilder::trust_of(const config::
 
 std::shared_ptr<const TrustStore> RemoteContextsBuilder::load_trust(const std::string& ca_file,
                                                                     const std::string& path) {
-  const bool is_system = ca_file == "system";
-  auto trust = is_system ? TrustStore::load_system() : TrustStore::load(ca_file);
+  const bool is_system = ca_file == config::system_authorities;
+  const auto& [system_path, system_file] = files_.authorities();
+  const std::string& file_path = is_system ? system_path : ca_file;
+  auto trust = (is_system ? system_file : files_.at(ca_file)).and_then([&](const config::File& file) {
+    return is_system ? TrustStore::parse_system(file_path, file.content) : TrustStore::parse(file_path, file.content);
+  });
   if (trust) {
     for (const std::string& warning : (*trust)->warnings()) {
       findings_.warning(path, warning);

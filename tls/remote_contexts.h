@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/files.h"
 #include "config/settings.h"
 #include "tls/client_context.h"
 
@@ -44,8 +45,9 @@ class RemoteContextsBuilder {
   using Clients = std::vector<std::pair<ClientContext::Options, std::shared_ptr<const ClientContext>>>;
 
   // `clients` collects what is built. `previous`: what another configuration had, or null.
-  RemoteContextsBuilder(const config::TlsSettings& tls, Findings& findings, Clients& clients, const Clients* previous)
-      : tls_(tls), findings_(findings), clients_(clients), previous_(previous) {}
+  RemoteContextsBuilder(const config::TlsSettings& tls, const config::Files& files, Findings& findings,
+                        Clients& clients, const Clients* previous)
+      : tls_(tls), files_(files), findings_(findings), clients_(clients), previous_(previous) {}
 
   // Null after a mistake. `client_certificate` may be null.
   std::unique_ptr<const RemoteContexts> make(const config::OutboundListener& listener,
@@ -58,6 +60,7 @@ class RemoteContextsBuilder {
   std::shared_ptr<const TrustStore> load_trust(const std::string& ca_file, const std::string& path);
 
   const config::TlsSettings& tls_;
+  const config::Files& files_;
   Findings& findings_;
   Clients& clients_;
   const Clients* previous_;

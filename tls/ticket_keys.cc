@@ -5,20 +5,21 @@
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "config/assert.h"
-#include "config/file.h"
+#include "config/file_use.h"
+#include "tls/tlsa.h"
 
 namespace postern::tls {
 namespace {
 
 constexpr std::size_t long_key = 80;
 constexpr std::size_t short_key = 48;
+static_assert(config::largest_file(config::FileUse::ticket_keys) == TicketKeys::max_keys * long_key);
 
 std::shared_ptr<const TicketKey> key_from(std::string_view octets) {
   return std::make_shared<const TicketKey>(octets.substr(0, TicketKey::name_size), octets.substr(TicketKey::name_size));
@@ -85,40 +86,52 @@ std::optional<std::size_t> TicketKey::open(std::span<const std::uint8_t> in, std
 
 // --- all keys
 
-TicketKeys::TicketKeys(std::string path, config::Duration period, Clock clock)
-    : path_(std::move(path)), period_(period), clock_(std::move(clock)), due_(clock_() + period_) {}
+TicketKeys::TicketKeys(config::Duration period, Clock clock)
+    : period_(period),
+      clock_(std::move(clock)),
+      due_(period == config::Duration::zero() ? Time::max() : clock_() + period_) {}
 
 std::shared_ptr<TicketKeys> TicketKeys::random(config::Duration rotate, Clock clock) {
-  std::shared_ptr<TicketKeys> keys(new TicketKeys({}, rotate, std::move(clock)));
-  const std::lock_guard lock(keys->mutex_);
+  std::shared_ptr<TicketKeys> keys(new TicketKeys(rotate, std::move(clock)));
   keys->keys_ = random_key_before(nullptr);
   return keys;
 }
 
-Result<std::shared_ptr<TicketKeys>> TicketKeys::from_file(const std::string& path, Clock clock) {
-  std::shared_ptr<TicketKeys> keys(new TicketKeys(path, reread_interval, std::move(clock)));
-  const std::lock_guard lock(keys->mutex_);
-  keys->version_ = version_of(path);
-  auto read = read_keys(path);
-  if (!read) {
-    return tl::unexpected(read.error());
+Result<std::shared_ptr<TicketKeys>> TicketKeys::shared(const std::string& path, std::string_view octets) {
+  std::shared_ptr<TicketKeys> keys(new TicketKeys(config::Duration::zero(), std::chrono::steady_clock::now));
+  const auto taken = keys->renew(path, octets);
+  if (!taken) {
+    return tl::unexpected(taken.error());
   }
-  keys->keys_ = std::move(*read);
   return keys;
 }
 
+Result<bool> TicketKeys::renew(const std::string& path, std::string_view octets) {
+  auto parsed = parse_keys(path, octets);
+  if (!parsed) {
+    return tl::unexpected(parsed.error());
+  }
+  std::string digest = sha256(octets);
+  if (digest == digest_) {
+    return false;
+  }
+  keys_ = std::move(*parsed);
+  digest_ = std::move(digest);
+  return true;
+}
+
 TicketKeys::Keys TicketKeys::current() {
+  if (due_.load() == Time::max()) {
+    return keys_.load();
+  }
   const auto now = clock_();
-  const std::lock_guard lock(mutex_);
-  if (now >= due_) {
-    if (path_.empty()) {
+  if (now >= due_.load()) {
+    const std::lock_guard lock(rotation_);
+    if (now >= due_.load()) {
       rotate(now);
-    } else {
-      reread();
-      due_ = now + period_;
     }
   }
-  return keys_;
+  return keys_.load();
 }
 
 TicketKeys::Keys TicketKeys::random_key_before(std::shared_ptr<const TicketKey> previous) {
@@ -132,38 +145,14 @@ TicketKeys::Keys TicketKeys::random_key_before(std::shared_ptr<const TicketKey> 
   return std::make_shared<const std::vector<std::shared_ptr<const TicketKey>>>(std::move(keys));
 }
 
-void TicketKeys::rotate(std::chrono::steady_clock::time_point now) {
+void TicketKeys::rotate(Time now) {
   // Where nobody came for two periods, the current key has had its time as the previous one, too.
-  const bool current_still_opens = now - due_ < period_;
-  keys_ = random_key_before(current_still_opens ? keys_->front() : nullptr);
+  const bool current_still_opens = now - due_.load() < period_;
+  keys_ = random_key_before(current_still_opens ? keys_.load()->front() : nullptr);
   due_ = now + period_;
 }
 
-void TicketKeys::reread() {
-  const auto version = version_of(path_);
-  if (!version || version == version_) {
-    return;
-  }
-  if (auto read = read_keys(path_)) {
-    keys_ = std::move(*read);
-    version_ = version;
-  }
-}
-
-std::optional<TicketKeys::FileVersion> TicketKeys::version_of(const std::string& path) {
-  struct stat status = {};
-  if (::stat(path.c_str(), &status) != 0) {
-    return std::nullopt;
-  }
-  return FileVersion{status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ino, status.st_size};
-}
-
-Result<TicketKeys::Keys> TicketKeys::read_keys(const std::string& path) {
-  auto file = config::read_file(path, max_keys * long_key);
-  if (!file) {
-    return tl::unexpected(file.error());
-  }
-  const std::string_view octets = file->content;
+Result<TicketKeys::Keys> TicketKeys::parse_keys(const std::string& path, std::string_view octets) {
   const std::size_t size = octets.size() % long_key == 0 ? long_key : short_key;
   if (octets.empty() || octets.size() % size != 0) {
     return fail(Errc::invalid_argument, path + " holds " + std::to_string(octets.size()) +
@@ -173,7 +162,6 @@ Result<TicketKeys::Keys> TicketKeys::read_keys(const std::string& path) {
   for (std::size_t at = 0; at < octets.size(); at += size) {
     keys.push_back(key_from(octets.substr(at, size)));
   }
-  OPENSSL_cleanse(file->content.data(), file->content.size());
   return std::make_shared<const std::vector<std::shared_ptr<const TicketKey>>>(std::move(keys));
 }
 

@@ -1,6 +1,7 @@
 // The keys under which session tickets are sealed. One object serves all threads.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -52,44 +53,37 @@ class TicketKeys {
   // Made at random, and anew every `rotate`; the one before the current still opens. They never leave the process.
   static std::shared_ptr<TicketKeys> random(config::Duration rotate, Clock clock = std::chrono::steady_clock::now);
 
-  // Shared by several instances: a binary file of one or several keys, 80 octets each, or 48 each where its size is no
-  // multiple of 80 (`openssl rand 80 > FILE`). The first 16 octets of each are its name, the rest its secret. The first
-  // key seals, all open: to rotate, put a new key in front and drop the last, on every instance, and replace the file
-  // by a rename. A changed file is noticed within `reread_interval`; while it is unusable the last good keys stay.
-  // Sessions pass only between listeners whose client-certificate settings are the same.
-  static Result<std::shared_ptr<TicketKeys>> from_file(const std::string& path,
-                                                       Clock clock = std::chrono::steady_clock::now);
+  // Shared by several instances: `octets` are those of a binary file at `path`, one or several keys, 80 octets each, or
+  // 48 each where its size is no multiple of 80 (`openssl rand 80 > FILE`). The first 16 octets of each are its name,
+  // the rest its secret. The first key seals, all open: to rotate, put a new key in front and drop the last, on every
+  // instance, and replace the file by a rename. Sessions pass only between listeners whose client-certificate settings
+  // are the same.
+  static Result<std::shared_ptr<TicketKeys>> shared(const std::string& path, std::string_view octets);
 
-  // The keys for now; never empty.
+  // What the file of shared keys holds now. True: others than before. While it is unusable the last good keys stay.
+  // Thread-safe against current(), not against itself.
+  Result<bool> renew(const std::string& path, std::string_view octets);
+
+  // The keys for now; never empty. Thread-safe.
   Keys current();
 
-  static constexpr std::chrono::seconds reread_interval{5};
   static constexpr std::size_t max_keys = 16;
 
  private:
-  struct FileVersion {
-    std::int64_t seconds = 0;
-    std::int64_t nanoseconds = 0;
-    std::uint64_t inode = 0;
-    std::int64_t size = 0;
-    auto operator<=>(const FileVersion&) const = default;
-  };
+  using Time = std::chrono::steady_clock::time_point;
 
-  TicketKeys(std::string path, config::Duration period, Clock clock);
+  TicketKeys(config::Duration period, Clock clock);
   static Keys random_key_before(std::shared_ptr<const TicketKey> previous);
-  static std::optional<FileVersion> version_of(const std::string& path);
-  static Result<Keys> read_keys(const std::string& path);
-  void rotate(std::chrono::steady_clock::time_point now);
-  void reread();
+  static Result<Keys> parse_keys(const std::string& path, std::string_view octets);
+  void rotate(Time now);
 
-  const std::string path_;         // empty: keys at random
-  const config::Duration period_;  // between rotations, or between looks at the file
+  const config::Duration period_;  // between rotations; zero: the keys are shared
   const Clock clock_;
 
-  std::mutex mutex_;  // guards all below
-  Keys keys_;
-  std::chrono::steady_clock::time_point due_;
-  std::optional<FileVersion> version_;
+  std::atomic<Keys> keys_;
+  std::atomic<Time> due_;  // of the next rotation
+  std::mutex rotation_;    // held by who rotates
+  std::string digest_;     // of the octets of shared keys
 };
 
 }  // namespace postern::tls

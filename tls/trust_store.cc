@@ -5,9 +5,6 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include <array>
-#include <cstdlib>
-
 #include "config/assert.h"
 #include "tls/certificate_use.h"
 #include "tls/tlsa.h"
@@ -36,15 +33,6 @@ std::string anchor_flaw(X509& anchor) {
   return key_flaw(anchor);
 }
 
-// Where distributions keep the CAs of the Web PKI.
-constexpr std::array system_files = {
-    "/etc/ssl/certs/ca-certificates.crt",                 // Debian, Alpine, Arch
-    "/etc/pki/tls/certs/ca-bundle.crt",                   // Fedora, RHEL
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  // the same, newer
-    "/etc/ssl/ca-bundle.pem",                             // openSUSE
-    "/etc/ssl/cert.pem",                                  // BSDs
-};
-
 }  // namespace
 
 TrustStore::TrustStore(PemCertificates from) : store_(X509_STORE_new()), warnings_(std::move(from.warnings)) {
@@ -64,8 +52,8 @@ TrustStore::TrustStore(PemCertificates from) : store_(X509_STORE_new()), warning
   digest_ = sha256(all);
 }
 
-Result<std::unique_ptr<const TrustStore>> TrustStore::load(const std::string& ca_file) {
-  auto anchors = load_pem_certificates(ca_file, PemUse::authorities);
+Result<std::unique_ptr<const TrustStore>> TrustStore::parse(const std::string& ca_file, std::string_view content) {
+  auto anchors = parse_pem_certificates(ca_file, content, PemUse::authorities);
   if (!anchors) {
     return tl::unexpected(anchors.error());
   }
@@ -80,25 +68,13 @@ Result<std::unique_ptr<const TrustStore>> TrustStore::load(const std::string& ca
   return std::unique_ptr<const TrustStore>(new TrustStore(std::move(*anchors)));
 }
 
-Result<std::unique_ptr<const TrustStore>> TrustStore::load_system() {
-  const char* named = std::getenv("SSL_CERT_FILE");
-  const auto load_usable = [](const char* path) -> Result<std::unique_ptr<const TrustStore>> {
-    auto anchors = load_pem_certificates(path, PemUse::system_authorities);
-    if (!anchors) {
-      return tl::unexpected(anchors.error());
-    }
-    return std::unique_ptr<const TrustStore>(new TrustStore(std::move(*anchors)));
-  };
-  if (named != nullptr && *named != '\0') {
-    return load_usable(named);
+Result<std::unique_ptr<const TrustStore>> TrustStore::parse_system(const std::string& ca_file,
+                                                                   std::string_view content) {
+  auto anchors = parse_pem_certificates(ca_file, content, PemUse::system_authorities);
+  if (!anchors) {
+    return tl::unexpected(anchors.error());
   }
-  for (const char* path : system_files) {
-    auto trust = load_usable(path);
-    if (trust || trust.error().code != Errc::not_found) {
-      return trust;
-    }
-  }
-  return fail(Errc::not_found, std::string("this system has no list of CAs, as in ") + system_files.front());
+  return std::unique_ptr<const TrustStore>(new TrustStore(std::move(*anchors)));
 }
 
 std::unique_ptr<const TrustStore> TrustStore::nobody() {

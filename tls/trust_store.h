@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/result.h"
@@ -18,13 +19,12 @@ namespace postern::tls {
 
 class TrustStore {
  public:
-  // Every certificate of a PEM file is an anchor, self-signed or not. Fails as load_pem_certificates does.
-  static Result<std::unique_ptr<const TrustStore>> load(const std::string& ca_file);
+  // Every certificate of a PEM file, whose `content` this is, is an anchor, self-signed or not. Fails as
+  // parse_pem_certificates does.
+  static Result<std::unique_ptr<const TrustStore>> parse(const std::string& ca_file, std::string_view content);
 
-  // The CAs that this system trusts: the file that SSL_CERT_FILE names, or else the first that exists of the places
-  // where distributions put it. What does not parse there is left out: nobody here wrote it. Errc::not_found, or as
-  // load.
-  static Result<std::unique_ptr<const TrustStore>> load_system();
+  // The same of the list of CAs that this system trusts. What does not parse there is left out: nobody here wrote it.
+  static Result<std::unique_ptr<const TrustStore>> parse_system(const std::string& ca_file, std::string_view content);
 
   // Trusts nobody.
   static std::unique_ptr<const TrustStore> nobody();

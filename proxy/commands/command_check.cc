@@ -12,14 +12,14 @@ int command_check(const CheckOptions& options) {
     std::fputs(config::print_reference().c_str(), stdout);
     return 0;
   }
-  runtime::Prepared prepared = runtime::prepare(options.config);
-  if (prepared.contexts != nullptr) {
-    runtime::check_root(prepared.loaded);
-    runtime::check_backend_names(prepared.loaded);
-    runtime::check_relay_names(prepared.loaded, prepared.name_servers, prepared.trust_anchor);
+  runtime::Made made = runtime::prepare(options.config);
+  if (made.runtime != nullptr) {
+    runtime::check_root(made.loaded);
+    runtime::check_backend_names(made.loaded);
+    runtime::check_relay_names(made.loaded, made.runtime->name_servers, made.runtime->trust_anchor);
   }
-  runtime::print_diagnostics(prepared.loaded);
-  if (prepared.contexts == nullptr) return 1;
+  runtime::print_diagnostics(made.loaded);
+  if (made.runtime == nullptr) return 1;
   std::printf("%s: ok\n", options.config.c_str());
   return 0;
 }

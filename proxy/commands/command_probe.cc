@@ -15,7 +15,7 @@ constexpr int not_satisfied = 1;
 constexpr int usage_error = 2;
 
 // Without a configuration file: what a listener that says nothing would do.
-runtime::Prepared defaults() {
+runtime::Made defaults() {
   config::Loaded loaded;
   loaded.file = "defaults";
   auto& listener = loaded.settings.outbound.emplace_back();
@@ -25,11 +25,11 @@ runtime::Prepared defaults() {
   return runtime::prepare(std::move(loaded));
 }
 
-std::optional<std::size_t> find_listener(const config::Settings& settings, const std::string& name) {
-  if (name.empty()) return settings.outbound.empty() ? std::nullopt : std::optional<std::size_t>(0);
-  const auto found = std::ranges::find(settings.outbound, name, &config::OutboundListener::name);
-  if (found == settings.outbound.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - settings.outbound.begin());
+// `name` empty: the first in the file. Null: there is none.
+const runtime::Outbound* find_listener(const runtime::Runtime& runtime, const std::string& name) {
+  const auto& in_file = runtime.settings.outbound;
+  const auto found = runtime.outbound.find(name.empty() && !in_file.empty() ? in_file.front().name : name);
+  return found == runtime.outbound.end() ? nullptr : &found->second;
 }
 
 // Everything a worker has, for one probe.
@@ -47,7 +47,7 @@ class ProbeRun {
     loop_.at_end_of_turn([this] { buried_.clear(); });
   }
 
-  Result<probe::ProbeReport> run(std::size_t listener, const probe::ProbeTarget& target) {
+  Result<probe::ProbeReport> run(const runtime::Outbound& listener, const probe::ProbeTarget& target) {
     auto service = outbound::OutboundService::make(surroundings_, runtime_);
     if (!service) return tl::unexpected(service.error());
     probe::ProbeReport found;
@@ -83,17 +83,17 @@ int command_probe(const ProbeOptions& options) {
     std::fprintf(stderr, "postern: probe %s: %s\n", options.target.c_str(), target.error().message.c_str());
     return usage_error;
   }
-  runtime::Prepared prepared = options.config.empty() ? defaults() : runtime::prepare(options.config);
-  runtime::print_diagnostics(prepared.loaded);
-  if (!prepared.contexts) return not_satisfied;
-  const auto listener = find_listener(prepared.loaded.settings, options.listener);
-  if (!listener) {
+  const runtime::Made made = options.config.empty() ? defaults() : runtime::prepare(options.config);
+  runtime::print_diagnostics(made.loaded);
+  if (made.runtime == nullptr) return not_satisfied;
+  const auto* const listener = find_listener(*made.runtime, options.listener);
+  if (listener == nullptr) {
     std::fprintf(stderr, "postern: probe: %s has no such outbound listener\n", options.config.c_str());
     return usage_error;
   }
   // Whoever asks is not who runs the service: files of theirs would be in its way.
-  const auto runtime = make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_only);
-  const auto report = ProbeRun(runtime).run(*listener, *target);
+  equip(*made.runtime, policy::MtaStsStore::Access::read_only);
+  const auto report = ProbeRun(made.runtime).run(*listener, *target);
   if (!report) {
     std::fprintf(stderr, "postern: probe: %s\n", report.error().message.c_str());
     return not_satisfied;

@@ -2,24 +2,36 @@
 #include "proxy/gateway/gateway.h"
 #include "proxy/observe/log.h"
 #include "proxy/runtime/machine_check.h"
+#include "proxy/runtime/needs.h"
 #include "proxy/runtime/preflight.h"
 
 namespace postern::commands {
 
-int command_run(const RunOptions& options) {
-  config::Loaded loaded = config::load_file(options.config, config::process_environment());
-  log::set_early_format(loaded.settings.log.format);
-  runtime::Prepared prepared = runtime::prepare(std::move(loaded));
-  if (prepared.contexts != nullptr) runtime::check_root(prepared.loaded);
-  runtime::log_diagnostics(prepared.loaded);
-  if (!prepared.contexts) return 1;
+namespace {
 
-  log::start(prepared.loaded.settings.log.level, prepared.loaded.settings.log.format);
-  auto runtime = make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_write);
-  if (runtime->trust_anchor.empty() && runtime::wants_dane(runtime->settings)) {
+// Null: the operator has been told why.
+std::shared_ptr<runtime::Runtime> runtime_from(const std::string& file) {
+  config::Loaded loaded = config::load_file(file, config::process_environment());
+  log::set_early_format(loaded.settings.log.format);
+  runtime::Made made = runtime::prepare(std::move(loaded));
+  if (made.runtime != nullptr) runtime::check_root(made.loaded);
+  runtime::log_diagnostics(made.loaded);
+  if (made.runtime == nullptr) return nullptr;
+
+  log::start(made.runtime->settings.log.level, made.runtime->settings.log.format);
+  equip(*made.runtime, policy::MtaStsStore::Access::read_write);
+  if (made.runtime->trust_anchor.empty() && runtime::needs(made.runtime->settings).dane) {
     log::warning("DANE cannot be used", {{"reason", "there is no trust anchor for DNSSEC"},
-                                         {"trust_anchor", runtime->settings.dns.trust_anchor}});
+                                         {"trust_anchor", made.runtime->settings.dns.trust_anchor}});
   }
+  return std::move(made.runtime);
+}
+
+}  // namespace
+
+int command_run(const RunOptions& options) {
+  std::shared_ptr<runtime::Runtime> runtime = runtime_from(options.config);
+  if (runtime == nullptr) return 1;
   int status = 0;
   {
     gateway::Gateway gateway(runtime);

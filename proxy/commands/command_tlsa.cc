@@ -202,11 +202,11 @@ bool are_all_known(const std::vector<std::string>& hosts, const TlsaPlaces& plac
 }  // namespace
 
 int command_tlsa(const TlsaOptions& options) {
-  const runtime::Prepared prepared = runtime::prepare(options.config);
-  runtime::print_diagnostics(prepared.loaded);
-  if (!prepared.contexts) return not_good;
-  const auto& certificates = prepared.contexts->certificates();
-  const config::Settings& settings = prepared.loaded.settings;
+  const runtime::Made made = runtime::prepare(options.config);
+  runtime::print_diagnostics(made.loaded);
+  if (made.runtime == nullptr) return not_good;
+  const auto& certificates = made.runtime->contexts->certificates();
+  const config::Settings& settings = made.runtime->settings;
   tls::TlsaWishes wishes{{}, options.ports};
   for (const std::string& host : options.hosts) wishes.hosts.push_back(dns::normalize_name(host));
   const TlsaPlaces places = tls::tlsa_places(settings, certificates, wishes);
@@ -215,7 +215,7 @@ int command_tlsa(const TlsaOptions& options) {
     std::fprintf(stderr, "postern: tlsa: no certificate with a host name is configured\n");
     return not_good;
   }
-  if (options.verify) return verify(places, certificates, prepared.loaded, prepared.trust_anchor);
+  if (options.verify) return verify(places, certificates, made.loaded, made.runtime->trust_anchor);
   return print_records(places, certificates);
 }
 

@@ -10,34 +10,11 @@
 #include "proxy/process/descriptors.h"
 #include "proxy/process/file_limit.h"
 #include "proxy/process/privileges.h"
+#include "proxy/runtime/needs.h"
 
 namespace postern::gateway {
 
 namespace {
-
-bool is_transparent(const config::OutboundListener& listener) {
-  return listener.route == config::OutboundRoute::original_destination &&
-         listener.interception == config::Interception::tproxy;
-}
-
-bool needs_transparency(const config::Settings& settings) {
-  return std::ranges::any_of(settings.inbound,
-                             [](const auto& listener) {
-                               return listener.backend.client_address == config::ClientAddress::transparent;
-                             }) ||
-         std::ranges::any_of(settings.outbound, [](const auto& listener) {
-           return is_transparent(listener) || listener.source == config::OutboundSource::client;
-         });
-}
-
-bool marks_sockets(const config::Settings& settings) {
-  return std::ranges::any_of(settings.outbound, [](const auto& listener) { return listener.socket_mark != 0; });
-}
-
-bool runs_programs(const config::Settings& settings) {
-  return std::any_of(settings.inbound.begin(), settings.inbound.end(),
-                     [](const auto& listener) { return !listener.backend.exec.empty(); });
-}
 
 std::string describe_backend(const config::Backend& backend) {
   std::string text;
@@ -64,7 +41,7 @@ std::string nonzero(const std::vector<std::pair<std::string, std::uint64_t>>& co
 
 }  // namespace
 
-Gateway::Gateway(std::shared_ptr<const runtime::Runtime> runtime) : runtime_(std::move(runtime)) {
+Gateway::Gateway(std::shared_ptr<const runtime::Runtime> runtime) : runtime_(std::move(runtime)), watch_(loop_) {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     auto handle = std::make_unique<uv_signal_t>();
     POSTERN_ASSERT(uv_signal_init(loop_.raw(), handle.get()) == 0, "a signal handle could not be made");
@@ -100,7 +77,7 @@ std::optional<Error> Gateway::start() {
   }
   for (const auto& listener : settings.outbound) {
     const auto addresses =
-        bind("outbound." + listener.name, listener.listen, {.transparent = is_transparent(listener)}, sockets);
+        bind("outbound." + listener.name, listener.listen, {.transparent = runtime::is_transparent(listener)}, sockets);
     if (!addresses) return addresses.error();
     log::info("listening", {{"listener", listener.name},
                             {"addresses", *addresses},
@@ -115,11 +92,13 @@ std::optional<Error> Gateway::start() {
     workers_.push_back(std::make_unique<Worker>(w, runtime_));
     if (auto error = workers_.back()->prepare()) return error;
   }
+  const runtime::Needs wanted = runtime::needs(settings);
   const auto dropped = process::drop_privileges({.user = settings.user,
-                                                 .foreign_source_addresses = needs_transparency(settings),
-                                                 .marks_sockets = marks_sockets(settings),
-                                                 .may_gain_by_exec = runs_programs(settings)});
+                                                 .foreign_source_addresses = wanted.foreign_addresses,
+                                                 .marks_sockets = wanted.socket_marks,
+                                                 .may_gain_by_exec = wanted.programs});
   if (!dropped) return dropped.error();
+  watch_.watch(live_files(*runtime_));
   running_ = count;
   for (unsigned w = 0; w < count; ++w) {
     workers_[w]->start(std::move(sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "config/result.h"
+#include "proxy/gateway/file_watch.h"
 #include "proxy/gateway/worker.h"
 #include "proxy/runtime/runtime.h"
 
@@ -31,6 +32,7 @@ class Gateway {
 
   std::shared_ptr<const runtime::Runtime> runtime_;
   net::Loop loop_;
+  FileWatch watch_;
   std::vector<net::HandlePtr<uv_signal_t>> signals_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::size_t running_ = 0;

@@ -7,28 +7,31 @@
 #include "config/assert.h"
 #include "proxy/observe/log.h"
 #include "proxy/outbound/outbound_session.h"
+#include "proxy/runtime/needs.h"
 
 namespace postern::gateway {
 
 namespace {
 constexpr std::uint64_t sweep_interval = 250;  // milliseconds: the precision of every timeout
 
+// Null: no listener of the snapshot has that address.
 template <class Listener>
-std::optional<std::size_t> index_of(const std::vector<Listener>& listeners, std::string_view direction,
-                                    const Worker::Place& place) {
-  const auto found = std::ranges::find_if(listeners, [&](const Listener& each) {
-    const bool has_it = std::ranges::find(each.listen, place.address) != each.listen.end();
-    return has_it && (place.address.port != 0 || place.listener == std::string(direction) + "." + each.name);
+const Listener* find_at(const runtime::Runtime::ByName<Listener>& listeners, std::string_view direction,
+                        const Worker::Place& place) {
+  const auto found = std::ranges::find_if(listeners, [&](const auto& each) {
+    const auto& [name, listener] = each;
+    const auto& listen = listener.settings.listen;
+    const bool has_it = std::ranges::find(listen, place.address) != listen.end();
+    return has_it && (place.address.port != 0 || place.listener == std::string(direction) + "." + name);
   });
-  if (found == listeners.end()) return std::nullopt;
-  return static_cast<std::size_t>(found - listeners.begin());
+  return found == listeners.end() ? nullptr : &found->second;
 }
 
-std::optional<std::size_t> inbound_at(const config::Settings& settings, const Worker::Place& place) {
-  return index_of(settings.inbound, "inbound", place);
+const runtime::Inbound* inbound_at(const runtime::Runtime& runtime, const Worker::Place& place) {
+  return find_at(runtime.inbound, "inbound", place);
 }
-std::optional<std::size_t> outbound_at(const config::Settings& settings, const Worker::Place& place) {
-  return index_of(settings.outbound, "outbound", place);
+const runtime::Outbound* outbound_at(const runtime::Runtime& runtime, const Worker::Place& place) {
+  return find_at(runtime.outbound, "outbound", place);
 }
 
 }  // namespace
@@ -59,7 +62,7 @@ Worker::~Worker() {
 }
 
 std::optional<Error> Worker::prepare() {
-  if (runtime_->settings.outbound.empty()) return std::nullopt;
+  if (!runtime::needs(runtime_->settings).resolver) return std::nullopt;
   auto service = outbound::OutboundService::make(surroundings_, runtime_);
   if (!service) return service.error();
   outbound_ = std::move(*service);
@@ -123,12 +126,10 @@ void Worker::listen(Socket socket) {
 
 // Looked up anew for each connection: a snapshot that took over may have given the address to another listener.
 void Worker::accept(const Place& place, net::StreamPtr connection) {
-  const config::Settings& settings = runtime_->settings;
-  if (const auto inbound = inbound_at(settings, place)) {
-    serve(std::make_unique<inbound::InboundSession>(surroundings_, runtime_, *inbound,
-                                                    pools_.at(settings.inbound[*inbound].name), next_session_++,
-                                                    std::move(connection)));
-  } else if (const auto outbound = outbound_at(settings, place)) {
+  if (const auto* const inbound = inbound_at(*runtime_, place)) {
+    serve(std::make_unique<inbound::InboundSession>(
+        surroundings_, runtime_, *inbound, pools_.at(inbound->settings.name), next_session_++, std::move(connection)));
+  } else if (const auto* const outbound = outbound_at(*runtime_, place); outbound != nullptr && outbound_) {
     serve(std::make_unique<outbound::OutboundSession>(surroundings_, runtime_, *outbound_, *outbound, next_session_++,
                                                       std::move(connection)));
   }
@@ -147,10 +148,13 @@ void Worker::take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vec
   if (draining_) return;
   runtime_ = std::move(runtime);
   renew_pools();
-  if (outbound_) outbound_->adopt(runtime_);
-  const config::Settings& settings = runtime_->settings;
-  std::erase_if(listeners_, [&settings](const Listening& each) {
-    return !inbound_at(settings, each.place) && !outbound_at(settings, each.place);
+  if (outbound_) {
+    outbound_->adopt(runtime_);
+  } else if (const auto error = prepare()) {
+    log::error("cannot serve outbound listeners", {{"worker", number_}, {"reason", error->message}});
+  }
+  std::erase_if(listeners_, [this](const Listening& each) {
+    return inbound_at(*runtime_, each.place) == nullptr && outbound_at(*runtime_, each.place) == nullptr;
   });
   for (Socket& socket : added) listen(std::move(socket));
 }

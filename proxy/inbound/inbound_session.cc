@@ -15,7 +15,7 @@ using smtp::Side;
 using smtp::Timer;
 
 InboundSession::InboundSession(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
-                               std::size_t listener, std::shared_ptr<BackendPool> pool, std::uint64_t id,
+                               const runtime::Inbound& listener, std::shared_ptr<BackendPool> pool, std::uint64_t id,
                                net::StreamPtr client)
     : session::Session(surroundings, std::move(runtime), id, std::move(client)),
       listener_(listener),
@@ -73,7 +73,7 @@ void InboundSession::begin_dialogue() {
   facts.hostname = runtime_->hostname;
   facts.client_address = record_.client.address;
   facts.client_port = record_.client.port;
-  facts.tls_available = runtime_->contexts->server(listener_) != nullptr;
+  facts.tls_available = listener_.tls != nullptr;
   facts.notes_envelopes = runtime_->settings.log.envelope;
   begin(std::make_unique<smtp::InboundDialogue>(facts));
 }
@@ -82,11 +82,10 @@ void InboundSession::begin_dialogue() {
 
 Result<std::unique_ptr<tls::Engine>> InboundSession::make_engine(Side side) {
   if (side == Side::client) {
-    const auto* context = runtime_->contexts->server(listener_);
-    POSTERN_ASSERT(context != nullptr, "TLS was asked for on a listener that has none");
-    return context->make_engine(record_.client.address);
+    POSTERN_ASSERT(listener_.tls != nullptr, "TLS was asked for on a listener that has none");
+    return listener_.tls->make_engine(record_.client.address);
   }
-  const auto* context = runtime_->contexts->backend(listener_);
+  const auto* const context = listener_.backend_tls;
   POSTERN_ASSERT(context != nullptr, "TLS was asked for toward a backend that has none");
   const auto endpoint = pooled_ ? pool_->endpoint(*pooled_) : config::Endpoint{};
   return context->make_engine(endpoint.kind == config::Endpoint::Kind::name ? endpoint.name : "");

@@ -12,12 +12,13 @@ namespace postern::inbound {
 
 class InboundSession final : public session::Session {
  public:
-  // `listener` is the index in the runtime's Settings::inbound, `pool` what the worker knows of the servers behind it.
+  // `listener` is one of the runtime's, `pool` what the worker knows of the servers behind it.
   InboundSession(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
-                 std::size_t listener, std::shared_ptr<BackendPool> pool, std::uint64_t id, net::StreamPtr client);
+                 const runtime::Inbound& listener, std::shared_ptr<BackendPool> pool, std::uint64_t id,
+                 net::StreamPtr client);
 
  private:
-  const config::InboundListener& settings() const { return runtime_->settings.inbound[listener_]; }
+  const config::InboundListener& settings() const { return listener_.settings; }
 
   void on_client() override;
   void on_early_bytes(std::string_view bytes) override;
@@ -38,7 +39,7 @@ class InboundSession final : public session::Session {
   void adopt(BackendDialer::Connected connected);
   std::string proxy_header() const;
 
-  std::size_t listener_;
+  const runtime::Inbound& listener_;  // of the runtime that we hold
   std::shared_ptr<BackendPool> pool_;
   std::unique_ptr<BackendDialer> dialer_;
   std::unique_ptr<net::ChildProcess> child_;

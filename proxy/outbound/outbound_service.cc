@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "config/assert.h"
 #include "proxy/dns/make_resolver.h"
 #include "proxy/observe/log.h"
 
@@ -39,26 +40,27 @@ void tell(const dns::NameServers& servers, const dns::FitnessState::News& news) 
 PolicySources::PolicySources(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
                              dns::Resolver& resolver)
     : runtime_(std::move(runtime)) {
-  for (std::size_t i = 0; i < runtime_->settings.outbound.size(); ++i) {
-    const auto& remote = runtime_->contexts->remote(i);
+  for (const auto& [name, listener] : runtime_->outbound) {
     net::ConnectOptions connect;
-    connect.mark = runtime_->settings.outbound[i].socket_mark;
+    connect.mark = listener.settings.socket_mark;
+    const auto& store = runtime_->mta_sts.at(listener.settings.ca_file);
+    POSTERN_ASSERT(store != nullptr, "a snapshot is equipped before anybody works with it");
     MtaStsFetcher::Access access{{surroundings.loop, surroundings.scratch, surroundings.bury},
                                  resolver,
-                                 *runtime_->mta_sts[i],
-                                 remote.policy_host(),
-                                 remote.trust(),
+                                 *store,
+                                 listener.remotes.policy_host(),
+                                 listener.remotes.trust(),
                                  connect};
     access.complain = [](const std::string& domain, const Error& error) {
       log::warning("MTA-STS policy", {{"domain", domain}, {"reason", error.message}});
     };
-    fetchers_.push_back({std::make_unique<MtaStsFetcher>(std::move(access)), runtime_->policies[i].wants_mta_sts()});
+    fetchers_[name] = {std::make_unique<MtaStsFetcher>(std::move(access)), listener.policies.wants_mta_sts()};
   }
 }
 
 void PolicySources::refresh() {
-  for (auto& [fetcher, refreshes] : fetchers_) {
-    if (refreshes) fetcher->refresh();
+  for (auto& [name, each] : fetchers_) {
+    if (each.refreshes) each.fetcher->refresh();
   }
 }
 

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
-#include <vector>
+#include <string>
+#include <string_view>
 
 #include "proxy/dns/resolvers.h"
 #include "proxy/outbound/mta_sts_fetcher.h"
@@ -25,8 +28,8 @@ class PolicySources {
   PolicySources(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
                 dns::Resolver& resolver);
 
-  // `listener` is the index in the snapshot's Settings::outbound.
-  policy::MtaStsSource& mta_sts(std::size_t listener) { return *fetchers_[listener].fetcher; }
+  // For that listener of the snapshot's.
+  policy::MtaStsSource& mta_sts(std::string_view listener) { return *fetchers_.find(listener)->second.fetcher; }
   // Fetches anew what will be too old soon.
   void refresh();
 
@@ -36,8 +39,8 @@ class PolicySources {
     bool refreshes = false;  // the listener's policies use MTA-STS
   };
 
-  std::shared_ptr<const runtime::Runtime> runtime_;  // whose contexts and stores the fetchers use
-  std::vector<Fetcher> fetchers_;
+  std::shared_ptr<const runtime::Runtime> runtime_;       // whose contexts and stores the fetchers use
+  std::map<std::string, Fetcher, std::less<>> fetchers_;  // by the listener's name
 };
 
 class OutboundService {

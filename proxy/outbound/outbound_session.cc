@@ -11,7 +11,6 @@
 #include "proxy/observe/log.h"
 #include "proxy/outbound/own_addresses.h"
 #include "proxy/policy/evidence.h"
-#include "proxy/process/secret_file.h"
 #include "tls/client_context.h"
 #include "tls/server_context.h"
 
@@ -50,7 +49,7 @@ std::string sasl_name(config::AuthMechanism mechanism) {
 }  // namespace
 
 OutboundSession::OutboundSession(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
-                                 OutboundService& service, std::size_t listener, std::uint64_t id,
+                                 OutboundService& service, const runtime::Outbound& listener, std::uint64_t id,
                                  net::StreamPtr client)
     : session::Session(surroundings, std::move(runtime), id, std::move(client)),
       service_(service),
@@ -70,13 +69,12 @@ void OutboundSession::on_client() {
   }
   if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
   if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
-  choice_.emplace(settings(), runtime_->policies[listener_], original,
-                  original ? service_.names().find(*original) : std::string(),
+  choice_.emplace(settings(), listener_.policies, original, original ? service_.names().find(*original) : std::string(),
                   own_mail_hosts(runtime_->settings, settings()));
   smtp::OutboundFacts facts;
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;
-  facts.tls_available = runtime_->contexts->outbound_server(listener_) != nullptr;
+  facts.tls_available = listener_.tls != nullptr;
   facts.greets_itself = settings().route == OutboundRoute::mx;
   facts.notes_envelopes = runtime_->settings.log.envelope;
   auto dialogue = std::make_unique<smtp::OutboundDialogue>(facts);
@@ -126,7 +124,7 @@ void OutboundSession::look_up(const std::string& domain, Need need) {
   wanted->options.random = static_cast<std::uint32_t>(random());
   looks_up_for_ = need;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolvers(), &sources_->mta_sts(listener_), *wanted,
+      service_.resolvers(), &sources_->mta_sts(settings().name), *wanted,
       [this, need, dane = wanted->options.dane, mta_sts = wanted->mta_sts](const policy::DomainFacts& facts) {
         if (over()) return;
         lookup_.reset();
@@ -232,9 +230,8 @@ void OutboundSession::plan_remote() {
 // For each connection, so that a new password counts at once. Without one nothing is tried: the relay would take us for
 // a stranger, and refuse the mail for good.
 bool OutboundSession::read_secret() {
-  const auto& auth = settings().relay.auth;
-  if (!auth) return true;
-  auto secret = process::read_secret_file(auth->password_file.empty() ? auth->token_file : auth->password_file);
+  if (listener_.credentials == nullptr) return true;
+  auto secret = listener_.credentials->now();
   if (secret) {
     secret_ = std::move(*secret);
     return true;
@@ -272,9 +269,8 @@ const tls::ClientContext& OutboundSession::context() const {
 
 Result<std::unique_ptr<tls::Engine>> OutboundSession::make_engine(Side side) {
   if (side == Side::client) {
-    const auto* server = runtime_->contexts->outbound_server(listener_);
-    POSTERN_ASSERT(server != nullptr, "TLS was asked for on a listener that has none");
-    return server->make_engine();
+    POSTERN_ASSERT(listener_.tls != nullptr, "TLS was asked for on a listener that has none");
+    return listener_.tls->make_engine();
   }
   const Way& way = choice_->way();
   const tls::ClientContext::Target target{way.server_name, net::to_string(way.address), way.handshake.post_quantum,

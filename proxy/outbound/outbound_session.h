@@ -15,13 +15,13 @@ namespace postern::outbound {
 
 class OutboundSession final : public session::Session {
  public:
-  // `listener` is the index in the runtime's Settings::outbound. The service has adopted the same runtime.
+  // `listener` is one of the runtime's. The service has adopted the same runtime.
   OutboundSession(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
-                  OutboundService& service, std::size_t listener, std::uint64_t id, net::StreamPtr client);
+                  OutboundService& service, const runtime::Outbound& listener, std::uint64_t id, net::StreamPtr client);
 
  private:
-  const config::OutboundListener& settings() const { return runtime_->settings.outbound[listener_]; }
-  const tls::RemoteContexts& contexts() const { return runtime_->contexts->remote(listener_); }
+  const config::OutboundListener& settings() const { return listener_.settings; }
+  const tls::RemoteContexts& contexts() const { return listener_.remotes; }
   const tls::ClientContext& context() const;
 
   void on_client() override;
@@ -74,8 +74,8 @@ class OutboundSession final : public session::Session {
   };
 
   OutboundService& service_;
-  std::shared_ptr<PolicySources> sources_;  // of the runtime that we hold
-  std::size_t listener_;
+  std::shared_ptr<PolicySources> sources_;      // of the runtime that we hold
+  const runtime::Outbound& listener_;           // likewise
   smtp::OutboundDialogue* outbound_ = nullptr;  // dialogue_, once it has begun
   std::optional<RemoteChoice> choice_;
   std::unique_ptr<policy::DomainLookup> lookup_;

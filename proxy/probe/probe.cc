@@ -33,7 +33,7 @@ Result<ProbeTarget> parse_probe_target(std::string_view target) {
 }
 
 Probe::Probe(session::Surroundings& around, const runtime::Runtime& runtime, outbound::OutboundService& service,
-             std::size_t listener, ProbeTarget target, OnDone on_done)
+             const runtime::Outbound& listener, ProbeTarget target, OnDone on_done)
     : around_(around),
       runtime_(runtime),
       service_(service),
@@ -46,7 +46,7 @@ Probe::Probe(session::Surroundings& around, const runtime::Runtime& runtime, out
 }
 
 const tls::ClientContext& Probe::context() const {
-  const auto& remote = runtime_.contexts->remote(listener_);
+  const auto& remote = listener_.remotes;
   const auto row = table().row_for(report_.domain).number;
   return row ? remote.policy(*row) : remote.base();
 }
@@ -83,7 +83,7 @@ void Probe::look_up() {
   if (kind == Kind::host) report_.by = ProbedBy::host;
   const std::string& name = to_relay() ? settings().relay.address->name : target_.name;
   lookup_ = std::make_unique<policy::DomainLookup>(
-      service_.resolvers(), &service_.sources()->mta_sts(listener_),
+      service_.resolvers(), &service_.sources()->mta_sts(settings().name),
       policy::query_for(report_.local, name, kind, port()),
       [this](const policy::DomainFacts& facts) { around_.loop.post([this, facts] { on_facts(facts); }); });
   if (lookup_->complete()) around_.loop.post([this] { on_facts(lookup_->take()); });
@@ -164,7 +164,7 @@ void Probe::on_connection(ProbeConnection::Found result) {
 policy::AttemptOutcome Probe::outcome_of(const ProbedAddress& probed) {
   const auto& connection = probed.connection;
   if (!connection.tls) return outbound::outcome_of({connection.state, connection.error});
-  const auto& trust = runtime_.contexts->remote(listener_).trust();
+  const auto& trust = listener_.remotes.trust();
   const policy::Evidence evidence{connection.certificates, &trust, std::time(nullptr)};
   const auto& host = report_.facts.route.hosts[probed.host];
   if (!to_relay() || outbound::may_have_credentials(settings().relay, host, evidence)) {

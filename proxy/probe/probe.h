@@ -57,13 +57,13 @@ struct ProbeReport {
 class Probe {
  public:
   using OnDone = std::function<void(const ProbeReport&)>;
-  // Probes with the settings of an outbound listener (index in Settings::outbound). A domain's mail goes where that
+  // Probes with the settings of an outbound listener of that runtime. A domain's mail goes where that
   // listener sends it: to the relay, or to the domain's mail hosts. All outlive the probe.
   Probe(session::Surroundings& around, const runtime::Runtime& runtime, outbound::OutboundService& service,
-        std::size_t listener, ProbeTarget target, OnDone on_done);
+        const runtime::Outbound& listener, ProbeTarget target, OnDone on_done);
 
  private:
-  const config::OutboundListener& settings() const { return runtime_.settings.outbound[listener_]; }
+  const config::OutboundListener& settings() const { return listener_.settings; }
   bool to_relay() const;
   policy::DomainFacts known() const;
   void look_up();
@@ -74,7 +74,7 @@ class Probe {
   policy::AttemptOutcome outcome_of(const ProbedAddress& probed);
   void conclude();
   policy::AttemptOutcome outcome_for(const policy::Attempt& attempt) const;
-  const policy::PolicyTable& table() const { return runtime_.policies[listener_]; }
+  const policy::PolicyTable& table() const { return listener_.policies; }
   const tls::ClientContext& context() const;
   // What the hosts' certificates are judged for, and where they are.
   const std::string& judged_name() const;
@@ -83,7 +83,7 @@ class Probe {
   session::Surroundings& around_;
   const runtime::Runtime& runtime_;
   outbound::OutboundService& service_;
-  std::size_t listener_;
+  const runtime::Outbound& listener_;
   ProbeTarget target_;
   OnDone on_done_;
   ProbeReport report_;

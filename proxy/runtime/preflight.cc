@@ -2,56 +2,21 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <utility>
 
-#include "config/file.h"
-#include "config/levels.h"
+#include "config/files.h"
 #include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/host_name.h"
 #include "proxy/process/privileges.h"
-#include "proxy/process/secret_file.h"
 #include "proxy/runtime/machine_check.h"
+#include "proxy/runtime/needs.h"
 
 namespace postern::runtime {
 
 namespace {
-
-bool listener_wants_dane(const config::OutboundListener& listener) {
-  const auto by_level = [](config::TlsLevel level) { return config::row_of(level).wants_dane(); };
-  return listener.dane || by_level(listener.level) || std::ranges::any_of(listener.policies, [&](const auto& policy) {
-           return policy.level && by_level(*policy.level);
-         });
-}
-
-constexpr std::size_t max_trust_anchor_file = std::size_t{1} << 20U;
-
-Result<dns::TrustAnchor> read_trust_anchor(const std::string& path) {
-  const auto file = config::read_file(path, max_trust_anchor_file);
-  if (!file) return tl::unexpected(file.error());
-  auto anchor = dns::parse_trust_anchor(file->content);
-  if (!anchor) return fail(anchor.error().code, path + ": " + anchor.error().message);
-  return anchor;
-}
-
-// Whether DNSSEC can prove anything. Only the default file may be absent.
-dns::TrustAnchor check_trust_anchor(config::Loaded& loaded) {
-  const std::string& path = loaded.settings.dns.trust_anchor;
-  const bool given = loaded.place_of("dns.trust_anchor").line != 0;
-  auto anchor = read_trust_anchor(path);
-  if (anchor) return std::move(*anchor);
-  const bool absent = !given && anchor.error().code == Errc::not_found;
-  if (absent && wants_dane(loaded.settings)) {
-    loaded.add_warning("outbound", "DANE cannot be used: there is no trust anchor for DNSSEC (" + path +
-                                       "): install dns-root-data, or set dns.trust_anchor");
-  }
-  const bool needed = given || !loaded.settings.outbound.empty();
-  if (!absent && needed) loaded.add_error("dns.trust_anchor", anchor.error().message);
-  return {};
-}
 
 // Whether DNS can be asked at all.
 dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
@@ -86,53 +51,38 @@ void check_state_directory(config::Loaded& loaded) {
   }
 }
 
-void check_secrets(config::Loaded& loaded) {
-  for (const auto& listener : loaded.settings.outbound) {
-    const auto& auth = listener.relay.auth;
-    if (!auth) continue;
-    for (const auto& [key, file] :
-         {std::pair("password_file", auth->password_file), {"token_file", auth->token_file}}) {
-      if (file.empty()) continue;
-      const auto secret = process::read_secret_file(file);
-      const std::string path = "outbound." + listener.name + ".relay.auth." + key;
-      if (!secret) loaded.add_error(path, secret.error().message);
-    }
-  }
+void check_user(config::Loaded& loaded) {
+  const std::string& user = loaded.settings.user;
+  if (user.empty()) return;
+  if (const auto found = process::find_user(user); !found) loaded.add_error("user", found.error().message);
 }
 
 }  // namespace
 
-Prepared prepare(const std::string& file, const tls::Contexts* previous) {
+Made prepare(const std::string& file, const Runtime* previous) {
   return prepare(config::load_file(file, config::process_environment()), previous);
 }
 
-Prepared prepare(config::Loaded from, const tls::Contexts* previous) {
-  Prepared prepared{std::move(from), nullptr, {}, {}};
-  config::Loaded& loaded = prepared.loaded;
-  if (!loaded.ok()) return prepared;  // the settings are not to be used
-
-  if (const std::string& user = loaded.settings.user; !user.empty()) {
-    if (const auto found = process::find_user(user); !found) loaded.add_error("user", found.error().message);
-  }
+Made prepare(config::Loaded loaded, const Runtime* previous) {
+  if (!loaded.ok()) return {std::move(loaded), nullptr, {}};  // the settings are not to be used
+  check_user(loaded);
   check_host_name(loaded);
-  prepared.trust_anchor = check_trust_anchor(loaded);
-  if (!loaded.settings.outbound.empty()) prepared.name_servers = check_dns(loaded, prepared.trust_anchor);
   check_state_directory(loaded);
-  check_secrets(loaded);
   check_programs(loaded);
-  prepared.contexts = tls::Contexts::build(loaded, previous);
-  if (!loaded.ok()) prepared.contexts = nullptr;
-  return prepared;
+  const config::Files files = config::read_files(loaded);
+  Made made = make_runtime(std::move(loaded), files, previous);
+  if (needs(made.loaded.settings).resolver) {
+    auto servers = check_dns(made.loaded, made.trust_anchor);
+    if (made.runtime != nullptr) made.runtime->name_servers = std::move(servers);
+  }
+  if (!made.loaded.ok()) made.runtime = nullptr;
+  return made;
 }
 
 Result<dns::NameServers> name_servers_of(const config::Loaded& loaded) {
   const config::Place place = loaded.place_of("dns.servers");
   return dns::find_name_servers(loaded.settings.dns,
                                 "dns.servers at " + loaded.file + ":" + std::to_string(place.line));
-}
-
-bool wants_dane(const config::Settings& settings) {
-  return std::ranges::any_of(settings.outbound, listener_wants_dane);
 }
 
 void log_diagnostics(const config::Loaded& loaded) {

@@ -1,36 +1,151 @@
 #include "proxy/runtime/runtime.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cstdio>
-#include <map>
 #include <utility>
 
+#include "config/text.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/host_name.h"
-#include "proxy/runtime/preflight.h"
+#include "proxy/runtime/needs.h"
+#include "tls/ticket_keys.h"
 #include "tls/tlsa.h"
 
 namespace postern::runtime {
 
 namespace {
 
-// A path is no file name, so its digest is: 64 bits of it, as whoever wrote the path is the operator.
-std::string mta_sts_directory(const std::string& state_directory, const std::string& ca_file) {
-  if (state_directory.empty() || ca_file == "system") return state_directory;
-  std::string directory = state_directory + "/ca-";
-  for (const char octet : tls::sha256(ca_file).substr(0, 8)) {
-    char digits[3];
-    std::snprintf(digits, sizeof digits, "%02x", static_cast<unsigned>(static_cast<unsigned char>(octet)));
-    directory += digits;
-  }
-  return directory;
+policy::Time now() {
+  return std::chrono::floor<std::chrono::seconds>(policy::Clock::now());
 }
 
-bool intercepts(const config::Settings& settings) {
-  return std::ranges::any_of(settings.outbound, [](const auto& listener) {
-    return listener.route == config::OutboundRoute::original_destination;
-  });
+// One snapshot in the making.
+class Builder {
+ public:
+  Builder(config::Loaded& loaded, const config::Files& files, const Runtime* previous)
+      : loaded_(loaded), files_(files), previous_(previous) {}
+
+  dns::TrustAnchor trust_anchor();
+  std::shared_ptr<Runtime> build(const dns::TrustAnchor& anchor);
+
+ private:
+  void check_secrets();
+  void check_secret(const std::string& option, const std::string& path);
+  void add_listeners();
+  void take_over();
+  void keep_secrets();
+  std::shared_ptr<process::Secret> secret_of(const config::OutboundListener& listener) const;
+  std::shared_ptr<policy::MtaStsStore> known_store(const std::string& ca_file) const;
+
+  config::Loaded& loaded_;
+  const config::Files& files_;
+  const Runtime* previous_;
+  std::shared_ptr<Runtime> made_ = std::make_shared<Runtime>();
+};
+
+// All of them look, so that the operator hears of every mistake at once.
+std::shared_ptr<Runtime> Builder::build(const dns::TrustAnchor& anchor) {
+  check_secrets();
+  made_->contexts = tls::Contexts::build(loaded_, files_, previous_ != nullptr ? previous_->contexts.get() : nullptr);
+  if (!loaded_.ok()) return nullptr;
+  made_->settings = loaded_.settings;
+  made_->trust_anchor = anchor;
+  take_over();
+  keep_secrets();
+  add_listeners();
+  return std::move(made_);
+}
+
+// Whether DNSSEC can prove anything. Only the default file may be absent.
+dns::TrustAnchor Builder::trust_anchor() {
+  const std::string& path = loaded_.settings.dns.trust_anchor;
+  const bool given = loaded_.place_of("dns.trust_anchor").line != 0;
+  const auto& file = files_.at(path);
+  auto anchor = file.and_then([](const config::File& read) { return dns::parse_trust_anchor(read.content); });
+  if (anchor) return std::move(*anchor);
+  const bool absent = !given && !file && file.error().code == Errc::not_found;
+  const Needs wanted = needs(loaded_.settings);
+  if (absent && wanted.dane) {
+    loaded_.add_warning("outbound", "DANE cannot be used: there is no trust anchor for DNSSEC (" + path +
+                                        "): install dns-root-data, or set dns.trust_anchor");
+  }
+  if (!absent && (given || wanted.resolver)) {
+    loaded_.add_error("dns.trust_anchor", (file ? path + ": " : std::string()) + anchor.error().message);
+  }
+  return {};
+}
+
+void Builder::check_secrets() {
+  for (const auto& listener : loaded_.settings.outbound) {
+    if (!listener.relay.auth) continue;
+    const std::string auth = "outbound." + listener.name + ".relay.auth.";
+    check_secret(auth + "password_file", listener.relay.auth->password_file);
+    check_secret(auth + "token_file", listener.relay.auth->token_file);
+  }
+}
+
+void Builder::check_secret(const std::string& option, const std::string& path) {
+  if (path.empty()) return;
+  const auto secret = process::secret_in(path, files_.at(path));
+  if (!secret) loaded_.add_error(option, secret.error().message);
+}
+
+void Builder::take_over() {
+  made_->hostname = made_->settings.hostname;
+  if (previous_ == nullptr) return;
+  if (made_->hostname.empty() && previous_->settings.hostname.empty()) made_->hostname = previous_->hostname;
+  made_->own_connections = previous_->own_connections;
+  // Of the name servers, which only a restart changes: what was fit is remembered.
+  made_->fitness = previous_->fitness;
+  made_->name_servers = previous_->name_servers;
+}
+
+// Sessions of the snapshot before have the same objects, so that they hear of what is new, too.
+void Builder::keep_secrets() {
+  for (const auto& listener : made_->settings.outbound) {
+    const auto& auth = listener.relay.auth;
+    if (!auth) continue;
+    const std::string& path = auth->password_file.empty() ? auth->token_file : auth->password_file;
+    auto& secret = made_->secrets[path];
+    if (secret == nullptr && previous_ != nullptr) {
+      if (const auto known = previous_->secrets.find(path); known != previous_->secrets.end()) secret = known->second;
+    }
+    if (secret == nullptr) secret = std::make_shared<process::Secret>(path);
+    secret->renew(files_.at(path));
+  }
+}
+
+std::shared_ptr<process::Secret> Builder::secret_of(const config::OutboundListener& listener) const {
+  const auto& auth = listener.relay.auth;
+  return auth ? made_->secrets.at(auth->password_file.empty() ? auth->token_file : auth->password_file) : nullptr;
+}
+
+// Null: it is to be opened.
+std::shared_ptr<policy::MtaStsStore> Builder::known_store(const std::string& ca_file) const {
+  const std::string& directory = made_->settings.state_directory;
+  if (previous_ != nullptr && previous_->settings.state_directory == directory) {
+    const auto known = previous_->mta_sts.find(ca_file);
+    if (known != previous_->mta_sts.end()) return known->second;
+  }
+  return directory.empty() ? std::make_shared<policy::MtaStsStore>(directory, now()) : nullptr;
+}
+
+void Builder::add_listeners() {
+  const config::Settings& settings = made_->settings;
+  const tls::Contexts& contexts = *made_->contexts;
+  for (const auto& listener : settings.inbound) {
+    made_->inbound.emplace(listener.name,
+                           Inbound{listener, contexts.server(listener.name), contexts.backend(listener.name)});
+  }
+  for (const auto& listener : settings.outbound) {
+    made_->outbound.emplace(listener.name,
+                            Outbound{listener, contexts.outbound_server(listener.name), contexts.remote(listener.name),
+                                     policy::PolicyTable(listener, settings.tls), secret_of(listener)});
+    auto& store = made_->mta_sts[listener.ca_file];
+    if (store == nullptr) store = known_store(listener.ca_file);
+  }
+  if (!made_->own_connections && needs(settings).own_connections) {
+    made_->own_connections = std::make_shared<net::OwnConnections>();
+  }
 }
 
 std::string own_name() {
@@ -43,51 +158,53 @@ std::string own_name() {
 
 }  // namespace
 
-std::vector<std::shared_ptr<policy::MtaStsStore>> open_mta_sts_stores(const config::Settings& settings,
-                                                                      policy::MtaStsStore::Access access,
-                                                                      const Runtime* previous) {
-  const auto now = std::chrono::floor<std::chrono::seconds>(policy::Clock::now());
+Made make_runtime(config::Loaded loaded, const config::Files& files, const Runtime* previous) {
+  Made made{std::move(loaded), nullptr, {}};
+  Builder builder(made.loaded, files, previous);
+  made.trust_anchor = builder.trust_anchor();
+  made.runtime = builder.build(made.trust_anchor);
+  return made;
+}
+
+void equip(Runtime& runtime, policy::MtaStsStore::Access access) {
+  if (runtime.hostname.empty()) runtime.hostname = own_name();
   const auto complain = [](const Error& error) {
     log::warning("MTA-STS policies in state_directory", {{"reason", error.message}});
   };
-  std::map<std::string, std::shared_ptr<policy::MtaStsStore>> by_ca_file;
-  if (previous != nullptr && previous->settings.state_directory == settings.state_directory) {
-    for (std::size_t i = 0; i < previous->mta_sts.size(); ++i) {
-      by_ca_file[previous->settings.outbound[i].ca_file] = previous->mta_sts[i];
-    }
+  for (auto& [ca_file, store] : runtime.mta_sts) {
+    if (store != nullptr) continue;
+    store = std::make_shared<policy::MtaStsStore>(mta_sts_directory(runtime.settings.state_directory, ca_file), now(),
+                                                  access, complain);
   }
-  std::vector<std::shared_ptr<policy::MtaStsStore>> stores;
-  for (const auto& listener : settings.outbound) {
-    auto& store = by_ca_file[listener.ca_file];
-    if (!store) {
-      store = std::make_shared<policy::MtaStsStore>(mta_sts_directory(settings.state_directory, listener.ca_file), now,
-                                                    access, complain);
-    }
-    stores.push_back(store);
-  }
-  return stores;
 }
 
-std::shared_ptr<Runtime> make_runtime(Prepared prepared, policy::MtaStsStore::Access access, const Runtime* previous) {
-  auto runtime = std::make_shared<Runtime>();
-  runtime->settings = std::move(prepared.loaded.settings);
-  runtime->contexts = std::move(prepared.contexts);
-  runtime->trust_anchor = std::move(prepared.trust_anchor);
-  runtime->name_servers = std::move(prepared.name_servers);
-  runtime->hostname = runtime->settings.hostname.empty() ? own_name() : runtime->settings.hostname;
-  for (const auto& listener : runtime->settings.outbound) {
-    runtime->policies.emplace_back(listener, runtime->settings.tls);
+// A path is no file name, so its digest is: 64 bits of it, as whoever wrote the path is the operator.
+std::string mta_sts_directory(const std::string& state_directory, const std::string& ca_file) {
+  if (state_directory.empty() || ca_file == config::system_authorities) return state_directory;
+  std::string directory = state_directory + "/ca-";
+  for (const char octet : tls::sha256(ca_file).substr(0, 8)) {
+    config::append_hex(directory, static_cast<unsigned char>(octet), 2);
   }
-  runtime->mta_sts = open_mta_sts_stores(runtime->settings, access, previous);
-  if (previous != nullptr) {
-    runtime->own_connections = previous->own_connections;
-    runtime->fitness =
-        previous->fitness;  // of the name servers, which only a restart changes: what was fit is remembered
+  return directory;
+}
+
+std::vector<LiveFile> live_files(const Runtime& runtime) {
+  std::vector<LiveFile> files;
+  for (const auto& [path, secret] : runtime.secrets) {
+    files.push_back(
+        {path, config::FileUse::secret, [secret = secret](const Result<config::File>& read) -> Result<bool> {
+           const bool changed = secret->renew(read);
+           const auto now = secret->now();
+           return now ? Result<bool>(changed) : tl::unexpected(now.error());
+         }});
   }
-  if (!runtime->own_connections && intercepts(runtime->settings)) {
-    runtime->own_connections = std::make_shared<net::OwnConnections>();
+  for (const auto& [path, keys] : runtime.contexts->shared_ticket_keys()) {
+    files.push_back({path, config::FileUse::ticket_keys,
+                     [path = path, keys = keys](const Result<config::File>& read) -> Result<bool> {
+                       return read ? keys->renew(path, read->content) : tl::unexpected(read.error());
+                     }});
   }
-  return runtime;
+  return files;
 }
 
 }  // namespace postern::runtime

@@ -5,7 +5,7 @@
 
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/support/certificates.h"
-#include "tls/certificates.h"
+#include "tests/tls/loading.h"
 #include "tls/server_context.h"
 #include "tls/ticket_keys.h"
 

@@ -89,7 +89,7 @@ TEST_CASE(
   REQUIRE(chain->warnings.size() == 1);
   CHECK(chain->warnings[0].starts_with("certificate 2 (CN=explicit) describes its curve by explicit parameters"));
 
-  const auto trust = TrustStore::load(path);
+  const auto trust = load_authorities(path);
   REQUIRE(trust.has_value());
   REQUIRE((*trust)->warnings().size() == 1);
   CHECK((*trust)->warnings()[0].find("line 1: this CA (CN=explicit) describes its curve by explicit") !=

@@ -6,6 +6,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
+#include "tests/tls/loading.h"
 
 namespace postern::tls::certificates_test {
 

@@ -33,7 +33,7 @@ struct Configuration {
   config::InboundListener& listener() { return loaded.settings.inbound.front(); }
   config::CertificatePair& pair() { return loaded.settings.certificates["mx"].front(); }
   std::shared_ptr<const Contexts> build(const Contexts* previous = nullptr) {
-    return Contexts::build(loaded, previous);
+    return Contexts::build(loaded, config::read_files(loaded), previous);
   }
   // "line severity message" of the only diagnostic.
   std::string only_diagnostic() const {
@@ -64,13 +64,13 @@ TEST_CASE("contexts: a good configuration gives servers that work") {
   const auto contexts = configuration.build();
   REQUIRE(contexts != nullptr);
   CHECK(configuration.loaded.diagnostics.empty());
-  REQUIRE(contexts->server(0) != nullptr);
-  CHECK(contexts->backend(0) == nullptr);
+  REQUIRE(contexts->server("mx") != nullptr);
+  CHECK(contexts->backend("mx") == nullptr);
   REQUIRE(contexts->certificates().size() == 1);
   CHECK(contexts->certificates()[0].name == "mx");
   CHECK(contexts->certificates()[0].subject == "CN=mx.example.org");
   TestClient client;
-  Pair pair(client, *contexts->server(0));
+  Pair pair(client, *contexts->server("mx"));
   pair.greet();
 }
 
@@ -80,14 +80,14 @@ TEST_CASE("contexts: a listener without TLS has no server, a backend with TLS ha
   configuration.listener().backend.tls = config::TlsMode::starttls;
   const auto contexts = configuration.build();
   REQUIRE(contexts != nullptr);
-  CHECK(contexts->server(0) == nullptr);
-  REQUIRE(contexts->backend(0) != nullptr);
+  CHECK(contexts->server("mx") == nullptr);
+  REQUIRE(contexts->backend("mx") != nullptr);
 
   auto old = server_options({load(make_certificate({.existing_key = test_support::shared_rsa_key()}))});
   old.tls.max_version = config::TlsVersion::tls1_0;
   old.tls.cipher_list = "DES-CBC3-SHA";
   const auto server = make_server(old);
-  Pair pair(std::move(*contexts->backend(0)->make_engine("backend.example")), std::move(*server->make_engine()));
+  Pair pair(std::move(*contexts->backend("mx")->make_engine("backend.example")), std::move(*server->make_engine()));
   pair.greet();
   CHECK(pair.facts().version == "TLSv1");
 }
@@ -212,17 +212,18 @@ TEST_CASE("contexts: warnings do not keep the gateway from starting") {
 TEST_CASE("contexts: listeners share ticket keys, and so do the contexts after a reload") {
   Configuration configuration;
   configuration.loaded.settings.inbound.push_back(configuration.listener());
+  configuration.loaded.settings.inbound.back().name = "second";
   const auto first = configuration.build();
-  const auto resumes = [](TestClient& client, const Contexts& contexts, std::size_t index) {
-    Pair pair(client, *contexts.server(index));
+  const auto resumes = [](TestClient& client, const Contexts& contexts, std::string_view listener) {
+    Pair pair(client, *contexts.server(listener));
     pair.greet();
     return pair.facts().resumed;
   };
   TestClient client;
-  CHECK_FALSE(resumes(client, *first, 0));
-  CHECK(resumes(client, *first, 1));
-  CHECK(resumes(client, *configuration.build(first.get()), 0));
-  CHECK_FALSE(resumes(client, *configuration.build(), 0));
+  CHECK_FALSE(resumes(client, *first, "mx"));
+  CHECK(resumes(client, *first, "second"));
+  CHECK(resumes(client, *configuration.build(first.get()), "mx"));
+  CHECK_FALSE(resumes(client, *configuration.build(), "mx"));
 }
 
 // The same with an outbound listener.
@@ -262,8 +263,8 @@ TEST_CASE("contexts: an outbound listener has clients for its policies, and for 
   const auto contexts = configuration.build();
   REQUIRE(contexts != nullptr);
   CHECK(configuration.loaded.diagnostics.empty());
-  CHECK(contexts->outbound_server(0) == nullptr);
-  const RemoteContexts& remote = contexts->remote(0);
+  CHECK(contexts->outbound_server("internet") == nullptr);
+  const RemoteContexts& remote = contexts->remote("internet");
   CHECK(version_with(remote.base()) == "TLSv1.2");
   CHECK(version_with(remote.policy(0)) == "TLSv1.3");
   CHECK(version_with(remote.policy_host()) == "TLSv1.3");
@@ -276,12 +277,13 @@ TEST_CASE("contexts: an outbound listener has clients for its policies, and for 
 TEST_CASE("contexts: outbound listeners that are alike share their clients, and with those before a reload") {
   Outbound configuration;
   configuration.loaded.settings.outbound.push_back(configuration.outbound());
+  configuration.loaded.settings.outbound.back().name = "second";
   const auto first = configuration.build();
   REQUIRE(first != nullptr);
-  CHECK(&first->remote(0).base() == &first->remote(1).base());
-  CHECK(&configuration.build(first.get())->remote(0).base() == &first->remote(0).base());
+  CHECK(&first->remote("internet").base() == &first->remote("second").base());
+  CHECK(&configuration.build(first.get())->remote("internet").base() == &first->remote("internet").base());
   configuration.loaded.settings.tls.max_version = config::TlsVersion::tls1_2;
-  CHECK(&configuration.build(first.get())->remote(0).base() != &first->remote(0).base());
+  CHECK(&configuration.build(first.get())->remote("internet").base() != &first->remote("internet").base());
 }
 
 TEST_CASE("contexts: an outbound listener may offer TLS to its own clients") {
@@ -291,7 +293,7 @@ TEST_CASE("contexts: an outbound listener may offer TLS to its own clients") {
   const auto contexts = configuration.build();
   REQUIRE(contexts != nullptr);
   TestClient client;
-  Pair(client, *contexts->outbound_server(0)).greet();
+  Pair(client, *contexts->outbound_server("internet")).greet();
 }
 
 TEST_CASE("contexts: an outbound listener's certificate is shown to servers that ask") {
@@ -303,10 +305,10 @@ TEST_CASE("contexts: an outbound listener's certificate is shown to servers that
   options.client_certificates = config::ClientCertificateMode::request;
   options.trust = load_trust(make_certificate({.is_ca = true}));
   const auto server = make_server(options);
-  Pair pair(std::move(*contexts->remote(0).base().connect({})), std::move(*server->make_engine()));
+  Pair pair(std::move(*contexts->remote("internet").base().connect({})), std::move(*server->make_engine()));
   pair.greet();
   CHECK(pair.facts().peer_subject == "CN=mx.example.org");
-  Pair other(std::move(*contexts->remote(0).policy_host().connect({})), std::move(*server->make_engine()));
+  Pair other(std::move(*contexts->remote("internet").policy_host().connect({})), std::move(*server->make_engine()));
   other.greet();
   CHECK(other.facts().verification == Verification::no_certificate);
 }
@@ -359,7 +361,7 @@ TEST_CASE("contexts: without the system's CAs nobody is trusted, and the operato
   REQUIRE(contexts != nullptr);
   CHECK(configuration.only_diagnostic().starts_with("21 warning cannot read "));
   CHECK(holds(configuration.only_diagnostic(), "no certificate of a remote server will be trusted"));
-  CHECK(contexts->remote(0).trust().names().empty());
+  CHECK(contexts->remote("internet").trust().names().empty());
 }
 
 TEST_CASE("contexts: the library tells its version") {

@@ -11,6 +11,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
+#include "tests/tls/loading.h"
 #include "tls/certificates.h"
 #include "tls/engine.h"
 #include "tls/protocol_settings.h"
@@ -45,7 +46,7 @@ inline std::shared_ptr<const Certificate> default_certificate() {
 
 inline std::shared_ptr<const TrustStore> load_trust(const TestCertificate& ca) {
   const TempDirectory directory;
-  auto trust = TrustStore::load(directory.write("ca", ca.certificate_pem()));
+  auto trust = load_authorities(directory.write("ca", ca.certificate_pem()));
   REQUIRE(trust.has_value());
   return std::move(*trust);
 }

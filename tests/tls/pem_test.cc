@@ -5,6 +5,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
+#include "tests/tls/loading.h"
 #include "tls/certificates.h"
 #include "tls/x509_text.h"
 

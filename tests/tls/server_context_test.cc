@@ -356,9 +356,9 @@ TEST_CASE("server_context: two gateways share tickets through a key file") {
   const TempDirectory directory;
   const std::string path = directory.write("keys", std::string(80, 'k'));
   auto first = server_options();
-  first.ticket_keys = *TicketKeys::from_file(path);
+  first.ticket_keys = *load_ticket_keys(path);
   auto second = server_options();
-  second.ticket_keys = *TicketKeys::from_file(path);
+  second.ticket_keys = *load_ticket_keys(path);
   TestClient client;
   CHECK_FALSE(resumes(client, *make_server(first)));
   CHECK(resumes(client, *make_server(second)));

@@ -4,6 +4,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
+#include "tests/tls/loading.h"
 
 namespace postern::tls::ticket_keys_test {
 
@@ -38,6 +39,12 @@ struct Clock {
     return [this] { return now; };
   }
 };
+
+// As whoever watches the file does.
+Result<bool> reread(TicketKeys& keys, const std::string& path) {
+  const auto file = read_for(config::FileUse::ticket_keys, path);
+  return file.and_then([&](const config::File& read) { return keys.renew(path, read.content); });
+}
 
 TEST_CASE("ticket_keys: what is sealed opens, in place as well, and no two tickets are alike") {
   const auto keys = TicketKeys::random(1h);
@@ -100,7 +107,7 @@ TEST_CASE("ticket_keys: after a quiet time of two periods nothing old opens") {
 TEST_CASE("ticket_keys: a file of 80 or 48 octets a key") {
   const TempDirectory directory;
   const auto count = [&directory](std::size_t size) {
-    const auto keys = TicketKeys::from_file(directory.write("keys", std::string(size, 'k')));
+    const auto keys = load_ticket_keys(directory.write("keys", std::string(size, 'k')));
     return keys ? (*keys)->current()->size() : 0;
   };
   CHECK(count(80) == 1);
@@ -112,7 +119,7 @@ TEST_CASE("ticket_keys: a file of 80 or 48 octets a key") {
     CHECK(count(wrong) == 0);
   }
   CHECK(count(80 * 17) == 0);
-  CHECK(TicketKeys::from_file(directory.path("absent")).error().code == Errc::not_found);
+  CHECK(load_ticket_keys(directory.path("absent")).error().code == Errc::not_found);
 }
 
 TEST_CASE("ticket_keys: instances with one file open each other's tickets; a new file is noticed") {
@@ -120,15 +127,15 @@ TEST_CASE("ticket_keys: instances with one file open each other's tickets; a new
   const std::string old_key(80, 'a');
   const std::string new_key(80, 'b');
   const std::string path = directory.write("keys", old_key);
-  Clock clock;
-  const auto one = *TicketKeys::from_file(path, clock.function());
-  const auto other = *TicketKeys::from_file(path, clock.function());
+  const auto one = *load_ticket_keys(path);
+  const auto other = *load_ticket_keys(path);
   const Octets first = seal(*one);
   CHECK(opens(*other, first));
 
   std::filesystem::rename(directory.write("next", new_key + old_key), path);
   CHECK(one->current()->size() == 1);
-  clock.now += TicketKeys::reread_interval;
+  CHECK(reread(*one, path) == true);
+  CHECK(reread(*one, path) == false);
   CHECK(one->current()->size() == 2);
   CHECK(opens(*one, first));
   const Octets second = seal(*one);
@@ -136,13 +143,13 @@ TEST_CASE("ticket_keys: instances with one file open each other's tickets; a new
 
   SECTION("an unusable file leaves the keys as they were") {
     directory.write("keys", "short");
-    clock.now += TicketKeys::reread_interval;
+    CHECK_FALSE(reread(*one, path).has_value());
     CHECK(opens(*one, second));
     std::filesystem::remove(path);
-    clock.now += TicketKeys::reread_interval;
+    CHECK_FALSE(reread(*one, path).has_value());
     CHECK(opens(*one, second));
     directory.write("keys", old_key);
-    clock.now += TicketKeys::reread_interval;
+    CHECK(reread(*one, path) == true);
     CHECK_FALSE(opens(*one, second));
     CHECK(opens(*one, first));
   }

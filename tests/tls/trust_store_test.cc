@@ -2,6 +2,7 @@
 
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
+#include "tests/tls/loading.h"
 #include "tests/tls/variable.h"
 
 namespace postern::tls::trust_store_test {
@@ -10,7 +11,7 @@ using namespace test_support;
 
 std::unique_ptr<const TrustStore> load(const std::string& pem) {
   const TempDirectory directory;
-  auto trust = TrustStore::load(directory.write("ca", pem));
+  auto trust = load_authorities(directory.write("ca", pem));
   REQUIRE(trust.has_value());
   return std::move(*trust);
 }
@@ -200,22 +201,22 @@ TEST_CASE("trust_store: the system's CAs are those that SSL_CERT_FILE names, wit
   const std::string junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
   {
     const Variable file("SSL_CERT_FILE", directory.write("ca", junk + root.certificate_pem()));
-    const auto trust = TrustStore::load_system();
+    const auto trust = load_system_trust();
     REQUIRE(trust.has_value());
     CHECK((*trust)->names().size() == 1);
     CHECK(verify(**trust, {make_certificate({.issuer = &root})}).trusted);
   }
   const Variable file("SSL_CERT_FILE", directory.path("absent"));
-  const auto trust = TrustStore::load_system();
+  const auto trust = load_system_trust();
   REQUIRE_FALSE(trust.has_value());
   CHECK(trust.error().code == Errc::not_found);
 }
 
 TEST_CASE("trust_store: a file that is absent, empty or broken is an error") {
   const TempDirectory directory;
-  CHECK_FALSE(TrustStore::load(directory.path("absent")).has_value());
-  CHECK_FALSE(TrustStore::load(directory.write("ca", "")).has_value());
-  CHECK_FALSE(TrustStore::load(directory.write("ca", "-----BEGIN CERTIFICATE-----\nAA\n")).has_value());
+  CHECK_FALSE(load_authorities(directory.path("absent")).has_value());
+  CHECK_FALSE(load_authorities(directory.write("ca", "")).has_value());
+  CHECK_FALSE(load_authorities(directory.write("ca", "-----BEGIN CERTIFICATE-----\nAA\n")).has_value());
 }
 
 }  // namespace postern::tls::trust_store_test

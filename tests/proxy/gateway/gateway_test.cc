@@ -28,10 +28,10 @@ std::shared_ptr<const postern::runtime::Runtime> runtime(std::uint16_t port) {
       directory.write("chain", made.certificate_pem()) + ", key: " + directory.write("key", made.key_pem()) +
       " }] }\ninbound:\n  mx: { greeting: gateway, certificates: [mx], listen: [\"127.0.0.1:" + std::to_string(port) +
       "\"], backend: { address: \"127.0.0.1:1\" }, allow_open_relay_risk: true }\n";
-  postern::runtime::Prepared prepared = runtime::prepare(config::load_text(yaml, "gateway.yaml", {}));
-  for (const auto& diagnostic : prepared.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
-  REQUIRE(prepared.contexts);
-  return make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_only);
+  const postern::runtime::Made snapshot = runtime::prepare(config::load_text(yaml, "gateway.yaml", {}));
+  for (const auto& diagnostic : snapshot.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
+  REQUIRE(snapshot.runtime);
+  return snapshot.runtime;
 }
 
 // A blocking client.

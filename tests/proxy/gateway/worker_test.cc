@@ -158,11 +158,10 @@ class Running {
         yaml.replace(at, word.size(), "127.0.0.1:" + std::to_string(port(number)));
       }
     }
-    postern::runtime::Prepared prepared = runtime::prepare(config::load_text(yaml, "worker.yaml", {}),
-                                                           previous != nullptr ? previous->contexts.get() : nullptr);
-    for (const auto& diagnostic : prepared.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
-    REQUIRE(prepared.contexts);
-    return make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_write, previous);
+    const postern::runtime::Made made = runtime::prepare(config::load_text(yaml, "worker.yaml", {}), previous);
+    for (const auto& diagnostic : made.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
+    REQUIRE(made.runtime);
+    return made.runtime;
   }
   std::vector<postern::gateway::Worker::Socket> sockets_for(const postern::runtime::Runtime& runtime) {
     std::vector<postern::gateway::Worker::Socket> sockets;
@@ -294,6 +293,77 @@ TEST_CASE("worker: an outbound session is judged by the policies that it began w
   // The relay's certificate is another than the listed one, which is no matter any more to who begins now.
   CHECK_THAT(reply_to_recipient(before), Catch::Matchers::StartsWith("451 4.7.5"));
   CHECK(reply_to_recipient(after) == "250 Ok");
+}
+
+TEST_CASE("worker: outbound listeners come, go and change places, and no session gets another's policies") {
+  const TempDirectory directory;
+  const std::string certificates = "certificates:\n  mx: [" + certificate_files(directory, "relay.example.org") + "]\n";
+  const std::string script = directory.write(
+      "server.sh", "printf '220 relay.example.org\\r\\n'; while read -r line; do printf '250 Ok\\r\\n'; done");
+  Running relay("hostname: relay.example.org\n" + certificates +
+                "inbound:\n  relay: { listen: [<1>], certificates: [mx], backend: { exec: [/bin/sh, " + script +
+                "] } }\n");
+  relay.wait_for(1, "220 relay.example.org");
+  // `refused`: the domain for which another certificate is demanded than the relay has.
+  const auto listener = [&](const std::string& name, const std::string& address, const std::string& refused) {
+    return "  " + name + ": { listen: [\"" + address +
+           "\"], route: relay, dane: false, mta_sts: false, level: encrypt, policies: [{ match: [" + refused +
+           "], level: fingerprint, fingerprints: [" + std::string(64, '0') +
+           "] }], relay: { address: \"127.0.0.1:" + std::to_string(relay.port(1)) + "\" } }\n";
+  };
+  const auto configuration = [&](const std::string& host, const std::string& outbound) {
+    return "hostname: " + host + "\ndns: { servers: [\"127.0.0.1:1\"] }\n" + certificates +
+           "inbound:\n  sign: { listen: [\"<2>\"], greeting: gateway, certificates: [mx], " + std::string(backend) +
+           " }\noutbound:\n" + outbound;
+  };
+  const std::string none =
+      "inbound:\n  sign: { listen: [\"<2>\"], greeting: gateway, certificates: [mx], " + std::string(backend) + " }\n";
+  // The first ones come when there were none before.
+  Running running("hostname: zero.example.org\n" + certificates + none);
+  running.wait_for(2, "220 zero.example.org");
+  running.adopt(
+      configuration("one.example.org", listener("a", "<1>", "a.example") + listener("b", "<3>", "b.example")));
+  running.wait_for(2, "220 one.example.org");
+  struct Held {
+    std::unique_ptr<Client> client;
+    std::string refused;
+  };
+  std::vector<Held> held;
+  const auto hold = [&](int port, const std::string& refused) {
+    held.push_back({std::make_unique<Client>(running.port(port)), refused});
+    held.back().client->reply();
+    CHECK(held.back().client->command("EHLO client.example").starts_with("250"));
+  };
+  const auto judge_all = [&] {
+    for (auto& [client, refused] : held) {
+      CHECK(client->command("MAIL FROM:<x@example.org>").starts_with("250"));
+      for (const std::string domain : {"a.example", "b.example", "c.example"}) {
+        const std::string reply = client->command("RCPT TO:<x@" + domain + ">");
+        INFO(refused << ", " << domain << ": " << reply);
+        CHECK(reply.starts_with(domain == refused ? "451 4.7.5" : "250 Ok"));
+      }
+      CHECK(client->command("RSET").starts_with("250"));
+    }
+  };
+  hold(1, "a.example");
+  hold(3, "b.example");
+  // In another order, and each with the other's address.
+  running.adopt(
+      configuration("two.example.org", listener("b", "<1>", "b.example") + listener("a", "<3>", "a.example")));
+  running.wait_for(2, "220 two.example.org");
+  hold(1, "b.example");
+  hold(3, "a.example");
+  judge_all();
+  // One goes, another has its address and name.
+  running.adopt(configuration("three.example.org", listener("b", "<3>", "c.example")));
+  running.wait_for(2, "220 three.example.org");
+  CHECK(running.greeting(1).empty());
+  hold(3, "c.example");
+  judge_all();
+  // None is left, and the sessions live on.
+  running.adopt("hostname: four.example.org\n" + certificates + none);
+  running.wait_for(2, "220 four.example.org");
+  judge_all();
 }
 
 }  // namespace worker_test

@@ -16,8 +16,8 @@ void begin(World& world) {
   world.begin([&](net::StreamPtr socket) {
     const auto& backend = world.runtime->settings.inbound[0].backend;
     return std::make_unique<postern::inbound::InboundSession>(
-        world.around, world.runtime, 0, std::make_shared<postern::inbound::BackendPool>(backend.addresses), 1,
-        std::move(socket));
+        world.around, world.runtime, world.runtime->inbound.begin()->second,
+        std::make_shared<postern::inbound::BackendPool>(backend.addresses), 1, std::move(socket));
   });
 }
 

@@ -16,10 +16,10 @@ struct World {
     loaded.settings.outbound = listeners;
     loaded.settings.dns.servers = {*config::parse_endpoint("127.0.0.1:1")};  // where nobody answers
     loaded.settings.dns.trust_anchor.clear();
-    postern::runtime::Prepared prepared = runtime::prepare(std::move(loaded));
-    REQUIRE(prepared.contexts);
-    runtime = make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_write);
-    for (const auto& store : runtime->mta_sts)
+    postern::runtime::Made made_runtime = runtime::prepare(std::move(loaded));
+    REQUIRE(made_runtime.runtime);
+    runtime = std::move(made_runtime.runtime);
+    for (const auto& [ca_file, store] : runtime->mta_sts)
       store->store("example.org", {"1", {policy::MtaStsMode::enforce, 240h, {"mx.example.org"}}, now() - 25h});
     auto made = postern::outbound::OutboundService::make(around, runtime);
     REQUIRE(made);
@@ -33,7 +33,10 @@ struct World {
 
   static policy::Time now() { return std::chrono::floor<std::chrono::seconds>(policy::Clock::now()); }
   // Whether the listener's store has given the policy to somebody to refresh.
-  bool refreshed(std::size_t listener) { return runtime->mta_sts[listener]->take_due(now(), 10).empty(); }
+  bool refreshed(std::size_t listener) {
+    const auto& ca_file = runtime->settings.outbound[listener].ca_file;
+    return runtime->mta_sts.at(ca_file)->take_due(now(), 10).empty();
+  }
 
   std::shared_ptr<const postern::runtime::Runtime> runtime;
   net::Loop loop;

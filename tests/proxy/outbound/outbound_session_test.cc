@@ -23,7 +23,8 @@ struct World : session_rig::World {
       if (answers) resolver->deliver();
     };
     begin([this](net::StreamPtr socket) {
-      return std::make_unique<postern::outbound::OutboundSession>(around, runtime, *service, 0, 1, std::move(socket));
+      return std::make_unique<postern::outbound::OutboundSession>(
+          around, runtime, *service, runtime->outbound.begin()->second, 1, std::move(socket));
     });
   }
   ~World() {

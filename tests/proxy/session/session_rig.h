@@ -171,10 +171,11 @@ class World {
     std::signal(SIGPIPE, SIG_IGN);  // as the program does
     put(yaml, "SERVER", "127.0.0.1:" + std::to_string(server.port()));
     put(yaml, "CERTIFICATE", certificate());
-    runtime::Prepared prepared = runtime::prepare(config::load_text(yaml, "session.yaml", {}));
-    for (const auto& diagnostic : prepared.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
-    REQUIRE(prepared.contexts);
-    runtime = make_runtime(std::move(prepared), policy::MtaStsStore::Access::read_only);
+    runtime::Made made = runtime::prepare(config::load_text(yaml, "session.yaml", {}));
+    for (const auto& diagnostic : made.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
+    REQUIRE(made.runtime);
+    equip(*made.runtime, policy::MtaStsStore::Access::read_only);
+    runtime = std::move(made.runtime);
     loop.at_end_of_turn([this] { free_retired(); });
   }
   ~World() {

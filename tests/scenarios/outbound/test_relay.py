@@ -8,6 +8,7 @@ import world as places
 from firewall import PORT
 
 from harness.messages import message, new_token
+from harness.ports import wait_until
 from harness.scripted_server import Remote
 
 RELAY = "mx.scripted.example"
@@ -87,14 +88,19 @@ def test_credentials_are_added(world, start_gateway, secret_file, mechanism, mod
 
 
 def test_a_new_secret_is_read(world, start_gateway, secret_file):
-    start_gateway(**with_relay(secret_file))
+    gateway = start_gateway(**with_relay(secret_file))
+
+    def write(content):
+        read_before = gateway.log().count("a file was read again")
+        with open(secret_file, "wb") as file:
+            file.write(content)
+        wait_until(lambda: gateway.log().count("a file was read again") > read_before, "it is read again", timeout=5)
+
     with world.serve(kind=Relay) as server:
         assert send(world) is None
-        with open(secret_file, "w", encoding="ascii") as file:
-            file.write("newsesame\n")
+        write(b"newsesame\n")
         assert send(world) is None
-        with open(secret_file, "wb") as file:
-            file.write(b"\xef\xbb\xbfedited\r\n\r\n")
+        write(b"\xef\xbb\xbfedited\r\n\r\n")
         assert send(world) is None
         passwords = [response.rpartition(b"\0")[2] for response in responses(server)]
         assert passwords == [b"opensesame", b"newsesame", b"edited"]
