@@ -70,6 +70,12 @@ void ProbeConnection::on_failed(Step step, std::string why) {
   done();
 }
 
+void ProbeConnection::on_closed() {
+  if (opening_.state() == smtp::RemoteOpening::State::connecting) return Errand::on_closed();
+  opening_.on_lost();
+  done();
+}
+
 void ProbeConnection::carry_out() {
   bool tls = false;
   for (const auto& effect : effects_.list()) {

@@ -40,6 +40,7 @@ class ProbeConnection final : public stream::Errand {
   void on_secured(tls::SessionFacts facts) override;
   void on_plaintext(std::string_view bytes) override;
   void on_failed(Step step, std::string why) override;
+  void on_closed() override;
 
   void begin();
   void secure();

@@ -90,7 +90,8 @@ void Errand::on_handshake(Side, Result<tls::SessionFacts> facts) {
 void Errand::on_end(Side, std::string_view error) {
   if (finished_) return;
   if (error.empty() && stream_->peer_said_goodbye()) return on_goodbye();
-  on_failed(Step::talk, error.empty() ? "the server closed the connection" : std::string(error));
+  if (error.empty()) return on_closed();
+  on_failed(Step::talk, std::string(error));
 }
 
 }  // namespace postern::stream

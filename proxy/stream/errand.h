@@ -51,7 +51,9 @@ class Errand : public Stream::Owner {
   virtual void on_plaintext(std::string_view bytes) = 0;
   virtual void on_failed(Step step, std::string why) = 0;
   // The peer has closed, after the connection was made and TLS began, and said so within TLS.
-  virtual void on_goodbye() { on_failed(Step::talk, "the server closed the connection"); }
+  virtual void on_goodbye() { on_closed(); }
+  // The peer has closed, after the connection was made, and nobody says why.
+  virtual void on_closed() { on_failed(Step::talk, "the server closed the connection"); }
 
  private:
   void on_bytes(smtp::Side side, std::string_view bytes) final;

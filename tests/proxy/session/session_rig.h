@@ -8,6 +8,7 @@
 
 #include <csignal>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -98,7 +99,8 @@ inline net::BoundAddress listen_somewhere() {
 }
 
 // A server that takes all mail, and stops answering when it is asked `silent_at`: "CONNECT", a verb, "." for the end of
-// a message, "HELLO" for that of TLS. What is said inside TLS is called "TLS EHLO" and so on where `tells_tls`.
+// a message, "HELLO" for that of TLS. What is said inside TLS is called "TLS EHLO" and so on where `tells_tls`. At
+// "HELLO" it can also close.
 class Server {
  public:
   Server() : bound_(listen_somewhere()) {}
@@ -126,7 +128,8 @@ class Server {
   std::string silent_at;
   bool silent = false;  // it has come to that
   bool offers_starttls = false;
-  int accepted = 0;  // messages
+  int accepted = 0;                            // messages
+  std::map<std::string, std::string> instead;  // what it answers where it is asked that; empty: it closes
   std::vector<std::unique_ptr<FarEnd>> connections;
 
  private:
@@ -146,6 +149,7 @@ class Server {
     } else if (verb == "STAR") {
       if (!answer(client, "STARTTLS", "220 2.0.0 go ahead\r\n")) return;
       static const auto context = tls::engine_pair::make_server();
+      if (instead.contains("HELLO")) return client.close();
       client.deaf_to_tls = silent = silent_at == "HELLO";
       client.start_tls(std::move(*context->make_engine()));
     } else if (verb == "DATA") {
@@ -156,20 +160,26 @@ class Server {
   }
   bool answer(FarEnd& client, const std::string& what, std::string_view reply) {
     if (silent_at == (client.in_tls() ? "TLS " : "") + what) silent = true;
-    if (!silent) client.say(reply);
-    return !silent;
+    if (silent) return false;
+    const auto other = instead.find((client.in_tls() ? "TLS " : "") + what);
+    if (other == instead.end()) return client.say(reply), true;
+    if (other->second.empty()) client.close();
+    if (!other->second.empty()) client.say(other->second);
+    return false;
   }
 
   net::BoundAddress bound_;
   bool in_content_ = false;
 };
 
-// A worker's place for sessions. SERVER in the configuration is the server's endpoint, CERTIFICATE a pair.
+// A worker's place for sessions. SERVER in the configuration is the server's endpoint, PORT its port, CERTIFICATE a
+// pair.
 class World {
  public:
   explicit World(std::string yaml) {
     std::signal(SIGPIPE, SIG_IGN);  // as the program does
     put(yaml, "SERVER", "127.0.0.1:" + std::to_string(server.port()));
+    put(yaml, "PORT", std::to_string(server.port()));
     put(yaml, "CERTIFICATE", certificate());
     runtime::Made made = runtime::prepare(config::load_text(yaml, "session.yaml", {}));
     for (const auto& diagnostic : made.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
