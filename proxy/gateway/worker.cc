@@ -85,7 +85,16 @@ void Worker::adopt(std::shared_ptr<const runtime::Runtime> runtime, std::vector<
 }
 
 void Worker::gather(std::function<void(const observe::Books&)> use) {
-  loop_.post([this, use = std::move(use)] { use(books_); });
+  loop_.post([this, use = std::move(use)] {
+    observe::Books books = books_;
+    for (const auto& [listener, pool] : pools_) {
+      for (std::size_t i = 0; i < pool->size(); ++i) {
+        books.of("inbound", listener)
+            .tell("backend_up", {config::to_string(pool->endpoint(i))}, pool->up(i), pool->tried_at(i));
+      }
+    }
+    use(books);
+  });
 }
 
 void Worker::drain() {

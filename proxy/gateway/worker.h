@@ -49,7 +49,8 @@ class Worker {
   void stop();
   void join();
 
-  // Thread-safe: `use` is called in the worker's thread with its books, as long as that runs.
+  // Thread-safe: `use` is called in the worker's thread, as long as that runs, with what it has counted and the state
+  // of the servers behind.
   void gather(std::function<void(const observe::Books&)> use);
   // After join().
   const observe::Books& books() const { return books_; }

@@ -29,7 +29,7 @@ std::optional<Error> BackendDialer::next_after_timeout() {
 void BackendDialer::on_connected(Result<net::StreamPtr> socket) {
   const std::string name = config::to_string(pool_.endpoint(current_));
   if (socket) {
-    pool_.succeeded(current_);
+    pool_.succeeded(current_, uv_now(loop_));
     pool_.connected(current_);
     return finish(Connected{std::move(*socket), name, current_, nullptr});
   }

@@ -9,12 +9,12 @@ namespace postern::inbound {
 BackendPool::BackendPool(const std::vector<config::Endpoint>& endpoints, const BackendPool* previous) {
   POSTERN_ASSERT(endpoints.size() <= max_backends, "more backends than a session can keep track of");
   for (const auto& endpoint : endpoints) {
-    State& state = states_.emplace_back(State{endpoint, 0, first_rest, 0});
+    State& state = states_.emplace_back(State{endpoint, 0, first_rest});
     if (previous == nullptr) continue;
     const auto known = std::ranges::find(previous->states_, endpoint, &State::endpoint);
     if (known == previous->states_.end()) continue;
-    state.rest = known->rest;
-    state.rests_until = known->rests_until;
+    state = *known;
+    state.connections = 0;  // those are counted where they were begun
   }
 }
 
@@ -42,13 +42,18 @@ void BackendPool::released(std::size_t index) {
 
 void BackendPool::failed(std::size_t index, std::uint64_t now) {
   State& state = states_[index];
+  state.up = false;
+  state.tried_at = now;
   state.rests_until = now + state.rest;
   state.rest = std::min(state.rest * 2, longest_rest);
 }
 
-void BackendPool::succeeded(std::size_t index) {
-  states_[index].rest = first_rest;
-  states_[index].rests_until = 0;
+void BackendPool::succeeded(std::size_t index, std::uint64_t now) {
+  State& state = states_[index];
+  state.up = true;
+  state.tried_at = now;
+  state.rest = first_rest;
+  state.rests_until = 0;
 }
 
 }  // namespace postern::inbound

@@ -81,7 +81,6 @@ inline constexpr const char* limits[] = {"command_length", "errors", "size"};
 inline constexpr const char* ways[] = {"in", "out"};
 inline constexpr const char* policies[] = {"local", "dane", "mta-sts"};
 inline constexpr const char* policy_results[] = {"satisfied", "observed", "refused"};
-inline constexpr const char* accept_errors[] = {"descriptors", "memory"};
 inline constexpr const char* dns_types[] = {"A", "AAAA", "CNAME", "MX", "TXT", "TLSA", "DNSKEY"};
 inline constexpr const char* dns_results[] = {"secure", "insecure", "bogus", "failed", "absent"};
 inline constexpr const char* mta_sts_results[] = {"success", "sts-policy-fetch-error", "sts-policy-invalid",
@@ -149,10 +148,6 @@ inline constexpr Row metrics[] = {
      rows::seconds},
     {"backend_up", Type::state, "Whether the server behind could be reached when last tried.", {{"backend"}}},
     // --- a worker's
-    {"accept_errors_total",
-     Type::counter,
-     "Connections that could not be accepted.",
-     {rows::label<rows::accept_errors>("reason")}},
     {"dns_queries_total",
      Type::counter,
      "Questions answered by DNS.",

@@ -166,6 +166,7 @@ void MtaStsFetcher::on_response(Inquiry& inquiry, const Result<wire::HttpRespons
   }
   auto parsed = policy::parse_mta_sts_policy(response->body);
   if (!parsed) return failed(inquiry, ReportResult::sts_policy_invalid, parsed.error());
+  access_.count("success");
   access_.store.store(inquiry.domain, {inquiry.id, std::move(*parsed), access_.now()});
   MtaStsFacts facts = known(inquiry.domain);
   facts.remark = remark_on(response->content_type);
@@ -174,6 +175,7 @@ void MtaStsFetcher::on_response(Inquiry& inquiry, const Result<wire::HttpRespons
 }
 
 void MtaStsFetcher::failed(Inquiry& inquiry, ReportResult trouble, const Error& why) {
+  access_.count(policy::to_string(trouble));
   access_.complain(inquiry.domain, why);
   access_.store.fetch_failed(inquiry.domain, inquiry.id, {trouble, why.message}, access_.now());
   MtaStsFacts facts = known(inquiry.domain);

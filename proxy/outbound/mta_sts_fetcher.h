@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "proxy/policy/domain_lookup.h"
 #include "proxy/policy/mta_sts_store.h"
@@ -26,6 +27,7 @@ class MtaStsFetcher final : public policy::MtaStsSource {
     std::chrono::milliseconds patience{60'000};  // for one fetch
     std::function<policy::Time()> now = [] { return std::chrono::floor<std::chrono::seconds>(policy::Clock::now()); };
     std::function<void(const std::string& domain, const Error&)> complain = [](const auto&, const auto&) {};
+    std::function<void(std::string_view result)> count = [](auto) {};  // of each fetch: "success", or RFC 8460's word
   };
 
   // All that `access` refers to outlives the fetcher.

@@ -6,6 +6,7 @@
 #include "config/assert.h"
 #include "proxy/dns/make_resolver.h"
 #include "proxy/observe/log.h"
+#include "proxy/outbound/counted_resolver.h"
 
 namespace postern::outbound {
 
@@ -54,6 +55,9 @@ PolicySources::PolicySources(session::Surroundings& surroundings, std::shared_pt
     access.complain = [](const std::string& domain, const Error& error) {
       log::warning("MTA-STS policy", {{"domain", domain}, {"reason", error.message}});
     };
+    access.count = [&book = surroundings.books.own()](std::string_view result) {
+      book.add("mta_sts_fetches_total", {result});
+    };
     fetchers_[name] = {std::make_unique<MtaStsFetcher>(std::move(access)), listener.policies.wants_mta_sts()};
   }
 }
@@ -75,7 +79,9 @@ Result<std::unique_ptr<OutboundService>> OutboundService::make(session::Surround
 
 OutboundService::OutboundService(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
                                  std::unique_ptr<dns::Resolver> resolver)
-    : around_(surroundings), validating_(std::move(resolver)), resolvers_(*validating_) {
+    : around_(surroundings),
+      validating_(std::make_unique<CountedResolver>(std::move(resolver), around_.books.own(), around_.loop)),
+      resolvers_(*validating_) {
   fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
   adopt(std::move(runtime));
 }
@@ -85,7 +91,7 @@ std::optional<Error> OutboundService::watch_name_servers(const std::shared_ptr<c
   if (runtime->trust_anchor.empty()) return std::nullopt;
   auto plain = dns::make_resolver(around_.loop.raw(), runtime->name_servers, {});
   if (!plain) return plain.error();
-  plain_ = std::move(*plain);
+  plain_ = std::make_unique<CountedResolver>(std::move(*plain), around_.books.own(), around_.loop);
   dns::FitnessWatch::Means means;
   means.fresh_resolver = [&loop = around_.loop, servers = runtime->name_servers, anchor = runtime->trust_anchor] {
     auto fresh = dns::make_resolver(loop.raw(), servers, anchor, time_for_keys);
@@ -113,6 +119,7 @@ void OutboundService::report(const Decision& decision, const Way& way, const std
   session.reason_code = policy::to_string(decision.verdict.reason);
   session.additional = decision.verdict.detail;
   for (std::size_t i = 0; i < decision.policies.size(); ++i) {
+    around_.books.own().add("tls_report_sessions_total", {decision.verdict.reports[i].failure ? "failure" : "success"});
     tls_report_.count(today, decision.domain, decision.policies[i], decision.verdict.reports[i], session);
   }
 }

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <future>
 
 #include "proxy/runtime/preflight.h"
 #include "tests/support/catch.h"
@@ -141,6 +142,13 @@ class Running {
     FAIL("no such greeting: " + greeting_begins);
   }
 
+  // A copy of what it has counted so far.
+  observe::Books books() {
+    std::promise<observe::Books> promise;
+    worker_.gather([&promise](const observe::Books& found) { promise.set_value(found); });
+    return promise.get_future().get();
+  }
+
  private:
   void reserve() {
     while (ports_.size() < 3) {
@@ -252,6 +260,44 @@ TEST_CASE("worker: a snapshot takes over for new sessions, and running ones keep
       CHECK(session->name_after_starttls() == (to_b ? "new.example.org" : "old.example.org"));
     }
   }
+}
+
+TEST_CASE("worker: listeners are told apart in its books, and one that goes with its snapshot keeps its numbers") {
+  const TempDirectory directory;
+  const std::string head = "certificates:\n  mx: [" + certificate_files(directory, "mx.example.org") + "]\ninbound:\n";
+  const auto inbound = [](const std::string& name, const std::string& address, const std::string& greeting) {
+    return "  " + name + ": { listen: [\"" + address + "\"], greeting: " + greeting + ", certificates: [mx], " +
+           std::string(backend) + " }\n";
+  };
+  Running running("hostname: one.example.org\n" + head + inbound("a", "<1>", "gateway") +
+                  inbound("b", "<2>", "backend"));
+  running.wait_for(1, "220 one.example.org");
+  observe::Books books = running.books();
+  CHECK(books.of("inbound", "b").sum("backend_up", {"127.0.0.1:1"}) == 1);  // as far as anybody knows
+
+  Client to_a(running.port(1));
+  to_a.reply();
+  CHECK(to_a.command("XCLIENT ADDR=192.0.2.1").starts_with("550"));
+  Client to_b(running.port(2));
+  CHECK(to_b.reply().starts_with("421"));
+  books = running.books();
+  CHECK(books.of("inbound", "a").sum("rejections_total", {"xclient_forbidden"}) == 1);
+  CHECK(books.of("inbound", "a").sum("rejections_total") == 1);
+  CHECK(books.of("inbound", "b").sum("rejections_total", {"backend_unavailable"}) == 1);
+  CHECK(books.of("inbound", "b").sum("rejections_total") == 1);
+  CHECK(books.of("inbound", "a").sum("backend_up") == 1);
+  CHECK(books.of("inbound", "b").sum("backend_up") == 0);
+  CHECK(books.of("inbound", "a").sum("backend_connect_failures_total") == 0);
+  CHECK(books.of("inbound", "b").sum("backend_connect_failures_total") == 1);
+
+  running.adopt("hostname: two.example.org\n" + head + inbound("c", "<2>", "gateway") + inbound("b", "<3>", "backend"));
+  running.wait_for(2, "220 two.example.org");
+  CHECK(to_a.command("XCLIENT ADDR=192.0.2.1").starts_with("550"));
+  books = running.books();
+  CHECK(books.of("inbound", "a").sum("rejections_total") == 2);
+  CHECK(books.of("inbound", "b").sum("rejections_total") == 1);
+  CHECK(books.of("inbound", "c").sum("rejections_total") == 0);
+  CHECK(books.of("inbound", "c").sum("sessions_total") > 0);
 }
 
 TEST_CASE("worker: an outbound session is judged by the policies that it began with") {

@@ -43,12 +43,27 @@ TEST_CASE(
   pool.failed(0, 5000);
   CHECK_FALSE(pool.healthy(0, 5000 + BackendPool::first_rest));
   CHECK(pool.healthy(0, 5000 + 2 * BackendPool::first_rest));
-  pool.succeeded(0);
+  pool.succeeded(0, 9000);
   CHECK(pool.healthy(0, 5000));
   pool.failed(0, 9000);
   CHECK(pool.healthy(0, 9000 + BackendPool::first_rest));
   for (int i = 0; i < 40; ++i) pool.failed(0, 9000);
   CHECK(pool.healthy(0, 9000 + BackendPool::longest_rest));
+}
+
+TEST_CASE("backend_pool: it is known whether a server could be reached when last tried, in the next snapshot, too") {
+  BackendPool pool(three());
+  pool.failed(0, 1000);
+  pool.failed(1, 1000);
+  pool.succeeded(1, 2000);
+  const BackendPool next({three()[1], three()[0], three()[2]}, &pool);
+  CHECK_FALSE(pool.up(0));
+  CHECK_FALSE(next.up(1));
+  CHECK(next.tried_at(1) == 1000);
+  CHECK(next.up(0));
+  CHECK(next.tried_at(0) == 2000);
+  CHECK(next.up(2));
+  CHECK(next.tried_at(2) == 0);
 }
 
 TEST_CASE("backend_pool: where all have failed, they are still tried") {

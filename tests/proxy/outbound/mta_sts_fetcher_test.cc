@@ -54,6 +54,7 @@ struct World {
     access.port = host.address.port;
     access.patience = patience;
     access.now = [this] { return now; };
+    access.count = [this](std::string_view result) { counted.emplace_back(result); };
     access.complain = [this](const std::string& about, const Error& error) {
       complaints.push_back(about + ": " + error.message);
     };
@@ -107,6 +108,7 @@ struct World {
   policy::Time now{1'800'000'000s};
   std::chrono::milliseconds patience = 60s;
   std::vector<std::string> complaints;
+  std::vector<std::string> counted;
   std::unique_ptr<MtaStsStore> store = make_store();
   std::unique_ptr<postern::outbound::MtaStsFetcher> fetcher;
 };
@@ -129,6 +131,7 @@ TEST_CASE("mta_sts_fetcher: a published policy is fetched once, and kept while i
   CHECK(world.fetches() == 1);
   CHECK(world.host.names == std::vector<std::string>{"mta-sts.example.org"});
   CHECK(world.complaints.empty());
+  CHECK(world.counted == std::vector<std::string>{"success"});
 }
 
 TEST_CASE("mta_sts_fetcher: a wrong media type does not make a policy invalid") {
@@ -250,6 +253,8 @@ TEST_CASE("mta_sts_fetcher: each failure has its name in reports") {
         "sts-policy-invalid");
   CHECK(world.complaints == std::vector<std::string>{"example.org: HTTP status 404", "example.org: HTTP status 302",
                                                      "example.org: the policy lists no valid mx"});
+  CHECK(world.counted ==
+        std::vector<std::string>{"sts-policy-fetch-error", "sts-policy-fetch-error", "sts-policy-invalid"});
   World stranger(certificate_for("example.org"));
   CHECK(trouble_of(stranger.ask()) == "sts-webpki-invalid");
   World nowhere;
