@@ -103,14 +103,17 @@ void SessionRecord::begin(observe::Book& book, std::uint64_t now) {
 }
 
 void SessionRecord::note_handshake_begins(smtp::Side side, std::uint64_t now) {
-  handshakes_began_[static_cast<std::size_t>(side)] = static_cast<std::uint32_t>(now - started);
+  began_[static_cast<std::size_t>(side)] = static_cast<std::uint32_t>(now - started);
+}
+
+std::uint64_t SessionRecord::since(smtp::Side side, std::uint64_t now) const {
+  return now - started - began_[static_cast<std::size_t>(side)];
 }
 
 void SessionRecord::note_handshake(smtp::Side side, tls::SessionFacts facts, std::uint64_t now) {
   book_->add("tls_handshakes_total", {name_of(side), facts.version, facts.cipher,
                                       facts.group.empty() ? "none" : facts.group, facts.resumed ? "true" : "false"});
-  book_->time("tls_handshake_duration_seconds", {name_of(side)},
-              now - started - handshakes_began_[static_cast<std::size_t>(side)]);
+  book_->time("tls_handshake_duration_seconds", {name_of(side)}, since(side, now));
   auto& kept = side == smtp::Side::client ? client_tls : backend_tls;
   kept = std::make_unique<tls::SessionFacts>(std::move(facts));
 }
@@ -120,12 +123,12 @@ void SessionRecord::note_failed_handshake(smtp::Side side, std::string_view why)
 }
 
 void SessionRecord::note_dialing(std::uint64_t now) {
-  dialed_ = static_cast<std::uint32_t>(now - started);
+  note_handshake_begins(smtp::Side::backend, now);
 }
 
 void SessionRecord::note_connection(std::string name, std::uint64_t now) {
   server = std::move(name);
-  book_->time("backend_connect_duration_seconds", {}, now - started - dialed_);
+  book_->time("backend_connect_duration_seconds", {}, since(smtp::Side::backend, now));
 }
 
 void SessionRecord::note_no_connection() {

@@ -68,12 +68,12 @@ struct SessionRecord {
   std::uint64_t id = 0;
   std::uint64_t started = 0;
   net::SocketAddress client;
+  std::optional<smtp::Ending> ending;
   std::string server;  // the server's address or program; empty: none was reached
   std::unique_ptr<tls::SessionFacts> client_tls;
   std::unique_ptr<tls::SessionFacts> backend_tls;
   std::unique_ptr<PolicyFacts> policy;  // outbound
-  std::optional<smtp::Ending> ending;
-  std::string reason;  // the sentence behind the ending, where there is one
+  std::string reason;                   // the sentence behind the ending, where there is one
 
   // Of what was noted.
   std::unique_ptr<RefusalNotes> refused;  // null: nothing was
@@ -83,12 +83,12 @@ struct SessionRecord {
   std::uint32_t in_doubt = 0;  // messages that the server may have, though the client was not told so
 
  private:
+  std::uint64_t since(smtp::Side side, std::uint64_t now) const;
   void note_in_line(smtp::Refusal refusal, std::string_view what, std::string_view reply, std::string_view reason);
 
   observe::Book* book_ = nullptr;
-  // Milliseconds since `started`.
-  std::uint32_t handshakes_began_[2] = {};
-  std::uint32_t dialed_ = 0;
+  // Of each side's handshake, before it the dialing of the server: milliseconds since `started`.
+  std::uint32_t began_[2] = {};
 };
 
 // Writes a line about the record's present policy facts to the log.
