@@ -141,6 +141,7 @@ class DialogueRig {
   std::string reason;       // given last
   std::string reasons;      // all of them, each with a line end
   std::string turned_away;  // "verb: reply"
+  Events counted_as;        // the labels of all that was refused
   std::string unread;       // of the client, not yet taken by the dialogue
   Timer timer = Timer::none;
   int armed = 0;  // how often
@@ -207,8 +208,11 @@ class DialogueRig {
         ++armed;
         return;
       case Effect::Kind::judge: return happens("judge " + std::string(effect.bytes));
-      case Effect::Kind::refused: return happens("refused " + std::string(row(effect.refusal).label));
+      case Effect::Kind::refused:
+        counted_as.emplace_back(row(effect.refusal).label);
+        return happens("refused " + std::string(row(effect.refusal).label));
       case Effect::Kind::turned_away:
+        counted_as.emplace_back(row(effect.refusal).label);
         turned_away += std::string(effect.bytes) + ": " + std::string(effect.reason);
         return;
       case Effect::Kind::message: return happens("message " + std::string(name_of(effect.message_result)));

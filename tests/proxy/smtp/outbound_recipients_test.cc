@@ -103,6 +103,37 @@ TEST_CASE("outbound: a recipient that must not go out is refused alone") {
   CHECK(rig.to_server.empty());
 }
 
+TEST_CASE("outbound: what policy refuses is counted by its row, each time that the client is told") {
+  Rig rig;
+  introduced(rig);
+  rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
+  rig.refuse("451 4.7.5 mx.d.example: it says why", Refusal::tls_failed);
+  rig.client("RCPT TO:<c@e.example>\r\n");
+  rig.refuse("556 5.1.10 e.example: it takes no mail", Refusal::null_mx);
+  rig.take_client();
+  rig.client("RCPT TO:<c@f.example>\r\n");
+  rig.refuse({}, Refusal::own_connection);
+  CHECK(rig.take_client() == row(Refusal::own_connection).reply);
+  rig.client("RCPT TO:<c@g.example>\r\n");
+  rig.proceed();
+  rig.server("550 sender\r\n550 recipient\r\n");  // what it says to MAIL answers the recipients
+  CHECK(rig.take_client() == "550 sender\r\n");
+  rig.client("RCPT TO:<c@g.example>\r\n");
+  CHECK(rig.take_client() == "550 sender\r\n");
+  CHECK(rig.counted_as == Events{"tls_failed", "null_mx", "own_connection", "server_refused", "server_refused"});
+}
+
+TEST_CASE("outbound: where there is no server, every EHLO and MAIL is told, and counted") {
+  Rig rig;
+  greeted(rig);
+  rig.client("EHLO client.example\r\n");
+  rig.close(Side::backend);
+  rig.refuse("451 4.4.1 mx.example: why", Refusal::unreachable);
+  rig.client("EHLO client.example\r\nMAIL FROM:<a@b.example>\r\n");
+  CHECK(rig.take_client() == "451 4.4.1 mx.example: why\r\n451 4.4.1 mx.example: why\r\n451 4.4.1 mx.example: why\r\n");
+  CHECK(rig.counted_as == Events{"unreachable", "unreachable", "unreachable"});
+}
+
 TEST_CASE("outbound: a judgement cannot smuggle a line, or a success, into the reply") {
   for (const std::string reply : {"250 2.1.5 Ok", "451 4.7.5 a\r\n250 b", "", "45", "354 go"}) {
     Rig rig;

@@ -67,14 +67,16 @@ class Rig final : public dialogue_rig::DialogueRig<Subject, Options> {
     dialogue().plan(plan);
     DialogueRig::connected();
   }
-  void judge(Judgement::Action action, std::string reply = {}) {
+  void judge(Judgement::Action action, std::string reply = {}, Refusal refusal = Refusal::remote_unusable) {
     judging = false;
     if (action == Judgement::Action::proceed) watch_.proceed(domain_judged);
-    tell_and_pump([&] { dialogue().on_judged({action, reply, vouched}, effects()); });
+    tell_and_pump([&] { dialogue().on_judged({action, reply, vouched, refusal}, effects()); });
   }
   void proceed() { judge(Judgement::Action::proceed); }
   void reconnect() { judge(Judgement::Action::reconnect); }
-  void refuse(std::string reply) { judge(Judgement::Action::refuse, std::move(reply)); }
+  void refuse(std::string reply, Refusal refusal = Refusal::remote_unusable) {
+    judge(Judgement::Action::refuse, std::move(reply), refusal);
+  }
 
   std::string stage() { return std::string(name_of(dialogue().remote().stage)); }
 
