@@ -70,7 +70,8 @@ struct World : session_rig::World {
   // What a client hears that cannot be served, without CRLF; empty: its recipient was taken.
   std::string session() {
     begin([this](net::StreamPtr socket) {
-      return std::make_unique<outbound::OutboundSession>(around, runtime, *service, 0, 1, std::move(socket));
+      return std::make_unique<outbound::OutboundSession>(around, runtime, *service, runtime->outbound.begin()->second,
+                                                         1, std::move(socket));
     });
     for (const char* word :
          {"", "EHLO client.example\r\n", "MAIL FROM:<a@b.example>\r\n", "RCPT TO:<c@example.org>\r\n"}) {
@@ -92,7 +93,7 @@ struct World : session_rig::World {
   }
   probe::ProbeReport probed() {
     std::optional<probe::ProbeReport> found;
-    const probe::Probe probe(around, *runtime, *service, 0, {"example.org", {}},
+    const probe::Probe probe(around, *runtime, *service, runtime->outbound.begin()->second, {"example.org", {}},
                              [&](const probe::ProbeReport& report) { found = report; });
     REQUIRE(until([&] { return found.has_value(); }));
     return *found;
