@@ -28,9 +28,13 @@ void Answers::refuse_now(Refusal refusal, Effects& out) {
   out.send(Side::client, row(refusal).reply);
 }
 
-void Answers::note(Refusal refusal, Verb what, Effects& out) {
+void Answers::note(Refusal refusal, std::string_view what, Effects& out, std::string_view reason) {
   if (row(refusal).is_error) ++outcome_.errors;
-  out.refused(refusal, to_string(what));
+  out.refused(refusal, what, reason);
+}
+
+void Answers::note_turned_away(Refusal refusal, std::string_view what, std::string_view reply, Effects& out) {
+  out.turned_away(refusal, what, reply);
 }
 
 // --- the server's

@@ -40,8 +40,11 @@ class Answers : private ExpectedReplies {
   std::optional<Ending> release(Effects& out);
   // … at once, whatever is owed.
   void refuse_now(Refusal refusal, Effects& out);
-  // … without a reply, or with one that is said later or otherwise.
-  void note(Refusal refusal, Verb what, Effects& out);
+  // … without a reply, or with one that is said later or otherwise. `what` was refused, a verb; `reason`, if any, says
+  // more than the row's reply.
+  void note(Refusal refusal, std::string_view what, Effects& out, std::string_view reason = {});
+  // … with `reply` in place of the row's, which is said in its turn: it is no error of the client's.
+  void note_turned_away(Refusal refusal, std::string_view what, std::string_view reply, Effects& out);
 
   // Whether the server can mean `code` as its reply to what is next: 3yz only where it asks for more (content that
   // nobody reads as content must not follow it); no 2yz to what is not there yet, DATA itself or a chunk that is still

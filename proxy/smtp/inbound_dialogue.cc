@@ -46,17 +46,6 @@ void InboundDialogue::start(Effects& out) {
   settle(out);
 }
 
-void InboundDialogue::on_connected(Effects& out) {
-  if (opening_) opening_->on_connected();
-  progress_ = true;
-  settle(out);
-}
-
-void InboundDialogue::on_connect_failed(Effects& out) {
-  if (opening_) server_gone(Ending::backend_unreachable, {}, out);
-  settle(out);
-}
-
 Timer InboundDialogue::opening_timer() const {
   return opening_ && opening_->state() == BackendOpening::State::connecting ? Timer::backend_connect : Timer::greeting;
 }

@@ -34,8 +34,6 @@ class InboundDialogue final : public TwoPartyDialogue {
 
   // With mode implicit: asks for TLS first. A PROXY header, if any, has been taken off.
   void start(Effects& out) override;
-  void on_connected(Effects& out) override;
-  void on_connect_failed(Effects& out) override;
 
  private:
   unsigned may_follow(State state) const override;
@@ -69,6 +67,8 @@ class InboundDialogue final : public TwoPartyDialogue {
   void begin_hello(bool extended, Effects& out);
   bool may_reopen(int code) const;
   void reopen(Effects& out);
+  void on_server_connected() override;
+  void on_server_unreachable(Effects& out) override;
   void on_server_tls(Effects& out) override;
   void on_server_tls_failed(Effects& out) override;
   void on_server_closed(Effects& out) override;

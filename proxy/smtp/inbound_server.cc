@@ -32,6 +32,14 @@ void InboundDialogue::dial_for(const Line& line, Effects& out) {
   dial(out);
 }
 
+void InboundDialogue::on_server_connected() {
+  if (opening_) opening_->on_connected();
+}
+
+void InboundDialogue::on_server_unreachable(Effects& out) {
+  if (opening_) server_gone(Ending::backend_unreachable, {}, out);
+}
+
 void InboundDialogue::on_server_tls(Effects& out) {
   opening_->on_tls(out);
   server_is_ready(out);
@@ -117,9 +125,9 @@ void InboundDialogue::server_gone(Ending ending, std::string_view why, Effects& 
   answers_.clear();
   if (server_said_farewell_ && !within_message) return finish(ending, out);
   if (its_own_words) {
-    out.turned_away(Refusal::server_refused, {}, reply);
+    answers_.note_turned_away(Refusal::server_refused, {}, reply, out);
   } else {
-    out.refused(Refusal::backend_unavailable);
+    answers_.note(Refusal::backend_unavailable, {}, out);
   }
   discard_message({std::move(reply), ending}, out);
 }
@@ -177,9 +185,7 @@ void InboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
   if (!piece.negative()) {
     return server_gone(Ending::backend_protocol, unbelievable(Expected::end_of_data, piece), out);
   }
-  ReplyPiece whole = piece;
-  whole.last = true;
-  end_content({print(whole, piece.text), Ending::backend_lost}, out);
+  end_content({alone(piece), Ending::backend_lost}, out);
 }
 
 void InboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {

@@ -204,7 +204,7 @@ void OutboundDialogue::data(const Line& line, Effects& out) {
   if (!transaction_.active()) return answer(Refusal::mail_first, out);
   const bool lost = transaction_.refusal.starts_with('4');
   if (!transaction_.refusal.empty() && (transaction_.accepted || lost)) {
-    out.turned_away(transaction_.refused_as, to_string(Verb::data), transaction_.refusal);
+    answers_.note_turned_away(transaction_.refused_as, to_string(Verb::data), transaction_.refusal, out);
     return say(transaction_.refusal, out);
   }
   if (!at_once && (!transaction_.accepted || !transaction_.sent)) return answer(Refusal::recipients_first, out);

@@ -59,16 +59,13 @@ void OutboundDialogue::start(Effects& out) {
   settle(out);
 }
 
-void OutboundDialogue::on_connected(Effects& out) {
+void OutboundDialogue::on_server_connected() {
   if (opening_) opening_->on_connected(std::exchange(plan_, {}));
-  progress_ = true;
-  settle(out);
 }
 
-void OutboundDialogue::on_connect_failed(Effects& out) {
+void OutboundDialogue::on_server_unreachable(Effects& out) {
   if (server_ == Server::opening) opening_->on_connect_failed();
   opening_moved(out);
-  settle(out);
 }
 
 void OutboundDialogue::on_server_tls_failed(Effects& out) {
@@ -99,9 +96,7 @@ void OutboundDialogue::time_is_up(Timer which, Effects& out) {
   switch (which) {
     case Timer::none:
     case Timer::closing: return;
-    case Timer::backend_connect:
-      if (server_ == Server::opening) opening_->on_connect_failed();
-      return opening_moved(out);
+    case Timer::backend_connect: return on_server_unreachable(out);
     case Timer::handshake:
     case Timer::greeting:
     case Timer::reply:

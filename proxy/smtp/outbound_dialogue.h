@@ -46,8 +46,6 @@ class OutboundDialogue final : public TwoPartyDialogue {
   ~OutboundDialogue() override;
 
   void start(Effects& out) override;
-  void on_connected(Effects& out) override;
-  void on_connect_failed(Effects& out) override;
 
   // Set by the session before each on_connected.
   void plan(RemotePlan plan);
@@ -147,6 +145,8 @@ class OutboundDialogue final : public TwoPartyDialogue {
   // The remote half.
   bool server_pipelines() const override { return link_.pipelines; }
   bool expects_challenge() const override;
+  void on_server_connected() override;
+  void on_server_unreachable(Effects& out) override;
   void on_server_closed(Effects& out) override;
   void on_server_tls(Effects& out) override { opening_->on_tls(out); }
   void on_server_tls_failed(Effects& out) override;

@@ -100,7 +100,7 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
   const bool owed = give_up_replies(ending, out);
   if (in_content()) {
     answers_.message_cut_off(trouble, out);
-    out.refused(Refusal::remote_lost_message, to_string(Verb::data), trouble);
+    answers_.note(Refusal::remote_lost_message, to_string(Verb::data), out, trouble);
     return discard_message({lost_reply(Refusal::remote_lost_message, ending), std::nullopt}, out);
   }
   if (standing_.authenticated) return refuse_now(Refusal::remote_closed, ending, out);
@@ -144,7 +144,7 @@ bool OutboundDialogue::give_up_replies(Ending ending, Effects& out) {
     if (message) transaction_ = {};
     const std::string reply = lost_reply(refusal, ending);
     if (to == Expected::recipient) outcome_.envelope.recipient_answered(reply);
-    out.refused(refusal, what_was_asked(to), remote_.trouble);
+    answers_.note(refusal, what_was_asked(to), out, remote_.trouble);
     out.send_copy(Side::client, reply);
     owed = true;
   }

@@ -34,7 +34,7 @@ std::optional<Refusal> OutboundDialogue::refusal_for(const Command& command) con
 // With a reply that says more than its row, or the server's own.
 void OutboundDialogue::turn_away(const Command& command, Refusal refusal, std::string_view reply, Effects& out) {
   if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, reply);
-  out.turned_away(refusal, to_string(command.verb), reply);
+  answers_.note_turned_away(refusal, to_string(command.verb), reply, out);
   say(reply, out);
 }
 

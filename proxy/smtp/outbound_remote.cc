@@ -149,9 +149,9 @@ void OutboundDialogue::judged_unfit(const Judgement& judgement, Effects& out) {
   if (const auto held = std::exchange(held_, nullptr)) {
     const Command command = parse_command(*held);
     if (command.verb == Verb::rcpt) outcome_.envelope.recipient_refused(command.argument, text);
-    out.turned_away(refusal, to_string(command.verb), text);
+    answers_.note_turned_away(refusal, to_string(command.verb), text, out);
   } else {
-    out.turned_away(refusal, {}, text);  // the connection as such
+    answers_.note_turned_away(refusal, {}, text, out);  // the connection as such
   }
   if (judging_.empty()) {
     if (server_ == Server::open) out.send(Side::backend, "QUIT\r\n");
@@ -249,7 +249,7 @@ void OutboundDialogue::replied(Expected to, int code, Effects& out) {
 }
 
 void OutboundDialogue::refuse_recipient(Effects& out) {
-  out.turned_away(transaction_.refused_as, to_string(Verb::rcpt), transaction_.refusal);
+  answers_.note_turned_away(transaction_.refused_as, to_string(Verb::rcpt), transaction_.refusal, out);
   out.send_copy(Side::client, transaction_.refusal);
 }
 
@@ -275,11 +275,9 @@ void OutboundDialogue::message_result(Expected to, int code, Effects& out) {
 // end of its content, where it listens.
 void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
   if (!piece.negative()) return lose(Ending::backend_protocol, unasked_answer(piece), out);
-  ReplyPiece whole = piece;
-  whole.last = true;
   const auto ending = piece.code == 421 ? std::optional(Ending::backend_closed) : std::nullopt;
   if (ending) out.because(took_leave(piece));
-  end_content({print(whole, piece.text), ending}, out);
+  end_content({alone(piece), ending}, out);
 }
 
 void OutboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {

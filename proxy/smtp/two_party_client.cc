@@ -132,7 +132,7 @@ void TwoPartyDialogue::resume(Effects& out) {
 void TwoPartyDialogue::response(const Line& line, Effects& out) {
   progress_ = true;
   if (line.too_long || line.nul || line.bare_cr) {
-    answers_.note(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, Verb::auth, out);
+    answers_.note(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth), out);
     out.send(Side::backend, "*\r\n");
     answers_.expect(Expected::auth);
   } else {
@@ -171,7 +171,7 @@ void TwoPartyDialogue::refuse_bdat(const Command& command, Refusal refusal, Effe
 }
 
 void TwoPartyDialogue::refuse_content(Refusal refusal, Ending ending, Effects& out) {
-  answers_.note(refusal, Verb::data, out);
+  answers_.note(refusal, to_string(Verb::data), out);
   end_content({std::string(row(refusal).reply), ending}, out);
 }
 

@@ -60,6 +60,17 @@ void TwoPartyDialogue::on_server_bytes(std::string_view plaintext, Effects& out)
   settle(out);
 }
 
+void TwoPartyDialogue::on_connected(Effects& out) {
+  on_server_connected();
+  progress_ = true;
+  settle(out);
+}
+
+void TwoPartyDialogue::on_connect_failed(Effects& out) {
+  on_server_unreachable(out);
+  settle(out);
+}
+
 void TwoPartyDialogue::on_tls(Side side, const tls::SessionFacts& facts, Effects& out) {
   if (side == Side::client && state_ == State::handshake) {
     begin_standing();
@@ -221,6 +232,12 @@ void TwoPartyDialogue::server_takes_leave(Effects& out) {
 
 std::string TwoPartyDialogue::took_leave(const ReplyPiece& piece) {
   return "the server took its leave: " + quote(piece);
+}
+
+std::string TwoPartyDialogue::alone(const ReplyPiece& piece) {
+  ReplyPiece whole = piece;
+  whole.last = true;
+  return print(whole, piece.text);
 }
 
 }  // namespace postern::smtp

@@ -32,6 +32,8 @@ class TwoPartyDialogue : public Dialogue {
   std::size_t on_client_bytes(std::string_view plaintext, Effects& out) final;
   bool wants_client_bytes() const final;
   void on_server_bytes(std::string_view plaintext, Effects& out) final;
+  void on_connected(Effects& out) final;
+  void on_connect_failed(Effects& out) final;
   void on_tls(Side side, const tls::SessionFacts& facts, Effects& out) final;
   void on_tls_failed(Side side, Effects& out) final;
   void on_timer(Timer which, Effects& out) final;
@@ -116,6 +118,7 @@ class TwoPartyDialogue : public Dialogue {
   void go_within(Expected to, int code);
   void server_takes_leave(Effects& out);
   static std::string took_leave(const ReplyPiece& piece);  // for the record
+  static std::string alone(const ReplyPiece& piece);       // the line, as if it were the whole reply
 
   DialogueOutcome outcome_;
   ClientStanding standing_;
@@ -143,6 +146,8 @@ class TwoPartyDialogue : public Dialogue {
   virtual bool expects_challenge() const { return answers_.is_next(Expected::auth); }
   virtual void on_piece(const ReplyPiece& piece, bool more, Effects& out) = 0;
   virtual void server_gone(Ending ending, std::string_view why, Effects& out) = 0;
+  virtual void on_server_connected() = 0;
+  virtual void on_server_unreachable(Effects& out) = 0;
   virtual void on_server_closed(Effects& out) = 0;
   virtual void on_server_tls(Effects& out) = 0;
   virtual void on_server_tls_failed(Effects& out) = 0;
