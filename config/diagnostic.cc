@@ -52,7 +52,10 @@ void append_visibly(std::string& text, std::string_view character, unsigned code
 std::string to_string(const Diagnostic& diagnostic) {
   std::string line = diagnostic.file;
   if (diagnostic.place.line != 0) {
-    line += ":" + std::to_string(diagnostic.place.line) + ":" + std::to_string(diagnostic.place.column);
+    for (const std::size_t number : {diagnostic.place.line, diagnostic.place.column}) {
+      line += ':';
+      line += std::to_string(number);
+    }
   }
   line += diagnostic.severity == Diagnostic::Severity::error ? ": error: " : ": warning: ";
   return line + diagnostic.message;

@@ -32,6 +32,7 @@ OURS = {
     "proxy/net": ["proxy/net/", "config/"],
     "proxy/process": ["proxy/process/", "config/"],
     "proxy/dns": ["proxy/dns/", "proxy/net/", "config/"],
+    "proxy/stream": ["proxy/stream/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
     "proxy/observe": ["proxy/observe/", "proxy/smtp/", "proxy/wire/", "config/"],
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "proxy/smtp/refusals.h", "tls/", "config/"],
     "proxy/resolver": ["proxy/resolver/", "proxy/dns/", "proxy/net/", "proxy/process/", "config/"],

@@ -43,16 +43,7 @@ std::string nonzero(const std::vector<std::pair<std::string, std::uint64_t>>& co
 
 Gateway::Gateway(std::shared_ptr<const runtime::Runtime> runtime) : runtime_(std::move(runtime)), watch_(loop_) {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
-    auto handle = std::make_unique<uv_signal_t>();
-    POSTERN_ASSERT(uv_signal_init(loop_.raw(), handle.get()) == 0, "a signal handle could not be made");
-    handle->data = this;
-    signals_.emplace_back(handle.release());
-    uv_signal_start(
-        signals_.back().get(),
-        [](uv_signal_t* signal, int received) noexcept {
-          if (signal->data != nullptr) static_cast<Gateway*>(signal->data)->on_signal(received);
-        },
-        number);
+    signals_.push_back(std::make_unique<net::Signal>(loop_.raw(), number, [this, number] { on_signal(number); }));
   }
 }
 

@@ -9,6 +9,7 @@
 #include "config/result.h"
 #include "proxy/gateway/file_watch.h"
 #include "proxy/gateway/worker.h"
+#include "proxy/net/signal.h"
 #include "proxy/runtime/runtime.h"
 
 namespace postern::gateway {
@@ -33,7 +34,7 @@ class Gateway {
   std::shared_ptr<const runtime::Runtime> runtime_;
   net::Loop loop_;
   FileWatch watch_;
-  std::vector<net::HandlePtr<uv_signal_t>> signals_;
+  std::vector<std::unique_ptr<net::Signal>> signals_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::size_t running_ = 0;
   bool draining_ = false;

@@ -4,7 +4,6 @@
 #include <random>
 #include <utility>
 
-#include "config/assert.h"
 #include "proxy/observe/log.h"
 #include "proxy/outbound/outbound_session.h"
 #include "proxy/runtime/needs.h"
@@ -12,7 +11,7 @@
 namespace postern::gateway {
 
 namespace {
-constexpr std::uint64_t sweep_interval = 250;  // milliseconds: the precision of every timeout
+constexpr std::chrono::milliseconds sweep_interval(250);  // the precision of every timeout
 
 // Null: no listener of the snapshot has that address.
 template <class Listener>
@@ -39,6 +38,7 @@ const runtime::Outbound* outbound_at(const runtime::Runtime& runtime, const Work
 Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
     : number_(number),
       runtime_(std::move(runtime)),
+      sweeper_(loop_.raw(), [this] { sweep(); }),
       surroundings_{loop_,
                     scratch_,
                     effects_,
@@ -50,11 +50,6 @@ Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
   // Session numbers are told to people and logs, not secrets; a random start keeps those of restarts apart.
   next_session_ = (static_cast<std::uint64_t>(std::random_device{}()) << 16U) & 0xffff'ffff'0000U;
   loop_.at_end_of_turn([this] { end_of_turn(); });
-
-  auto timer = std::make_unique<uv_timer_t>();
-  POSTERN_ASSERT(uv_timer_init(loop_.raw(), timer.get()) == 0, "a timer could not be made");
-  timer->data = this;
-  sweeper_.reset(timer.release());
 }
 
 Worker::~Worker() {
@@ -108,12 +103,7 @@ void Worker::stop() {
 void Worker::run(std::vector<Socket> sockets) {
   uv_update_time(loop_.raw());
   for (Socket& socket : sockets) listen(std::move(socket));
-  uv_timer_start(
-      sweeper_.get(),
-      [](uv_timer_t* timer) noexcept {
-        if (timer->data != nullptr) static_cast<Worker*>(timer->data)->sweep();
-      },
-      sweep_interval, sweep_interval);
+  sweeper_.start(sweep_interval);
   loop_.run();
   retired_.clear();
   buried_.clear();
@@ -187,6 +177,7 @@ void Worker::retire(session::Session& session) {
 
 // Backwards: a session that ends takes its slot with it, and the one moved there was looked at already.
 void Worker::sweep() {
+  sweeper_.start(sweep_interval);
   const std::uint64_t now = loop_.now();
   for (std::size_t i = sessions_.size(); i-- > 0;) {
     if (i < sessions_.size()) sessions_[i]->sweep(now);

@@ -12,6 +12,7 @@
 #include "proxy/inbound/inbound_session.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/loop.h"
+#include "proxy/net/timer.h"
 #include "proxy/observe/book.h"
 #include "proxy/outbound/outbound_service.h"
 #include "proxy/runtime/runtime.h"
@@ -73,7 +74,7 @@ class Worker {
   std::shared_ptr<const runtime::Runtime> runtime_;
   observe::Books books_;  // this thread's
   net::Loop loop_;
-  net::HandlePtr<uv_timer_t> sweeper_;
+  net::Timer sweeper_;
   stream::Scratch scratch_;
   smtp::Effects effects_;
   net::ChildReaper reaper_;

@@ -27,7 +27,7 @@ Session::Session(Surroundings& surroundings, std::shared_ptr<const runtime::Runt
                  net::StreamPtr client)
     : around_(surroundings),
       runtime_(std::move(runtime)),
-      client_(Side::client, *this, surroundings.scratch, std::move(client)) {
+      client_(*this, surroundings.scratch.first, std::move(client)) {
   record_.id = id;
 }
 
@@ -50,10 +50,10 @@ void Session::begin(std::unique_ptr<smtp::Dialogue> dialogue) {
 
 // --- events
 
-void Session::on_bytes(Side side, std::string_view bytes) {
+void Session::on_bytes(stream::Stream& from, std::string_view bytes) {
   if (over()) return;
   if (!dialogue_) return on_early_bytes(bytes);
-  if (side == Side::client) return offer(bytes);
+  if (&from == &client_) return offer(bytes);
   dialogue_->on_server_bytes(bytes, around_.effects);
   carry_out();
   pump();
@@ -79,8 +79,9 @@ void Session::feed_held() {
   held_taken_ = 0;
 }
 
-void Session::on_handshake(Side side, Result<tls::SessionFacts> facts) {
+void Session::on_handshake(stream::Stream& with, Result<tls::SessionFacts> facts) {
   if (over()) return;
+  const Side side = side_of(with);
   if (!facts) {
     record_.reason = facts.error().message;
     closed_in_handshake_ = facts.error().code == Errc::closed;
@@ -95,8 +96,9 @@ void Session::on_handshake(Side side, Result<tls::SessionFacts> facts) {
   pump();
 }
 
-void Session::on_end(Side side, std::string_view error) {
+void Session::on_end(stream::Stream& of, std::string_view error) {
   if (retired_) return;
+  const Side side = side_of(of);
   if (finishing_) {
     if (side == Side::client && (!error.empty() || !client_.congested())) retire();
     return;
@@ -145,10 +147,10 @@ void Session::look_after_client(std::uint64_t now) {
   }
 }
 
-void Session::on_drained(Side side) {
+void Session::on_drained(stream::Stream& stream) {
   if (retired_) return;
   if (finishing_) {
-    if (side == Side::client && client_.ended() && !client_.congested()) retire();
+    if (&stream == &client_ && client_.ended() && !client_.congested()) retire();
     return;
   }
   pump();
@@ -309,7 +311,7 @@ void Session::start_tls(Side side) {
 }
 
 void Session::adopt_backend(net::StreamPtr socket) {
-  backend_ = std::make_unique<stream::Stream>(Side::backend, *this, around_.scratch, std::move(socket));
+  backend_ = std::make_unique<stream::Stream>(*this, around_.scratch.second, std::move(socket));
 }
 
 void Session::connect_failed(std::string reason) {

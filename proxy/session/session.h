@@ -102,11 +102,14 @@ class Session : public stream::Stream::Owner {
   bool closed_in_handshake_ = false;  // why the last handshake that failed did
 
  private:
-  void on_bytes(smtp::Side side, std::string_view bytes) override;
-  void on_handshake(smtp::Side side, Result<tls::SessionFacts> facts) override;
-  void on_end(smtp::Side side, std::string_view error) override;
-  void on_drained(smtp::Side side) override;
+  void on_bytes(stream::Stream& from, std::string_view bytes) override;
+  void on_handshake(stream::Stream& with, Result<tls::SessionFacts> facts) override;
+  void on_end(stream::Stream& of, std::string_view error) override;
+  void on_drained(stream::Stream& stream) override;
 
+  smtp::Side side_of(const stream::Stream& stream) const {
+    return &stream == &client_ ? smtp::Side::client : smtp::Side::backend;
+  }
   void offer(std::string_view bytes);
   void feed_held();
   bool tell_pending();

@@ -9,6 +9,7 @@
 #include "proxy/net/address.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/loop.h"
+#include "proxy/net/signal.h"
 #include "proxy/observe/log_line.h"
 #include "proxy/process/file_limit.h"
 
@@ -81,7 +82,7 @@ class SinkServer {
   SinkSession::OnStored on_stored_;
   std::array<char, 128 * 1024> scratch_{};  // reading of every connection; nothing is kept in it between callbacks
   net::Loop loop_;
-  std::vector<net::HandlePtr<uv_signal_t>> signals_;
+  std::vector<std::unique_ptr<net::Signal>> signals_;
   std::vector<std::unique_ptr<net::Listener>> listeners_;
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> retired_;  // freed at the end of the turn, out of their own callbacks
@@ -164,16 +165,7 @@ Result<void> SinkServer::listen() {
 }
 
 void SinkServer::stop_on(int signal) {
-  auto handle = std::make_unique<uv_signal_t>();
-  uv_signal_init(loop_.raw(), handle.get());
-  handle->data = &loop_;
-  uv_signal_start(
-      handle.get(),
-      [](uv_signal_t* received, int) noexcept {
-        if (received->data != nullptr) static_cast<net::Loop*>(received->data)->stop();
-      },
-      signal);
-  signals_.emplace_back(handle.release());
+  signals_.push_back(std::make_unique<net::Signal>(loop_.raw(), signal, [this] { loop_.stop(); }));
 }
 
 void SinkServer::on_connection(net::StreamPtr socket) {

@@ -4,8 +4,6 @@
 
 namespace postern::stream {
 
-using smtp::Side;
-
 Errand::Errand(const Means& means, std::chrono::milliseconds patience)
     : means_(means),
       timer_(means.loop.raw(),
@@ -45,7 +43,7 @@ void Errand::fail_later(Step step, std::string why) {
 void Errand::connected(Result<net::StreamPtr> socket) {
   connector_.reset();
   if (!socket) return on_failed(Step::connect, socket.error().message);
-  stream_ = std::make_unique<Stream>(Side::backend, *this, means_.scratch, std::move(*socket));
+  stream_ = std::make_unique<Stream>(*this, means_.scratch.first, std::move(*socket));
   stream_->set_reading(true);
   on_connected();
 }
@@ -74,11 +72,11 @@ void Errand::finish(std::function<void()> task) {
   });
 }
 
-void Errand::on_bytes(Side, std::string_view bytes) {
+void Errand::on_bytes(Stream&, std::string_view bytes) {
   if (!finished_) on_plaintext(bytes);
 }
 
-void Errand::on_handshake(Side, Result<tls::SessionFacts> facts) {
+void Errand::on_handshake(Stream&, Result<tls::SessionFacts> facts) {
   if (finished_) return;
   if (facts) {
     on_secured(std::move(*facts));
@@ -87,7 +85,7 @@ void Errand::on_handshake(Side, Result<tls::SessionFacts> facts) {
   }
 }
 
-void Errand::on_end(Side, std::string_view error) {
+void Errand::on_end(Stream&, std::string_view error) {
   if (finished_) return;
   if (error.empty() && stream_->peer_said_goodbye()) return on_goodbye();
   if (error.empty()) return on_closed();

@@ -56,10 +56,10 @@ class Errand : public Stream::Owner {
   virtual void on_closed() { on_failed(Step::talk, "the server closed the connection"); }
 
  private:
-  void on_bytes(smtp::Side side, std::string_view bytes) final;
-  void on_handshake(smtp::Side side, Result<tls::SessionFacts> facts) final;
-  void on_end(smtp::Side side, std::string_view error) final;
-  void on_drained(smtp::Side) final {}
+  void on_bytes(Stream& stream, std::string_view bytes) final;
+  void on_handshake(Stream& stream, Result<tls::SessionFacts> facts) final;
+  void on_end(Stream& stream, std::string_view error) final;
+  void on_drained(Stream&) final {}
   void connected(Result<net::StreamPtr> socket);
   void fail_later(Step step, std::string why);
 

@@ -22,13 +22,13 @@ struct Stream::WriteRequest {
   std::string bytes;
 };
 
-Stream::Stream(smtp::Side side, Owner& owner, Scratch& scratch, net::StreamPtr socket)
-    : owner_(owner), scratch_(scratch), socket_(std::move(socket)), side_(side) {
+Stream::Stream(Owner& owner, Scratch::Lane& lane, net::StreamPtr socket)
+    : owner_(owner), lane_(lane), socket_(std::move(socket)) {
   socket_->data = this;
 }
 
 void Stream::send(std::string_view bytes) {
-  if (!bytes.empty() && !broken_ && !finishing_) scratch_.gather[static_cast<std::size_t>(side_)].push_back(bytes);
+  if (!bytes.empty() && !broken_ && !finishing_) lane_.gather.push_back(bytes);
 }
 
 bool Stream::flush() {
@@ -37,15 +37,15 @@ bool Stream::flush() {
 
 // The buffers are the worker's: what one stream left there, another would send. False, for callers that failed.
 bool Stream::forget_unsent() {
-  scratch_.gather[static_cast<std::size_t>(side_)].clear();
-  scratch_.cipher[static_cast<std::size_t>(side_)].clear();
+  lane_.gather.clear();
+  lane_.cipher.clear();
   return false;
 }
 
 // Small pieces (the replies of a pipelined group) share a record; large ones are encrypted where they lie.
 bool Stream::encrypt_gathered() {
-  auto& pieces = scratch_.gather[static_cast<std::size_t>(side_)];
-  auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
+  auto& pieces = lane_.gather;
+  auto& cipher = lane_.cipher;
   if (pieces.empty()) return true;
   if (handshaking_) {  // neither in plaintext nor in TLS can they leave now
     pieces.clear();
@@ -64,16 +64,16 @@ bool Stream::encrypt_gathered() {
     }
     while (!piece.empty()) {
       const std::size_t size = std::min(piece.size(), full_record - filled);
-      std::memcpy(scratch_.record.data() + filled, piece.data(), size);
+      std::memcpy(lane_.scratch.record.data() + filled, piece.data(), size);
       filled += size;
       piece.remove_prefix(size);
       if (filled == full_record) {
-        emit({scratch_.record.data(), filled});
+        emit({lane_.scratch.record.data(), filled});
         filled = 0;
       }
     }
   }
-  emit({scratch_.record.data(), filled});
+  emit({lane_.scratch.record.data(), filled});
   pieces.clear();
   broken_ = !good;
   return good;
@@ -81,9 +81,9 @@ bool Stream::encrypt_gathered() {
 
 bool Stream::write_out() {
   if (broken_) return forget_unsent();
-  auto& pieces = scratch_.gather[static_cast<std::size_t>(side_)];
-  auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
-  auto& buffers = scratch_.buffers;
+  auto& pieces = lane_.gather;
+  auto& cipher = lane_.cipher;
+  auto& buffers = lane_.scratch.buffers;
   buffers.clear();
   const auto add = [&](std::string_view bytes) {
     // libuv's buffers are not const; it only reads them.
@@ -115,7 +115,7 @@ bool Stream::write_out() {
 
 bool Stream::enqueue(std::size_t already_sent) {
   auto request = std::make_unique<WriteRequest>();
-  for (const uv_buf_t& buffer : scratch_.buffers) {
+  for (const uv_buf_t& buffer : lane_.scratch.buffers) {
     const std::size_t skip = std::min<std::size_t>(already_sent, buffer.len);
     already_sent -= skip;
     request->bytes.append(buffer.base + skip, buffer.len - skip);
@@ -141,14 +141,14 @@ void Stream::on_written(std::size_t size, int status) {
     if (!ended_) end(uv_strerror(status));
     return;
   }
-  if (queued_ == 0) owner_.on_drained(side_);
+  if (queued_ == 0) owner_.on_drained(*this);
 }
 
 std::optional<Error> Stream::start_tls(std::unique_ptr<tls::Engine> engine) {
   flush();  // what was noted before belongs to the time before TLS
   engine_ = std::move(engine);
   handshaking_ = true;
-  const auto started = engine_->start(scratch_.cipher[static_cast<std::size_t>(side_)]);
+  const auto started = engine_->start(lane_.cipher);
   write_out();
   return started.error;
 }
@@ -173,7 +173,7 @@ void Stream::set_reading(bool on) {
       [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) noexcept {
         auto* self = static_cast<Stream*>(handle->data);
         *buffer =
-            self == nullptr ? uv_buf_init(nullptr, 0) : uv_buf_init(self->scratch_.raw.data(), Scratch::read_size);
+            self == nullptr ? uv_buf_init(nullptr, 0) : uv_buf_init(self->lane_.scratch.raw.data(), Scratch::read_size);
       },
       [](uv_stream_t* handle, ssize_t count, const uv_buf_t* buffer) noexcept {
         auto* self = static_cast<Stream*>(handle->data);
@@ -196,28 +196,28 @@ void Stream::feed(std::string_view raw) {
   if (engine_) {
     receive(raw);
   } else {
-    owner_.on_bytes(side_, raw);
+    owner_.on_bytes(*this, raw);
   }
 }
 
 void Stream::receive(std::string_view raw) {
-  auto& cipher = scratch_.cipher[static_cast<std::size_t>(side_)];
+  auto& cipher = lane_.cipher;
   POSTERN_ASSERT(cipher.empty(), "a stream left octets that another one would send");
-  const auto got = engine_->receive(raw, scratch_.plain, cipher);
+  const auto got = engine_->receive(raw, lane_.scratch.plain, cipher);
   if (handshaking_ && (got.error || got.peer_closed) && !got.handshake_completed) {
     handshaking_ = false;
     write_out();  // the alert
-    owner_.on_handshake(side_, got.error ? Result<tls::SessionFacts>(tl::unexpected<Error>(*got.error))
+    owner_.on_handshake(*this, got.error ? Result<tls::SessionFacts>(tl::unexpected<Error>(*got.error))
                                          : fail(Errc::closed, "the peer closed during the TLS handshake"));
     return;
   }
   if (got.handshake_completed) {
     handshaking_ = false;
-    owner_.on_handshake(side_, engine_->facts());
+    owner_.on_handshake(*this, engine_->facts());
   } else if (got.plaintext == 0 || got.error || handshaking_) {
     write_out();  // handshake messages and alerts; otherwise they ride with the answer
   }
-  if (got.plaintext != 0 && !finishing_) owner_.on_bytes(side_, {scratch_.plain.data(), got.plaintext});
+  if (got.plaintext != 0 && !finishing_) owner_.on_bytes(*this, {lane_.scratch.plain.data(), got.plaintext});
   if (!cipher.empty()) write_out();  // there was no answer
   peer_said_goodbye_ = peer_said_goodbye_ || (got.peer_closed && !got.error);
   if (got.error || got.peer_closed) end(got.error ? got.error->message : "");
@@ -231,15 +231,15 @@ void Stream::end(std::string_view error) {
   if (handshaking_) {
     handshaking_ = false;
     owner_.on_handshake(
-        side_, fail(Errc::closed, error.empty() ? "the peer closed during the TLS handshake" : std::string(error)));
+        *this, fail(Errc::closed, error.empty() ? "the peer closed during the TLS handshake" : std::string(error)));
     return;
   }
-  owner_.on_end(side_, error);
+  owner_.on_end(*this, error);
 }
 
 bool Stream::finish() {
   if (finishing_) return !broken_;
-  if (engine_ && !broken_ && encrypt_gathered()) engine_->close(scratch_.cipher[static_cast<std::size_t>(side_)]);
+  if (engine_ && !broken_ && encrypt_gathered()) engine_->close(lane_.cipher);
   write_out();  // the last words and close_notify in one
   finishing_ = true;
   auto request = std::make_unique<uv_shutdown_t>();
@@ -247,7 +247,7 @@ bool Stream::finish() {
       broken_ ? UV_EPIPE : uv_shutdown(request.get(), socket_.get(), [](uv_shutdown_t* done, int) noexcept {
         auto* stream = static_cast<Stream*>(done->handle->data);
         delete done;
-        if (stream != nullptr) stream->owner_.on_drained(stream->side_);
+        if (stream != nullptr) stream->owner_.on_drained(*stream);
       });
   if (status == 0) (void)request.release();
   return status == 0;

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "proxy/net/handle.h"
-#include "proxy/smtp/effects.h"
 #include "tls/engine.h"
 
 namespace postern::stream {
@@ -19,13 +18,22 @@ struct Scratch {
   // 256 KiB a direction. Half of it costs bulk mail a few per cent more on one connection and a fifth more on four.
   static constexpr std::size_t read_size = 240 * 1024;
   Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
 
-  std::vector<char> raw;                    // what read() brought
-  std::vector<char> plain;                  // raw, decrypted
-  std::vector<char> record;                 // small sends on their way into one TLS record
-  tls::OutputBuffer cipher[2];              // one for each side of a session
-  std::vector<std::string_view> gather[2];  // what is to be sent in this turn, likewise
+  std::vector<char> raw;     // what read() brought
+  std::vector<char> plain;   // raw, decrypted
+  std::vector<char> record;  // small sends on their way into one TLS record
   std::vector<uv_buf_t> buffers;
+
+  // What a stream has to send in this turn. Two may have something at once: those of a session.
+  struct Lane {
+    Scratch& scratch;
+    std::vector<std::string_view> gather{};
+    tls::OutputBuffer cipher{};
+  };
+  Lane first{*this};
+  Lane second{*this};
 };
 
 class Stream {
@@ -33,19 +41,19 @@ class Stream {
   class Owner {
    public:
     // Plaintext came; the view lives until the callback returns.
-    virtual void on_bytes(smtp::Side side, std::string_view bytes) = 0;
-    virtual void on_handshake(smtp::Side side, Result<tls::SessionFacts> facts) = 0;
+    virtual void on_bytes(Stream& stream, std::string_view bytes) = 0;
+    virtual void on_handshake(Stream& stream, Result<tls::SessionFacts> facts) = 0;
     // No more bytes will come. `error` is empty after an orderly end.
-    virtual void on_end(smtp::Side side, std::string_view error) = 0;
+    virtual void on_end(Stream& stream, std::string_view error) = 0;
     // All that was queued has gone out; and after finish() that everything has been sent.
-    virtual void on_drained(smtp::Side side) = 0;
+    virtual void on_drained(Stream& stream) = 0;
 
    protected:
     ~Owner() = default;
   };
 
-  // `owner` and `scratch` outlive the stream. Reading is off.
-  Stream(smtp::Side side, Owner& owner, Scratch& scratch, net::StreamPtr socket);
+  // `owner` and `lane` outlive the stream. Reading is off.
+  Stream(Owner& owner, Scratch::Lane& lane, net::StreamPtr socket);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -95,13 +103,12 @@ class Stream {
   void on_written(std::size_t size, int status);
 
   Owner& owner_;
-  Scratch& scratch_;
+  Scratch::Lane& lane_;
   net::StreamPtr socket_;
   std::unique_ptr<tls::Engine> engine_;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::size_t queued_ = 0;
-  smtp::Side side_;
   bool reading_ = false;
   bool handshaking_ = false;
   bool ended_ = false;

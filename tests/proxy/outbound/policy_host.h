@@ -85,8 +85,7 @@ class PolicyHost {
 
  private:
   struct Connection final : stream::Stream::Owner {
-    Connection(PolicyHost& of, net::StreamPtr socket)
-        : host(of), stream(smtp::Side::client, *this, of.scratch_, std::move(socket)) {
+    Connection(PolicyHost& of, net::StreamPtr socket) : host(of), stream(*this, of.scratch_.first, std::move(socket)) {
       stream.set_reading(true);
       if (host.speaks_tls) {
         (void)stream.start_tls(std::move(*host.context_->make_engine()));
@@ -95,15 +94,15 @@ class PolicyHost {
         (void)stream.flush();
       }
     }
-    void on_bytes(smtp::Side, std::string_view bytes) override {
+    void on_bytes(stream::Stream&, std::string_view bytes) override {
       request += bytes;
       answer_if_asked();
     }
-    void on_handshake(smtp::Side, Result<tls::SessionFacts> facts) override {
+    void on_handshake(stream::Stream&, Result<tls::SessionFacts> facts) override {
       if (facts) host.names.push_back(facts->sni);
     }
-    void on_end(smtp::Side, std::string_view) override { ++host.ends; }
-    void on_drained(smtp::Side) override {}
+    void on_end(stream::Stream&, std::string_view) override { ++host.ends; }
+    void on_drained(stream::Stream&) override {}
     void answer_if_asked() {
       if (!request.ends_with("\r\n\r\n") || answered || !host.speaks_tls) return;
       if (!seen) host.requests.push_back(request);

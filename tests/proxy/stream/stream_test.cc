@@ -28,17 +28,17 @@ struct Connection final : postern::stream::Stream::Owner {
     auto socket = net::make_pipe(loop.raw());
     REQUIRE(uv_pipe_open(reinterpret_cast<uv_pipe_t*>(socket.get()), ends[0]) == 0);
     far_end = ends[1];
-    stream = std::make_unique<postern::stream::Stream>(smtp::Side::client, *this, scratch, std::move(socket));
+    stream = std::make_unique<postern::stream::Stream>(*this, scratch.first, std::move(socket));
   }
   ~Connection() { ::close(far_end); }
 
-  void on_bytes(smtp::Side, std::string_view bytes) override {
+  void on_bytes(postern::stream::Stream&, std::string_view bytes) override {
     heard += bytes;
     if (answer) answer();
   }
-  void on_handshake(smtp::Side, Result<tls::SessionFacts>) override {}
-  void on_end(smtp::Side, std::string_view error) override { ended = std::string(error); }
-  void on_drained(smtp::Side) override {}
+  void on_handshake(postern::stream::Stream&, Result<tls::SessionFacts>) override {}
+  void on_end(postern::stream::Stream&, std::string_view error) override { ended = std::string(error); }
+  void on_drained(postern::stream::Stream&) override {}
 
   // What the server has sent reaches the client.
   void deliver() {
@@ -87,8 +87,8 @@ struct World {
     return made;
   }
   bool nothing_is_left() const {
-    return scratch.cipher[0].empty() && scratch.cipher[1].empty() && scratch.gather[0].empty() &&
-           scratch.gather[1].empty();
+    return scratch.first.cipher.empty() && scratch.second.cipher.empty() && scratch.first.gather.empty() &&
+           scratch.second.gather.empty();
   }
 };
 
