@@ -16,6 +16,12 @@ std::string upper_case(std::string_view text) {
   return result;
 }
 
+std::string without_controls(std::string_view text) {
+  std::string result(text);
+  std::ranges::replace_if(result, is_control, '?');
+  return result;
+}
+
 bool same_ignoring_case(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower, lower);
 }

@@ -32,6 +32,8 @@ constexpr bool is_blank(char c) {
 
 std::string lower_case(std::string_view text);
 std::string upper_case(std::string_view text);
+// Controls have become question marks.
+std::string without_controls(std::string_view text);
 bool same_ignoring_case(std::string_view a, std::string_view b);
 // Without the blanks and tabs on either side.
 std::string_view trim(std::string_view text);

@@ -1,6 +1,5 @@
 #include "proxy/inbound/ucspi.h"
 
-#include <algorithm>
 #include <cstdlib>
 
 #include "config/text.h"
@@ -9,14 +8,8 @@ namespace postern::inbound {
 
 namespace {
 
-std::string clean(std::string_view value) {
-  std::string result(value);
-  std::ranges::replace_if(result, config::is_control, '?');
-  return result;
-}
-
 void add(std::vector<std::string>& environment, std::string_view name, std::string_view value) {
-  environment.push_back(std::string(name) + "=" + clean(value));
+  environment.push_back(std::string(name) + "=" + config::without_controls(value));
 }
 
 void add_tls(std::vector<std::string>& environment, const tls::SessionFacts& facts) {

@@ -1,8 +1,5 @@
 #include "proxy/observe/log_line.h"
 
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <utility>
 
 #include "config/text.h"
@@ -39,13 +36,6 @@ bool reads_as_one_word(std::string_view text) {
   return true;
 }
 
-template <class Number>
-void append_number(std::string& out, Number number) {
-  std::array<char, 32> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  out.append(digits.data(), end);
-}
-
 struct TextValue {
   std::string& out;
 
@@ -66,14 +56,7 @@ struct TextValue {
     }
     out += '"';
   }
-  void operator()(double value) const {
-    if (std::isfinite(value)) {
-      append_number(out, value);
-    } else {
-      out += "null";
-    }
-  }
-  void operator()(std::integral auto value) const { append_number(out, value); }
+  void operator()(auto number) const { wire::append_number(out, number); }
 };
 
 struct JsonMember {

@@ -28,12 +28,6 @@ std::string_view trim_blanks(std::string_view text) {
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }
 
-std::string harmless_greeting(std::string_view text) {
-  std::string result(text.substr(0, max_line_length));
-  std::replace_if(result.begin(), result.end(), is_control, '?');
-  return result;
-}
-
 // Blanks and tabs part words, one or many.
 std::string_view take_keyword(std::string_view& text) {
   text = trim_blanks(text);
@@ -123,7 +117,7 @@ void offer_starttls(EhloReply& reply, const config::EhloSettings& settings) {
 void EhloReply::add_line(std::string_view text) {
   if (!has_greeting_) {
     has_greeting_ = true;
-    greeting = harmless_greeting(text);
+    greeting = config::without_controls(text.substr(0, max_line_length));
     return;
   }
   auto line = parse_keyword(text);

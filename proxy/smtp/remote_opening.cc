@@ -18,9 +18,7 @@ using Stage = RemoteState::Stage;
 constexpr std::size_t reply_length = 400;
 
 std::string one_line(const ReplyPiece& piece) {
-  std::string line = std::to_string(piece.code) + " " + std::string(piece.text.substr(0, reply_length));
-  std::replace_if(line.begin(), line.end(), is_control, '?');
-  return line;
+  return std::to_string(piece.code) + " " + config::without_controls(piece.text.substr(0, reply_length));
 }
 
 // Of its length or its syntax, not of what it says. An enhanced code decides: X.5.Z is about the protocol, X.7.Z about

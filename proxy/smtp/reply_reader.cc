@@ -1,6 +1,5 @@
 #include "proxy/smtp/reply_reader.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "proxy/smtp/octets.h"
@@ -15,14 +14,9 @@ constexpr std::uint16_t line_count_limit = 1000;
 constexpr std::uint8_t blank_limit = 10;
 constexpr std::size_t quoted_length = 200;
 
-std::string harmless(std::string_view text) {
-  std::string result(text.substr(0, quoted_length));
-  std::replace_if(result.begin(), result.end(), is_control, '?');
-  return result;
-}
-
 tl::unexpected<Error> not_smtp(std::string_view what, std::string_view line) {
-  return fail(Errc::protocol, std::string(what) + ": \"" + harmless(line) + "\"");
+  return fail(Errc::protocol,
+              std::string(what) + ": \"" + config::without_controls(line.substr(0, quoted_length)) + "\"");
 }
 
 }  // namespace
@@ -35,7 +29,7 @@ std::string print(const ReplyPiece& piece, std::string_view text) {
 }
 
 std::string quote(const ReplyPiece& piece) {
-  return "\"" + std::to_string(piece.code) + " " + harmless(piece.text) + "\"";
+  return "\"" + std::to_string(piece.code) + " " + config::without_controls(piece.text.substr(0, quoted_length)) + "\"";
 }
 
 std::optional<Result<ReplyPiece>> ReplyReader::next(std::string_view& input, std::size_t line_limit) {

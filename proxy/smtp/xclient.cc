@@ -1,6 +1,5 @@
 #include "proxy/smtp/xclient.h"
 
-#include <algorithm>
 
 #include "proxy/smtp/octets.h"
 
@@ -14,9 +13,8 @@ constexpr std::string_view unavailable = "[UNAVAILABLE]";
 
 // The client's own words: no control octet may reach a server that decodes them, and what is too long is not cut
 // into a name that the client never gave.
-std::string helo_value(std::string text) {
-  std::replace_if(text.begin(), text.end(), is_control, '?');
-  std::string value = to_xtext(text);
+std::string helo_value(std::string_view text) {
+  std::string value = to_xtext(config::without_controls(text));
   constexpr std::size_t room = max_command - verb.size() - std::string_view(" HELO=\r\n").size();
   return value.empty() || value.size() > room ? std::string(unavailable) : value;
 }

@@ -1,22 +1,8 @@
 #include "proxy/wire/json.h"
 
-#include <array>
-#include <charconv>
-#include <cmath>
-
 #include "config/text.h"
 
 namespace postern::wire {
-
-namespace {
-
-template <class Number>
-void append_number(std::string& text, Number number) {
-  std::array<char, 32> digits{};
-  text.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
-}
-
-}  // namespace
 
 void JsonWriter::open(std::string_view key, char bracket) {
   begin_value(key);
@@ -82,8 +68,7 @@ void JsonWriter::value(std::string_view key, std::int64_t number) {
 
 void JsonWriter::value(std::string_view key, double number) {
   begin_value(key);
-  if (std::isfinite(number)) return append_number(text_, number);
-  text_ += "null";
+  append_number(text_, number);
 }
 
 void JsonWriter::flag(std::string_view key, bool value) {

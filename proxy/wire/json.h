@@ -2,6 +2,9 @@
 // break it, are escaped: whatever a text holds, the line that it goes into stays one.
 #pragma once
 
+#include <array>
+#include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -9,6 +12,17 @@
 #include <utility>
 
 namespace postern::wire {
+
+// As JSON has numbers: "null" for what is none.
+template <class Number>
+void append_number(std::string& text, Number number) {
+  std::array<char, 32> digits{};
+  if (std::isfinite(static_cast<double>(number))) {
+    text.append(digits.data(), std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr);
+  } else {
+    text += "null";
+  }
+}
 
 class JsonWriter {
  public:

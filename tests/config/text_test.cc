@@ -34,6 +34,11 @@ TEST_CASE("text: case changes for ASCII alone") {
   CHECK_FALSE(same_ignoring_case("\xc4", "\xe4"));
 }
 
+TEST_CASE("text: controls become question marks, and nothing else does") {
+  CHECK(without_controls("a\r\nb\tc\x7f") == "a??b?c?");
+  CHECK(without_controls("grüß Gott!") == "grüß Gott!");
+}
+
 TEST_CASE("text: a word is found among others, whole") {
   CHECK(has_word("ADDR NAME HELO", "name"));
   CHECK(has_word("ADDR", "ADDR"));
