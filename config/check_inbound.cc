@@ -30,8 +30,9 @@ class InboundCheck : private ListenerCheck {
     const ClientCertificates& clients = listener_.client_certificates;
     if (wrong("client_certificates") || wrong("mode")) return;
     if (clients.mode == ClientCertificateMode::off) {
-      if (!clients.ca_file.empty())
+      if (!clients.ca_file.empty()) {
         warning("client_certificates.ca_file", "not used, since client_certificates.mode is off");
+      }
       return;
     }
     const std::string mode(to_string(clients.mode));

@@ -120,9 +120,7 @@ Kind<std::vector<V>> list_of(Kind<V> item, std::size_t most = 1000) {
       return cursor.error("the list has more than " + std::to_string(most) + " items");
     }
     out.clear();
-    for (std::size_t i = 0; i < cursor.node.children.size(); ++i) {
-      item.read(cursor.item(i), out.emplace_back());
-    }
+    for (std::size_t i = 0; i < cursor.node.children.size(); ++i) item.read(cursor.item(i), out.emplace_back());
   };
   const auto print = [item](const std::vector<V>& values) {
     std::string printed;

@@ -43,8 +43,9 @@ std::string without_brackets(std::string_view text) {
 // "010.0.0.1": octal to the C library, decimal to people.
 bool has_leading_zero(std::string_view text) {
   text = text.substr(0, text.find(':'));
-  if (std::ranges::count(text, '.') != 3 || text.find_first_not_of("0123456789.") != std::string_view::npos)
+  if (std::ranges::count(text, '.') != 3 || text.find_first_not_of("0123456789.") != std::string_view::npos) {
     return false;
+  }
   bool begins = true;
   for (std::size_t i = 0; i + 1 < text.size(); ++i) {
     if (begins && text[i] == '0' && text[i + 1] != '.') return true;

@@ -186,9 +186,7 @@ void append_flat(Rows<T>& rows, V T::*member, const Rows<V>& inner, const std::s
 template <class V>
 void read_items(const Cursor& list, const Rows<V>& rows, const std::string& expected, std::vector<V>& out) {
   if (!list.node.is_nothing() && !list.is_sequence(expected)) return;
-  for (std::size_t i = 0; i < list.node.children.size(); ++i) {
-    read_section(list.item(i), rows, out.emplace_back());
-  }
+  for (std::size_t i = 0; i < list.node.children.size(); ++i) read_section(list.item(i), rows, out.emplace_back());
 }
 
 template <class V>

@@ -143,8 +143,9 @@ Result<Duration> parse_duration(std::string_view text) {
 }
 
 std::string to_string(Duration duration) {
-  if (duration <= Duration::zero())
+  if (duration <= Duration::zero()) {
     return duration == Duration::zero() ? "0s" : std::to_string(duration.count()) + "ms";
+  }
   return print_quantity(static_cast<std::uint64_t>(duration.count()), duration_units);
 }
 

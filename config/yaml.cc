@@ -129,8 +129,9 @@ class YamlReader {
 
   void refuse_decoration(const yaml_char_t* anchor, const yaml_char_t* tag) {
     if (anchor != nullptr) report(place(), "anchors (&name) are not supported: write the value out where it is needed");
-    if (tag != nullptr)
+    if (tag != nullptr) {
       report(place(), "tags (!name) are not supported: remove it, or put a value in quotes that begins with !");
+    }
   }
 
   bool read_sequence(Node& node, std::size_t depth) {

@@ -197,8 +197,9 @@ std::string about_colons(Text text, std::size_t number) {
 std::string about_context(Text problem, Place place, Place context) {
   if (context.line == 0) return {};
   const std::string where = in_line(context.line) + ", column " + std::to_string(context.column);
-  if (problem.find("unexpected end of stream") != Text::npos)
+  if (problem.find("unexpected end of stream") != Text::npos) {
     return "the quotation mark in " + where + " has no partner";
+  }
   const bool list = problem.find("',' or ']'") != Text::npos;
   if (!list && problem.find("',' or '}'") == Text::npos) return {};
   if (place.line == context.line) return "is there a comma missing before it?";
@@ -231,8 +232,9 @@ std::string about_key(Text text, Place place) {
 
 std::string about_document(Text text, Place place) {
   const Text first = trimmed(line_of(text, line_before(text, place.line)));
-  if (first.starts_with('[') && first.ends_with(']'))
+  if (first.starts_with('[') && first.ends_with(']')) {
     return "a section is written as a key with a colon, not in brackets";
+  }
   return {};
 }
 

@@ -46,9 +46,7 @@ std::string lacks_signature(X509& leaf) {
   const std::uint32_t usage = X509_get_key_usage(&leaf);
   std::string names;
   for (const auto& [bit, name] : usage_names) {
-    if ((usage & bit) != 0) {
-      names += (names.empty() ? "" : ", ") + std::string(name);
-    }
+    if ((usage & bit) != 0) names += (names.empty() ? "" : ", ") + std::string(name);
   }
   return "keyUsage (" + (names.empty() ? "nothing" : names) + ") lacks digitalSignature";
 }
@@ -96,9 +94,7 @@ std::optional<Error> why_useless(const Certificate& certificate) {
 
 std::vector<std::string> use_warnings(const Certificate& certificate, PeerRole shown_as) {
   const auto leaf = leaf_of(certificate);
-  if (leaf == nullptr) {
-    return {};
-  }
+  if (leaf == nullptr) return {};
   const bool as_client = shown_as == PeerRole::client;
   const std::string whose = "the certificate (" + certificate.chain.subject + ") ";
   std::vector<std::string> warnings;
@@ -122,9 +118,7 @@ std::string key_flaw(X509& certificate) {
   const bssl::UniquePtr<EVP_PKEY> key(X509_get_pubkey(&certificate));
   const std::string reason = key == nullptr ? take_error_reason() : std::string();
   ERR_clear_error();
-  if (key != nullptr) {
-    return {};
-  }
+  if (key != nullptr) return {};
   return has_explicit_curve(certificate)
              ? "describes its curve by explicit parameters instead of a name, which TLS does not allow (make the key "
                "with a named curve, as prime256v1)"

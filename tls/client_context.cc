@@ -19,9 +19,7 @@ namespace {
 
 // What SNI says for a server called `name`; empty: nothing (RFC 6066 3: no addresses, no trailing dot).
 std::string sni_for(std::string name) {
-  if (name.ends_with('.')) {
-    name.pop_back();
-  }
+  if (name.ends_with('.')) name.pop_back();
   return config::is_host_name(name) && !config::parse_ip_address(name).has_value() ? name : std::string();
 }
 
@@ -34,9 +32,7 @@ std::uint8_t certificate_type(const PrivateKey& key) {
 bool server_can_verify(const SSL* ssl, const PrivateKey& key) {
   const std::uint8_t* types = nullptr;
   const std::size_t type_count = SSL_get0_certificate_types(ssl, &types);
-  if (type_count > 0 && std::find(types, types + type_count, certificate_type(key)) == types + type_count) {
-    return false;
-  }
+  if (type_count > 0 && std::find(types, types + type_count, certificate_type(key)) == types + type_count) return false;
   const std::uint16_t* schemes = nullptr;
   const std::size_t count = SSL_get0_peer_verify_algorithms(ssl, &schemes);
   if (count == 0) {
@@ -83,9 +79,7 @@ concept CanOverlookKeyUsage = requires(Connection* ssl) {
 
 template <class Connection>
 void overlook_rsa_key_usage(Connection* ssl) {
-  if constexpr (CanOverlookKeyUsage<Connection>) {
-    SSL_set_enforce_rsa_key_usage(ssl, 0);
-  }
+  if constexpr (CanOverlookKeyUsage<Connection>) SSL_set_enforce_rsa_key_usage(ssl, 0);
 }
 
 config::TlsSettings protocol_of(const ClientContext::Options& options) {
@@ -93,9 +87,7 @@ config::TlsSettings protocol_of(const ClientContext::Options& options) {
   tls.min_version = options.min_version;
   tls.max_version = options.max_version;
   tls.cipher_list = options.cipher_list;
-  if (!options.groups.empty()) {
-    tls.groups = options.groups;
-  }
+  if (!options.groups.empty()) tls.groups = options.groups;
   return tls;
 }
 
@@ -121,9 +113,7 @@ struct ClientContext::State {
 void ClientContext::State::set_groups(const GroupChoice& choice) {
   std::vector<const Group*> classical = choice.used;
   std::erase_if(classical, [](const Group* group) { return group->post_quantum; });
-  if (classical.empty() || classical.size() == choice.used.size()) {
-    return;
-  }
+  if (classical.empty() || classical.size() == choice.used.size()) return;
   classical_groups = to_list(classical);
   first_share = classical.front()->id;
   if (!CanChooseShares<SSL>) {
@@ -135,9 +125,7 @@ void ClientContext::State::set_groups(const GroupChoice& choice) {
 }
 
 bool ClientContext::State::choose_groups(SSL* ssl, bool post_quantum) const {
-  if (classical_groups.empty()) {
-    return true;
-  }
+  if (classical_groups.empty()) return true;
   return post_quantum ? send_share_of(ssl, first_share) : SSL_set1_curves_list(ssl, classical_groups.c_str()) == 1;
 }
 
@@ -149,9 +137,7 @@ std::unique_ptr<ClientContext> ClientContext::make(const Options& options, std::
   state->context = new_ssl_ctx();
   SSL_CTX* const context = state->context.get();
   const auto groups = set_protocol(context, protocol_of(options), complaints);
-  if (!groups) {
-    return nullptr;
-  }
+  if (!groups) return nullptr;
   state->set_groups(*groups);
   set_accepted_signatures(context, options.allow_sha1);
   SSL_CTX_set_custom_verify(context, SSL_VERIFY_PEER, accept_any_certificate);
@@ -168,9 +154,7 @@ std::unique_ptr<ClientContext> ClientContext::make(const Options& options, std::
 
 Result<std::unique_ptr<ClientContext>> ClientContext::make(const Options& options) {
   std::vector<Complaint> complaints;
-  if (auto made = make(options, complaints)) {
-    return made;
-  }
+  if (auto made = make(options, complaints)) return made;
   const auto mistake =
       std::find_if(complaints.begin(), complaints.end(), [](const Complaint& complaint) { return complaint.is_error; });
   return fail(Errc::invalid_argument, std::string(mistake->option) + ": " + mistake->message);
@@ -178,9 +162,7 @@ Result<std::unique_ptr<ClientContext>> ClientContext::make(const Options& option
 
 Result<std::unique_ptr<Engine>> ClientContext::connect(const Target& target) const {
   bssl::UniquePtr<SSL> ssl(SSL_new(state_->context.get()));
-  if (ssl == nullptr) {
-    return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));
-  }
+  if (ssl == nullptr) return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));
   SSL_set_connect_state(ssl.get());
   overlook_rsa_key_usage(ssl.get());
   const std::string sni = sni_for(target.server_name);
@@ -190,9 +172,7 @@ Result<std::unique_ptr<Engine>> ClientContext::connect(const Target& target) con
   if (!state_->choose_groups(ssl.get(), target.post_quantum)) {
     return tl::unexpected(take_error(Errc::tls, "cannot choose groups"));
   }
-  if (state_->sessions == nullptr || target.destination.empty()) {
-    return std::make_unique<Engine>(ssl.release());
-  }
+  if (state_->sessions == nullptr || target.destination.empty()) return std::make_unique<Engine>(ssl.release());
   auto sessions =
       std::make_unique<SessionUse>(*state_->sessions, session_key(target.destination, sni), ssl.get(), target.resume);
   return std::make_unique<Engine>(ssl.release(), std::move(sessions));

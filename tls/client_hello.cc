@@ -14,9 +14,7 @@ namespace {
 std::optional<CBS> extension(const SSL_CLIENT_HELLO& hello, std::uint16_t type) {
   const std::uint8_t* data = nullptr;
   std::size_t size = 0;
-  if (SSL_early_callback_ctx_extension_get(&hello, type, &data, &size) != 1) {
-    return std::nullopt;
-  }
+  if (SSL_early_callback_ctx_extension_get(&hello, type, &data, &size) != 1) return std::nullopt;
   CBS body;
   CBS_init(&body, data, size);
   return body;
@@ -27,9 +25,7 @@ template <class Predicate>
 bool any_u16(CBS list, Predicate wanted) {
   std::uint16_t number = 0;
   while (CBS_get_u16(&list, &number) == 1) {
-    if (wanted(number)) {
-      return true;
-    }
+    if (wanted(number)) return true;
   }
   return false;
 }
@@ -67,9 +63,7 @@ bool can_use_ecdsa_below_tls13(const SSL_CLIENT_HELLO& hello, const PrivateKey& 
 }
 
 bool can_verify_below_tls13(const SSL_CLIENT_HELLO& hello, const PrivateKey& key, const ServerAbilities& abilities) {
-  if (key.type != KeyType::rsa && !can_use_ecdsa_below_tls13(hello, key, abilities)) {
-    return false;
-  }
+  if (key.type != KeyType::rsa && !can_use_ecdsa_below_tls13(hello, key, abilities)) return false;
   const auto schemes = u16_list(hello, TLSEXT_TYPE_signature_algorithms);
   if (!schemes) {
     return key.type != KeyType::ed25519;  // TLS 1.1 and older; RFC 5246 7.4.1.4.1: SHA-1 with either

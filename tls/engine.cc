@@ -72,9 +72,7 @@ Engine::~Engine() {
 
 Engine::Received Engine::start(OutputBuffer& out) {
   Received result;
-  if (SSL_is_server(ssl_.get())) {
-    return result;
-  }
+  if (SSL_is_server(ssl_.get())) return result;
   round_ = {{}, &out};
   handshake(result);
   round_ = {};
@@ -85,9 +83,7 @@ Engine::Received Engine::receive(std::string_view ciphertext, std::span<char> pl
   POSTERN_ASSERT(plaintext.size() >= ciphertext.size() + max_record, "the plaintext buffer is too small");
   Received result;
   round_ = {ciphertext, &out};
-  if (handshake(result)) {
-    decrypt(plaintext, result);
-  }
+  if (handshake(result)) decrypt(plaintext, result);
   POSTERN_ASSERT(round_.input.empty() || result.peer_closed || result.error, "ciphertext was left unread");
   round_ = {};
   return result;
@@ -95,23 +91,17 @@ Engine::Received Engine::receive(std::string_view ciphertext, std::span<char> pl
 
 // True once the handshake is over.
 bool Engine::handshake(Received& result) {
-  if (completed_) {
-    return true;
-  }
+  if (completed_) return true;
   ERR_clear_error();
   const int done = SSL_do_handshake(ssl_.get());
   if (done == 1) {
     completed_ = true;
-    if (sessions_ != nullptr) {
-      sessions_->handshake_succeeded();
-    }
+    if (sessions_ != nullptr) sessions_->handshake_succeeded();
     result.handshake_completed = true;
     return true;
   }
   if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ) {
-    if (refused_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_KEY_USAGE_BIT_INCORRECT) {
-      refused_();
-    }
+    if (refused_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_KEY_USAGE_BIT_INCORRECT) refused_();
     failure_ = handshake_failure(ERR_peek_error());
     result.error = take_error(Errc::tls, "TLS handshake failed");
   }
@@ -157,9 +147,7 @@ std::optional<Error> Engine::send(std::string_view plaintext, OutputBuffer& out)
 
 void Engine::close(OutputBuffer& out) {
   // A second SSL_shutdown would wait for the peer's close_notify, and one before the handshake is an error.
-  if (!completed_ || (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) {
-    return;
-  }
+  if (!completed_ || (SSL_get_shutdown(ssl_.get()) & SSL_SENT_SHUTDOWN) != 0) return;
   ERR_clear_error();
   round_ = {{}, &out};
   SSL_shutdown(ssl_.get());

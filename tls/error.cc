@@ -13,9 +13,7 @@ namespace {
 // "NO_SHARED_CIPHER" -> "no shared cipher".
 std::string in_words(std::string_view name) {
   std::string words;
-  for (const char letter : name) {
-    words += letter == '_' ? ' ' : config::lower(letter);
-  }
+  for (const char letter : name) words += letter == '_' ? ' ' : config::lower(letter);
   return words;
 }
 
@@ -36,9 +34,7 @@ std::string ssl_reason(std::uint32_t packed, std::string_view name) {
       return "the peer's certificate may not sign: its keyUsage lacks digitalSignature";
     default: break;
   }
-  if (ERR_GET_REASON(packed) > SSL_AD_REASON_OFFSET) {
-    return "the peer refused: " + alert_in_words(name);
-  }
+  if (ERR_GET_REASON(packed) > SSL_AD_REASON_OFFSET) return "the peer refused: " + alert_in_words(name);
   return in_words(name);
 }
 
@@ -47,13 +43,9 @@ std::string ssl_reason(std::uint32_t packed, std::string_view name) {
 std::string take_error_reason() {
   const std::uint32_t packed = ERR_get_error();
   ERR_clear_error();
-  if (packed == 0) {
-    return "no reason given";
-  }
+  if (packed == 0) return "no reason given";
   const char* name = ERR_reason_error_string(packed);
-  if (name == nullptr) {
-    return "error " + std::to_string(packed);
-  }
+  if (name == nullptr) return "error " + std::to_string(packed);
   return ERR_GET_LIB(packed) == ERR_LIB_SSL ? ssl_reason(packed, name) : in_words(name);
 }
 

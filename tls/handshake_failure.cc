@@ -20,9 +20,7 @@ std::string_view to_string(HandshakeFailure failure) {
 }
 
 HandshakeFailure handshake_failure(std::uint32_t packed) {
-  if (packed == 0 || ERR_GET_LIB(packed) != ERR_LIB_SSL) {
-    return HandshakeFailure::other;
-  }
+  if (packed == 0 || ERR_GET_LIB(packed) != ERR_LIB_SSL) return HandshakeFailure::other;
   switch (ERR_GET_REASON(packed)) {
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_NO_SUPPORTED_VERSIONS_ENABLED:

@@ -20,9 +20,7 @@ bool is_same(const X509* one, const X509* other) {
 bool only_cas_vouch(X509_STORE_CTX* validation) {
   const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(validation);
   for (std::size_t i = 1; i < sk_X509_num(path); ++i) {
-    if (X509_check_ca(sk_X509_value(path, i)) == 0) {
-      return false;
-    }
+    if (X509_check_ca(sk_X509_value(path, i)) == 0) return false;
   }
   return true;
 }
@@ -38,15 +36,9 @@ PathResult verify(X509_STORE& store, const STACK_OF(X509) & sent, const PathTerm
   }
   X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(validation.get());
   X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
-  if (terms.time) {
-    X509_VERIFY_PARAM_set_time(parameters, *terms.time);
-  }
-  if (X509_verify_cert(validation.get()) != 1) {
-    return {X509_STORE_CTX_get_error(validation.get()), nullptr};
-  }
-  if (!only_cas_vouch(validation.get())) {
-    return {X509_V_ERR_INVALID_CA, nullptr};
-  }
+  if (terms.time) X509_VERIFY_PARAM_set_time(parameters, *terms.time);
+  if (X509_verify_cert(validation.get()) != 1) return {X509_STORE_CTX_get_error(validation.get()), nullptr};
+  if (!only_cas_vouch(validation.get())) return {X509_V_ERR_INVALID_CA, nullptr};
   const STACK_OF(X509)* path = X509_STORE_CTX_get0_chain(validation.get());
   return {X509_V_OK, bssl::UpRef(sk_X509_value(path, sk_X509_num(path) - 1))};
 }
@@ -93,9 +85,7 @@ bool Search::is_valid_now(const X509& certificate) const {
 }
 
 bool Search::has_signed(X509* issuer, X509* certificate) {
-  if (++checks_ > max_signature_checks) {
-    return false;
-  }
+  if (++checks_ > max_signature_checks) return false;
   const bssl::UniquePtr<EVP_PKEY> key(X509_get_pubkey(issuer));
   return key != nullptr && X509_verify(certificate, key.get()) == 1;
 }
@@ -107,33 +97,23 @@ bool Search::is_on_path(const X509* certificate) const {
 // The library itself judges the path so far, with that anchor and nothing else to choose from.
 bool Search::try_anchor(X509* anchor) {
   checks_ += path_.size();
-  if (checks_ > max_signature_checks) {
-    return false;
-  }
+  if (checks_ > max_signature_checks) return false;
   const bssl::UniquePtr<X509_STORE> store(X509_STORE_new());
   const bssl::UniquePtr<STACK_OF(X509)> path(sk_X509_new_null());
   POSTERN_ASSERT(store != nullptr && path != nullptr, "out of memory");
   X509_STORE_add_cert(store.get(), anchor);
-  for (X509* one : path_) {
-    bssl::PushToStack(path.get(), bssl::UpRef(one));
-  }
+  for (X509* one : path_) bssl::PushToStack(path.get(), bssl::UpRef(one));
   PathResult tried = verify(*store, *path, terms_);
   const bool better = tried.found() || is_expiry(tried.error) || !is_expiry(result_.error);
-  if (better) {
-    result_ = std::move(tried);
-  }
+  if (better) result_ = std::move(tried);
   return result_.found();
 }
 
 bool Search::extend() {
   X509* last = path_.back();
-  if (path_.size() == 1 && anchors_.contains(*last) && try_anchor(last)) {
-    return true;
-  }
+  if (path_.size() == 1 && anchors_.contains(*last) && try_anchor(last)) return true;
   for (X509* anchor : anchors_.issuers_of(*last)) {
-    if ((dated_ || is_valid_now(*anchor)) && try_anchor(anchor)) {
-      return true;
-    }
+    if ((dated_ || is_valid_now(*anchor)) && try_anchor(anchor)) return true;
   }
   for (std::size_t i = 1; i < sk_X509_num(&sent_) && checks_ <= max_signature_checks; ++i) {
     X509* next = sk_X509_value(&sent_, i);
@@ -142,9 +122,7 @@ bool Search::extend() {
       continue;
     }
     path_.push_back(next);
-    if (extend()) {
-      return true;
-    }
+    if (extend()) return true;
     path_.pop_back();
   }
   return false;
@@ -161,9 +139,7 @@ std::vector<X509*> Anchors::issuers_of(X509& certificate) const {
   std::vector<X509*> issuers;
   const auto [first, last] = by_name_.equal_range(X509_NAME_hash(X509_get_issuer_name(&certificate)));
   for (auto at = first; at != last; ++at) {
-    if (X509_check_issued(at->second, &certificate) == X509_V_OK) {
-      issuers.push_back(at->second);
-    }
+    if (X509_check_issued(at->second, &certificate) == X509_V_OK) issuers.push_back(at->second);
   }
   return issuers;
 }

@@ -44,9 +44,7 @@ void PeerCertificates::State::parse() {
 
 PeerCertificates::PeerCertificates(const STACK_OF(CRYPTO_BUFFER) * chain, Role role) {
   const std::size_t sent = chain == nullptr ? 0 : sk_CRYPTO_BUFFER_num(chain);
-  if (sent == 0) {
-    return;
-  }
+  if (sent == 0) return;
   state_ = std::make_shared<State>();
   state_->role = role;
   for (std::size_t i = 0; i < std::min(sent, max_certificates); ++i) {
@@ -59,12 +57,8 @@ std::size_t PeerCertificates::size() const {
 }
 
 const STACK_OF(X509) * PeerCertificates::chain() const {
-  if (state_ == nullptr) {
-    return nullptr;
-  }
-  if (state_->parsed == nullptr) {
-    state_->parse();
-  }
+  if (state_ == nullptr) return nullptr;
+  if (state_->parsed == nullptr) state_->parse();
   return sk_X509_num(state_->parsed.get()) == 0 ? nullptr : state_->parsed.get();
 }
 
@@ -110,18 +104,14 @@ std::vector<std::string> PeerCertificates::fingerprints() const {
 }
 
 ChainResult PeerCertificates::verify_chain(const TrustStore& trust) const {
-  if (chain() == nullptr) {
-    return {.reason = empty() ? "the peer showed no certificate" : does_not_parse};
-  }
+  if (chain() == nullptr) return {.reason = empty() ? "the peer showed no certificate" : does_not_parse};
   return trust.verify(*chain(), state_->role);
 }
 
 DaneResult PeerCertificates::verify_dane(std::span<const TlsaRecord> records,
                                          std::span<const std::string> reference_names, std::time_t now) const {
   DaneResult result = tls::verify_dane(records, chain(), reference_names, now);
-  if (result.outcome == DaneOutcome::no_certificate && !empty()) {
-    result.reason = does_not_parse;
-  }
+  if (result.outcome == DaneOutcome::no_certificate && !empty()) result.reason = does_not_parse;
   return result;
 }
 

@@ -44,9 +44,7 @@ std::optional<std::string> from_base64(std::string_view body) {
   std::string text = clean_body(body);
   text.erase(std::remove(text.begin(), text.end(), '\n'), text.end());
   std::size_t size = 0;
-  if (EVP_DecodedLength(&size, text.size()) != 1) {
-    return std::nullopt;
-  }
+  if (EVP_DecodedLength(&size, text.size()) != 1) return std::nullopt;
   std::string der(size, '\0');
   if (EVP_DecodeBase64(reinterpret_cast<std::uint8_t*>(der.data()), &size, der.size(),
                        reinterpret_cast<const std::uint8_t*>(text.data()), text.size()) != 1) {
@@ -79,9 +77,7 @@ std::optional<Trusted> split_trusted(const std::string& both) {
   CBS rest;
   CBS certificate;
   CBS_init(&rest, reinterpret_cast<const std::uint8_t*>(both.data()), both.size());
-  if (CBS_get_asn1_element(&rest, &certificate, CBS_ASN1_SEQUENCE) != 1) {
-    return std::nullopt;
-  }
+  if (CBS_get_asn1_element(&rest, &certificate, CBS_ASN1_SEQUENCE) != 1) return std::nullopt;
   Trusted found;
   found.der.assign(CBS_data(&certificate), CBS_data(&certificate) + CBS_len(&certificate));
   CBS settings;
@@ -131,9 +127,7 @@ std::optional<PemText::Note> CertificateReader::add(const PemText::Block& block,
 std::optional<PemText::Note> CertificateReader::take_trusted(const PemText::Block& block) {
   const auto both = from_base64(block.body);
   auto trusted = both ? split_trusted(*both) : std::nullopt;
-  if (!trusted) {
-    return PemText::Note{block.line, true, "the TRUSTED CERTIFICATE that begins here is broken"};
-  }
+  if (!trusted) return PemText::Note{block.line, true, "the TRUSTED CERTIFICATE that begins here is broken"};
   if (trusted->has_settings && use_ != PemUse::chain) {
     return PemText::Note{block.line, true,
                          "this TRUSTED CERTIFICATE says for what it is trusted, which would be lost here: store it as "
@@ -144,17 +138,13 @@ std::optional<PemText::Note> CertificateReader::take_trusted(const PemText::Bloc
 
 // What is wrong with the block: an error loses a certificate.
 std::optional<PemText::Note> CertificateReader::take(const PemText::Block& block) {
-  if (block.label == "TRUSTED CERTIFICATE") {
-    return take_trusted(block);
-  }
+  if (block.label == "TRUSTED CERTIFICATE") return take_trusted(block);
   if (is_plain_certificate(block.label)) {
     auto der = from_base64(block.body);
     return der ? add(block, std::move(*der))
                : PemText::Note{block.line, true, "broken PEM: the certificate that begins here is no base64"};
   }
-  if (is_company(block.label)) {
-    return std::nullopt;
-  }
+  if (is_company(block.label)) return std::nullopt;
   const bool holds_some = block.label == "PKCS7" || block.label == "PKCS #7 SIGNED DATA" || block.label == "CMS";
   return PemText::Note{block.line, holds_some,
                        holds_some ? "certificates in a " + std::string(block.label) +
@@ -163,22 +153,16 @@ std::optional<PemText::Note> CertificateReader::take(const PemText::Block& block
 }
 
 Result<PemCertificates> CertificateReader::read(std::string_view content) {
-  if (const auto wrong = not_text(path_, content)) {
-    return tl::unexpected(*wrong);
-  }
+  if (const auto wrong = not_text(path_, content)) return tl::unexpected(*wrong);
   const PemText text = scan_pem(content);
   std::vector<PemText::Note> notes = text.notes;
   for (const PemText::Block& block : text.blocks) {
-    if (auto note = take(block)) {
-      notes.push_back(std::move(*note));
-    }
+    if (auto note = take(block)) notes.push_back(std::move(*note));
   }
   std::stable_sort(notes.begin(), notes.end(),
                    [](const auto& one, const auto& other) { return one.line < other.line; });
   for (const PemText::Note& note : notes) {
-    if (note.is_error && is_operators()) {
-      return broken(path_, note);
-    }
+    if (note.is_error && is_operators()) return broken(path_, note);
     warn(note);
   }
   if (found_.certificates.empty()) {
@@ -197,23 +181,17 @@ Result<PemCertificates> parse_pem_certificates(const std::string& path, std::str
 }
 
 Result<PemKey> find_private_key(const std::string& path, std::string_view content) {
-  if (const auto wrong = not_text(path, content)) {
-    return tl::unexpected(*wrong);
-  }
+  if (const auto wrong = not_text(path, content)) return tl::unexpected(*wrong);
   const PemText text = scan_pem(content);
   const auto block = std::find_if(text.blocks.begin(), text.blocks.end(),
                                   [](const PemText::Block& one) { return is_private_key(one.label); });
   if (block == text.blocks.end()) {
-    if (!text.notes.empty()) {
-      return broken(path, text.notes.front());
-    }
+    if (!text.notes.empty()) return broken(path, text.notes.front());
     return fail(Errc::certificate, path + " holds no private key (PEM is expected)");
   }
   PemKey key;
   for (const PemText::Note& note : text.notes) {
-    if (key.warnings.size() < most_warnings) {
-      key.warnings.push_back(at_line(path, note.line) + note.message);
-    }
+    if (key.warnings.size() < most_warnings) key.warnings.push_back(at_line(path, note.line) + note.message);
   }
   const std::string label(block->label);
   key.text.reserve(block->body.size() + 2 * label.size() + 64);

@@ -54,13 +54,9 @@ bool is_base64(char c) {
 
 // A dash of any kind, some of which text processors like better: U+2010 to U+2015, U+2212.
 bool has_dash(std::string_view text) {
-  if (text.find('-') != std::string_view::npos || text.find("\xe2\x88\x92") != std::string_view::npos) {
-    return true;
-  }
+  if (text.find('-') != std::string_view::npos || text.find("\xe2\x88\x92") != std::string_view::npos) return true;
   for (std::size_t at = text.find("\xe2\x80"); at != std::string_view::npos; at = text.find("\xe2\x80", at + 1)) {
-    if (at + 2 < text.size() && text[at + 2] >= '\x90' && text[at + 2] <= '\x95') {
-      return true;
-    }
+    if (at + 2 < text.size() && text[at + 2] >= '\x90' && text[at + 2] <= '\x95') return true;
   }
   return false;
 }
@@ -97,9 +93,7 @@ struct Mark {
 
 std::optional<Mark> find_mark(std::string_view text, std::size_t from) {
   const std::size_t at = std::min(text.find(begin_mark, from), text.find(end_mark, from));
-  if (at == std::string_view::npos) {
-    return std::nullopt;
-  }
+  if (at == std::string_view::npos) return std::nullopt;
   Mark mark;
   mark.at = at;
   mark.is_begin = text.substr(at).starts_with(begin_mark);
@@ -237,9 +231,7 @@ void Scanner::take(const Mark& mark) {
 }
 
 PemText Scanner::scan() {
-  while (const auto mark = find_mark(text_, position_)) {
-    take(*mark);
-  }
+  while (const auto mark = find_mark(text_, position_)) take(*mark);
   if (open_) {
     line_ = open_->line;
     note(true, "the block of " + std::string(open_->label) + " that begins here has no END");
@@ -261,9 +253,7 @@ std::string clean_body(std::string_view body) {
   bool in_headers = false;         // RFC 1421's, of encrypted keys; an empty line ends them
   while (!body.empty()) {
     std::string_view line = trim(next_line(body));
-    if (line.empty() && !in_headers) {
-      continue;
-    }
+    if (line.empty() && !in_headers) continue;
     in_headers = !line.empty() && (in_headers || line.find(':') != std::string_view::npos);
     for (std::size_t mark = line.find(byte_order_mark); mark != std::string_view::npos;
          mark = line.find(byte_order_mark)) {

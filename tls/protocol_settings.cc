@@ -92,9 +92,7 @@ void set_versions(SSL_CTX* context, config::TlsVersion min, config::TlsVersion m
 
 Result<std::string> set_ciphers(SSL_CTX* context, const std::string& written) {
   const std::string cipher_list = written.empty() ? forward_secrecy : written;
-  if (SSL_CTX_set_strict_cipher_list(context, cipher_list.c_str()) == 1) {
-    return std::string();
-  }
+  if (SSL_CTX_set_strict_cipher_list(context, cipher_list.c_str()) == 1) return std::string();
   const std::string reason = take_error_reason();
   if (SSL_CTX_set_cipher_list(context, cipher_list.c_str()) == 1) {
     ERR_clear_error();
@@ -108,18 +106,14 @@ Result<GroupChoice> set_groups(SSL_CTX* context, const std::vector<std::string>&
   GroupChoice choice;
   for (const std::string& written : groups) {
     const auto group = find_group(written);
-    if (!group) {
-      return tl::unexpected(group.error());
-    }
+    if (!group) return tl::unexpected(group.error());
     if (!library_has_group(context, **group)) {
       choice.skipped.push_back(written);
     } else if (!is_among(**group, choice.used)) {
       choice.used.push_back(*group);
     }
   }
-  if (choice.used.empty()) {
-    return fail(Errc::invalid_argument, "this TLS library has none of the groups");
-  }
+  if (choice.used.empty()) return fail(Errc::invalid_argument, "this TLS library has none of the groups");
   const bool set = SSL_CTX_set1_curves_list(context, to_list(choice.used).c_str()) == 1;
   POSTERN_ASSERT(set, "groups that work one by one work together");
   return choice;
@@ -127,9 +121,7 @@ Result<GroupChoice> set_groups(SSL_CTX* context, const std::vector<std::string>&
 
 std::string to_list(const std::vector<const Group*>& groups) {
   std::string list;
-  for (const Group* group : groups) {
-    list += (list.empty() ? "" : ":") + std::string(group->library);
-  }
+  for (const Group* group : groups) list += (list.empty() ? "" : ":") + std::string(group->library);
   return list;
 }
 
@@ -151,9 +143,7 @@ namespace {
 // Nothing where the list is of use.
 std::optional<Complaint> complain_of_ciphers(SSL_CTX* context, const config::TlsSettings& tls) {
   const auto warning = set_ciphers(context, tls.cipher_list);
-  if (!warning) {
-    return Complaint{true, "cipher_list", warning.error().message};
-  }
+  if (!warning) return Complaint{true, "cipher_list", warning.error().message};
   const bool asked_for = tls.min_version <= config::TlsVersion::tls1_2;
   if (asked_for && tls.min_version <= tls.max_version && usable_ciphers(context, tls).empty()) {
     return Complaint{true, "cipher_list",
@@ -174,17 +164,13 @@ std::optional<GroupChoice> set_protocol(SSL_CTX* context, const config::TlsSetti
   } else {
     set_versions(context, tls.min_version, tls.max_version);
   }
-  if (auto complaint = complain_of_ciphers(context, tls)) {
-    complaints.push_back(std::move(*complaint));
-  }
+  if (auto complaint = complain_of_ciphers(context, tls)) complaints.push_back(std::move(*complaint));
   auto groups = set_groups(context, tls.groups);
   if (!groups) {
     complaints.push_back({true, "groups", groups.error().message});
   } else if (!groups->skipped.empty()) {
     std::string names;
-    for (const std::string& name : groups->skipped) {
-      names += (names.empty() ? "" : ", ") + name;
-    }
+    for (const std::string& name : groups->skipped) names += (names.empty() ? "" : ", ") + name;
     complaints.push_back({false, "groups", "this TLS library lacks " + names + ": left out"});
   }
   const bool wrong = std::any_of(complaints.begin() + static_cast<std::ptrdiff_t>(before), complaints.end(),

@@ -78,17 +78,11 @@ ClientContext::Options RemoteContextsBuilder::base_options(
 
 std::shared_ptr<const ClientContext> RemoteContextsBuilder::client_for(const std::string& owner,
                                                                        const ClientContext::Options& options) {
-  if (const auto* shared = find(clients_, options)) {
-    return *shared;
-  }
+  if (const auto* shared = find(clients_, options)) return *shared;
   std::vector<Complaint> complaints;
   std::shared_ptr<const ClientContext> made = ClientContext::make(options, complaints);
-  for (const Complaint& complaint : complaints) {
-    findings_.report(owner, complaint);
-  }
-  if (made == nullptr) {
-    return nullptr;
-  }
+  for (const Complaint& complaint : complaints) findings_.report(owner, complaint);
+  if (made == nullptr) return nullptr;
   // What it has learned of servers outlives a reload.
   const auto* before = previous_ == nullptr ? nullptr : find(*previous_, options);
   clients_.emplace_back(options, before == nullptr ? made : *before);
@@ -97,9 +91,7 @@ std::shared_ptr<const ClientContext> RemoteContextsBuilder::client_for(const std
 
 std::shared_ptr<const TrustStore> RemoteContextsBuilder::trust_of(const config::OutboundListener& listener) {
   const auto [known, is_new] = trust_.try_emplace(listener.ca_file);
-  if (is_new) {
-    known->second = load_trust(listener.ca_file, "outbound." + listener.name + ".ca_file");
-  }
+  if (is_new) known->second = load_trust(listener.ca_file, "outbound." + listener.name + ".ca_file");
   return known->second;
 }
 
@@ -112,9 +104,7 @@ std::shared_ptr<const TrustStore> RemoteContextsBuilder::load_trust(const std::s
     return is_system ? TrustStore::parse_system(file_path, file.content) : TrustStore::parse(file_path, file.content);
   });
   if (trust) {
-    for (const std::string& warning : (*trust)->warnings()) {
-      findings_.warning(path, warning);
-    }
+    for (const std::string& warning : (*trust)->warnings()) findings_.warning(path, warning);
     return std::move(*trust);
   }
   if (is_system) {

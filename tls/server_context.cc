@@ -55,9 +55,7 @@ constexpr std::size_t max_ca_names = 8 * 1024;
 // Sessions of this connection are resumed only where the same name was asked for, and the same certificate shown.
 bool bind_sessions(SSL* ssl, const std::string& scope, const char* sni) {
   std::string bound = scope;
-  if (sni != nullptr) {
-    bound += config::lower_case(sni);
-  }
+  if (sni != nullptr) bound += config::lower_case(sni);
   const std::string digest = sha256(bound);
   static_assert(SHA256_DIGEST_LENGTH <= SSL_MAX_SID_CTX_LENGTH);
   return SSL_set_session_id_context(ssl, reinterpret_cast<const std::uint8_t*>(digest.data()), digest.size()) == 1;
@@ -124,9 +122,7 @@ constexpr SSL_TICKET_AEAD_METHOD ticket_method = {ticket_overhead, seal_ticket, 
 std::vector<std::uint16_t> ecdsa_ciphers(const SSL_CTX* context) {
   std::vector<std::uint16_t> found;
   for (const SSL_CIPHER* cipher : SSL_CTX_get_ciphers(context)) {
-    if (SSL_CIPHER_get_auth_nid(cipher) == NID_auth_ecdsa) {
-      found.push_back(SSL_CIPHER_get_protocol_id(cipher));
-    }
+    if (SSL_CIPHER_get_auth_nid(cipher) == NID_auth_ecdsa) found.push_back(SSL_CIPHER_get_protocol_id(cipher));
   }
   return found;
 }
@@ -202,9 +198,7 @@ std::unique_ptr<ServerContext> ServerContext::make(const Options& options, std::
   for (const auto& certificate : options.certificates->all()) {
     auto context = new_ssl_ctx();
     std::vector<Complaint> again;
-    if (!set_protocol(context.get(), options.tls, state->contexts.empty() ? complaints : again)) {
-      return nullptr;
-    }
+    if (!set_protocol(context.get(), options.tls, state->contexts.empty() ? complaints : again)) return nullptr;
     SSL_CTX_set_options(context.get(), SSL_OP_CIPHER_SERVER_PREFERENCE);  // the operator's order counts
     if (const auto refused = set_certificate(context.get(), *certificate)) {
       complaints.push_back({true, "certificates", refused->message});
@@ -225,9 +219,7 @@ std::unique_ptr<ServerContext> ServerContext::make(const Options& options, std::
   }
   const std::size_t before = complaints.size();
   complain_of_certificates(options, state->contexts.front().get(), complaints);
-  if (complaints.size() > before && complaints.back().is_error) {
-    return nullptr;
-  }
+  if (complaints.size() > before && complaints.back().is_error) return nullptr;
   state->first = state->contexts[options.certificates->candidates({}).front()].get();
   state->abilities.ecdsa_ciphers = ecdsa_ciphers(state->first);
   return std::unique_ptr<ServerContext>(new ServerContext(std::move(state)));
@@ -238,16 +230,10 @@ ServerContext::~ServerContext() = default;
 
 Result<std::unique_ptr<Engine>> ServerContext::make_engine(const std::optional<config::IpAddress>& client) const {
   bssl::UniquePtr<SSL> ssl(SSL_new(state_->first));
-  if (ssl == nullptr) {
-    return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));
-  }
+  if (ssl == nullptr) return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));
   SSL_set_accept_state(ssl.get());
-  if (!state_->may_be_spared || !client) {
-    return std::make_unique<Engine>(ssl.release(), state_->trust.get());
-  }
-  if (state_->unasked.contains(*client)) {
-    SSL_set_custom_verify(ssl.get(), SSL_VERIFY_NONE, accept_any_certificate);
-  }
+  if (!state_->may_be_spared || !client) return std::make_unique<Engine>(ssl.release(), state_->trust.get());
+  if (state_->unasked.contains(*client)) SSL_set_custom_verify(ssl.get(), SSL_VERIFY_NONE, accept_any_certificate);
   return std::make_unique<Engine>(ssl.release(), state_->trust.get(),
                                   [this, address = *client] { state_->unasked.add(address); });
 }

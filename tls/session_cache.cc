@@ -39,13 +39,9 @@ std::size_t ticket_octets(const SSL_SESSION& session) {
 bool show_same_chain(const SSL_SESSION& one, const SSL_SESSION& other) {
   const STACK_OF(CRYPTO_BUFFER)* left = SSL_SESSION_get0_peer_certificates(&one);
   const STACK_OF(CRYPTO_BUFFER)* right = SSL_SESSION_get0_peer_certificates(&other);
-  if (sk_CRYPTO_BUFFER_num(left) != sk_CRYPTO_BUFFER_num(right)) {
-    return false;
-  }
+  if (sk_CRYPTO_BUFFER_num(left) != sk_CRYPTO_BUFFER_num(right)) return false;
   for (std::size_t i = 0; i < sk_CRYPTO_BUFFER_num(left); ++i) {
-    if (sk_CRYPTO_BUFFER_value(left, i) != sk_CRYPTO_BUFFER_value(right, i)) {
-      return false;
-    }
+    if (sk_CRYPTO_BUFFER_value(left, i) != sk_CRYPTO_BUFFER_value(right, i)) return false;
   }
   return true;
 }
@@ -66,9 +62,7 @@ void SessionCache::enable(SSL_CTX* context) {
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_sess_set_new_cb(context, [](SSL* ssl, SSL_SESSION* session) {
     auto* use = static_cast<SessionUse*>(SSL_get_ex_data(ssl, session_use_index()));
-    if (use == nullptr) {
-      return 0;
-    }
+    if (use == nullptr) return 0;
     use->cache_.put(use->key_, bssl::UniquePtr<SSL_SESSION>(session));
     return 1;
   });
@@ -84,30 +78,22 @@ bssl::UniquePtr<SSL_SESSION> SessionCache::take(const std::string& key) {
   const std::chrono::sys_seconds at = clock_();
   const std::lock_guard lock(mutex_);
   const auto found = by_key_.find(key);
-  if (found == by_key_.end()) {
-    return nullptr;
-  }
+  if (found == by_key_.end()) return nullptr;
   const auto entry = found->second;
   entries_.splice(entries_.begin(), entries_, entry);
   std::erase_if(entry->sessions, [at](const auto& session) { return !is_alive(*session, at); });
   bssl::UniquePtr<SSL_SESSION> taken;
   if (!entry->sessions.empty()) {
     taken = bssl::UpRef(entry->sessions.back());
-    if (SSL_SESSION_should_be_single_use(taken.get()) == 1) {
-      entry->sessions.pop_back();
-    }
+    if (SSL_SESSION_should_be_single_use(taken.get()) == 1) entry->sessions.pop_back();
   }
   recount(*entry);
-  if (entry->sessions.empty()) {
-    drop(entry);
-  }
+  if (entry->sessions.empty()) drop(entry);
   return taken;
 }
 
 void SessionCache::put(const std::string& key, bssl::UniquePtr<SSL_SESSION> session) {
-  if (!is_worth_keeping(*session)) {
-    return;
-  }
+  if (!is_worth_keeping(*session)) return;
   const std::lock_guard lock(mutex_);
   Entry& entry = entry_of(key);
   auto& sessions = entry.sessions;
@@ -128,9 +114,7 @@ void SessionCache::put(const std::string& key, bssl::UniquePtr<SSL_SESSION> sess
 
 void SessionCache::forget(const std::string& key) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = by_key_.find(key); found != by_key_.end()) {
-    drop(found->second);
-  }
+  if (const auto found = by_key_.find(key); found != by_key_.end()) drop(found->second);
 }
 
 std::size_t SessionCache::keys() const {
@@ -156,9 +140,7 @@ SessionCache::Entry& SessionCache::entry_of(const std::string& key) {
 
 void SessionCache::recount(Entry& entry) {
   std::size_t octets = entry.key.size();
-  for (const auto& session : entry.sessions) {
-    octets += fixed_octets + ticket_octets(*session);
-  }
+  for (const auto& session : entry.sessions) octets += fixed_octets + ticket_octets(*session);
   octets += entry.sessions.empty() ? 0 : chain_octets(*entry.sessions.front());
   octets_ = octets_ - entry.octets + octets;
   entry.octets = octets;
@@ -175,15 +157,11 @@ SessionUse::SessionUse(SessionCache& cache, std::string key, SSL* ssl, bool offe
   const bool set = SSL_set_ex_data(ssl, session_use_index(), this) == 1;
   POSTERN_ASSERT(set, "out of memory");
   const auto session = offer ? cache_.take(key_) : nullptr;
-  if (session != nullptr) {
-    suspect_ = SSL_set_session(ssl, session.get()) == 1;
-  }
+  if (session != nullptr) suspect_ = SSL_set_session(ssl, session.get()) == 1;
 }
 
 SessionUse::~SessionUse() {
-  if (suspect_) {
-    cache_.forget(key_);
-  }
+  if (suspect_) cache_.forget(key_);
 }
 
 }  // namespace postern::tls

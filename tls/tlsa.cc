@@ -96,12 +96,14 @@ Result<TlsaRecord> parse_tlsa_text(std::string_view text) {
   const auto usage = next_number(text);
   const auto selector = next_number(text);
   const auto matching_type = next_number(text);
-  if (!usage || !selector || !matching_type)
+  if (!usage || !selector || !matching_type) {
     return fail(Errc::invalid_argument, "a TLSA record begins with three numbers from 0 to 255");
+  }
   if (text.size() > 4 * max_rdata) return fail(Errc::limit_exceeded, "TLSA record is too long");
   auto data = parse_hex(text);
-  if (!data || data->empty() || data->size() > max_rdata - 3)
+  if (!data || data->empty() || data->size() > max_rdata - 3) {
     return fail(Errc::invalid_argument, "the data of a TLSA record are pairs of hexadecimal digits");
+  }
   return TlsaRecord{*usage, *selector, *matching_type, std::move(*data)};
 }
 
@@ -113,14 +115,17 @@ std::string to_string(const TlsaRecord& record) {
 }
 
 std::optional<std::string_view> why_unusable(const TlsaRecord& record) {
-  if (record.usage != TlsaRecord::dane_ta && record.usage != TlsaRecord::dane_ee)
+  if (record.usage != TlsaRecord::dane_ta && record.usage != TlsaRecord::dane_ee) {
     return "certificate usage is not DANE-TA(2) or DANE-EE(3)";
-  if (record.selector != TlsaRecord::certificate && record.selector != TlsaRecord::public_key)
+  }
+  if (record.selector != TlsaRecord::certificate && record.selector != TlsaRecord::public_key) {
     return "selector is unknown";
+  }
   switch (record.matching_type) {
     case TlsaRecord::exact:
-      if (record.selector == TlsaRecord::certificate ? is_certificate(record.data) : is_public_key(record.data))
+      if (record.selector == TlsaRecord::certificate ? is_certificate(record.data) : is_public_key(record.data)) {
         return std::nullopt;
+      }
       return "its data are no certificate or public key";
     case TlsaRecord::sha2_256:
       if (record.data.size() == SHA256_DIGEST_LENGTH) return std::nullopt;
@@ -134,8 +139,9 @@ std::optional<std::string_view> why_unusable(const TlsaRecord& record) {
 
 Result<TlsaRecord> make_tlsa(const X509& certificate, std::uint8_t usage, std::uint8_t selector,
                              std::uint8_t matching_type) {
-  if (selector > TlsaRecord::public_key || matching_type > TlsaRecord::sha2_512)
+  if (selector > TlsaRecord::public_key || matching_type > TlsaRecord::sha2_512) {
     return fail(Errc::invalid_argument, "unknown TLSA selector or matching type");
+  }
   std::string der = selector == TlsaRecord::certificate ? certificate_der(certificate) : public_key_der(certificate);
   if (der.empty()) return fail(Errc::certificate, "the certificate cannot be encoded");
   return TlsaRecord{usage, selector, matching_type, digest_or_whole(std::move(der), matching_type)};

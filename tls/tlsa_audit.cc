@@ -38,13 +38,9 @@ std::set<std::uint16_t> ports_of(const config::Settings& settings, const std::st
   std::set<std::uint16_t> ports;
   for (const config::InboundListener& listener : settings.inbound) {
     const auto& shown = listener.certificates;
-    if (listener.mode == config::TlsMode::none || std::find(shown.begin(), shown.end(), name) == shown.end()) {
-      continue;
-    }
+    if (listener.mode == config::TlsMode::none || std::find(shown.begin(), shown.end(), name) == shown.end()) continue;
     for (const config::Endpoint& endpoint : listener.listen) {
-      if (endpoint.kind != config::Endpoint::Kind::unix_socket && endpoint.port != 0) {
-        ports.insert(endpoint.port);
-      }
+      if (endpoint.kind != config::Endpoint::Kind::unix_socket && endpoint.port != 0) ports.insert(endpoint.port);
     }
   }
   return ports.empty() ? std::set{smtp_port} : ports;
@@ -85,18 +81,14 @@ std::vector<TlsaRecord> records_to_publish(std::span<const std::string> chain) {
   bssl::UniquePtr<X509> authority;
   for (const std::string& der : chain) {
     auto certificate = parse_certificate(der);
-    if (certificate == nullptr) {
-      continue;
-    }
+    if (certificate == nullptr) continue;
     if (&der == chain.data()) {
       add_record(*certificate, TlsaRecord::dane_ee, records);
     } else if (X509_check_ca(certificate.get()) != 0) {
       authority = std::move(certificate);
     }
   }
-  if (authority != nullptr) {
-    add_record(*authority, TlsaRecord::dane_ta, records);
-  }
+  if (authority != nullptr) add_record(*authority, TlsaRecord::dane_ta, records);
   return records;
 }
 
@@ -114,9 +106,7 @@ TlsaPlaces tlsa_places(const config::Settings& settings, std::span<const Certifi
     for (const std::string& host : hosts_of(certificate, wishes.hosts)) {
       for (const std::uint16_t port : ports) {
         auto& shown = places[{host, port}];
-        if (shown.empty() || shown.back() != position) {
-          shown.push_back(position);
-        }
+        if (shown.empty() || shown.back() != position) shown.push_back(position);
       }
     }
   }

@@ -42,9 +42,7 @@ TrustStore::TrustStore(PemCertificates from) : store_(X509_STORE_new()), warning
   std::string all;
   for (PemCertificate& anchor : from.certificates) {
     X509_STORE_add_cert(store_.get(), anchor.parsed.get());
-    if (auto name = name_of(*anchor.parsed)) {
-      names_.push_back(std::move(name));
-    }
+    if (auto name = name_of(*anchor.parsed)) names_.push_back(std::move(name));
     all += anchor.der;
     anchors_.add(std::move(anchor.parsed));
   }
@@ -54,9 +52,7 @@ TrustStore::TrustStore(PemCertificates from) : store_(X509_STORE_new()), warning
 
 Result<std::unique_ptr<const TrustStore>> TrustStore::parse(const std::string& ca_file, std::string_view content) {
   auto anchors = parse_pem_certificates(ca_file, content, PemUse::authorities);
-  if (!anchors) {
-    return tl::unexpected(anchors.error());
-  }
+  if (!anchors) return tl::unexpected(anchors.error());
   constexpr std::size_t most = 10;
   for (const PemCertificate& anchor : anchors->certificates) {
     const std::string flaw = anchor_flaw(*anchor.parsed);
@@ -71,9 +67,7 @@ Result<std::unique_ptr<const TrustStore>> TrustStore::parse(const std::string& c
 Result<std::unique_ptr<const TrustStore>> TrustStore::parse_system(const std::string& ca_file,
                                                                    std::string_view content) {
   auto anchors = parse_pem_certificates(ca_file, content, PemUse::system_authorities);
-  if (!anchors) {
-    return tl::unexpected(anchors.error());
-  }
+  if (!anchors) return tl::unexpected(anchors.error());
   return std::unique_ptr<const TrustStore>(new TrustStore(std::move(*anchors)));
 }
 
@@ -83,13 +77,9 @@ std::unique_ptr<const TrustStore> TrustStore::nobody() {
 
 ChainResult TrustStore::verify(const STACK_OF(X509) & chain, PeerRole peer) const {
   POSTERN_ASSERT(sk_X509_num(&chain) > 0, "there is nothing to verify");
-  if (anchors_.empty()) {
-    return {.reason = "there is no CA that we trust"};
-  }
+  if (anchors_.empty()) return {.reason = "there is no CA that we trust"};
   const PathResult path = find_path(anchors_, *store_, chain, {.peer = peer, .time = {}});
-  if (path.found()) {
-    return {true, false, {}};
-  }
+  if (path.found()) return {true, false, {}};
   return {false, is_expiry(path.error), X509_verify_cert_error_string(path.error)};
 }
 

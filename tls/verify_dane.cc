@@ -60,8 +60,9 @@ class TrustAnchorCheck {
 
   // Certificates that the peer sent. The leaf is none of its own issuers, so it is not looked at.
   void add_selected(std::size_t index) {
-    for (std::size_t i = 1; i < chain_.size(); ++i)
+    for (std::size_t i = 1; i < chain_.size(); ++i) {
       if (selects(records_[index], *chain_[i])) add(bssl::UpRef(chain_[i]), index);
+    }
   }
 
   // The record holds the authority whole, so the peer may leave it out: a certificate is an anchor itself, a key
@@ -73,15 +74,17 @@ class TrustAnchorCheck {
     }
     const auto key = parse_public_key(records_[index].data);
     if (!key) return;
-    for (X509* certificate : chain_)
+    for (X509* certificate : chain_) {
       if (X509_verify(certificate, key.get()) == 1) add(bssl::UpRef(certificate), index);
+    }
   }
 
   std::optional<PathResult> search(std::time_t now) const;
 
   std::size_t record_of(const X509* certificate) const {
-    for (std::size_t i = 0; i < anchor_records_.size(); ++i)
+    for (std::size_t i = 0; i < anchor_records_.size(); ++i) {
       if (X509_cmp(anchors_.all()[i].get(), certificate) == 0) return anchor_records_[i];
+    }
     return anchor_records_.front();
   }
 
@@ -101,10 +104,12 @@ std::optional<PathResult> TrustAnchorCheck::search(std::time_t now) const {
   const bssl::UniquePtr<X509_STORE> store(X509_STORE_new());
   const bssl::UniquePtr<STACK_OF(X509)> sent(sk_X509_new_null());
   if (!store || !sent) return std::nullopt;
-  for (const auto& anchor : anchors_.all())
+  for (const auto& anchor : anchors_.all()) {
     if (X509_STORE_add_cert(store.get(), anchor.get()) != 1) return std::nullopt;
-  for (X509* certificate : chain_)
+  }
+  for (X509* certificate : chain_) {
     if (bssl::PushToStack(sent.get(), bssl::UpRef(certificate)) == 0) return std::nullopt;
+  }
   return find_path(anchors_, *store, *sent, {PeerRole::server, now});
 }
 
@@ -113,18 +118,20 @@ DaneResult TrustAnchorCheck::verify(std::span<const std::string> reference_names
   const auto path = search(now);
   if (!path) return from_library_error(X509_V_ERR_OUT_OF_MEM);
   if (!path->found()) return from_library_error(path->error);
-  if (!names_any(*chain_.front(), reference_names))
+  if (!names_any(*chain_.front(), reference_names)) {
     return {DaneOutcome::name_mismatch, std::nullopt,
             "certificate does not name " + (reference_names.empty() ? "the host" : reference_names.front()) +
                 why_nameless(*chain_.front())};
+  }
   return matched(records_, record_of(path->anchor.get()));
 }
 
 std::vector<X509*> certificates_of(const STACK_OF(X509) * chain) {
   std::vector<X509*> certificates;
   if (chain == nullptr) return certificates;
-  for (std::size_t i = 0; i < sk_X509_num(chain) && i < longest_chain; ++i)
+  for (std::size_t i = 0; i < sk_X509_num(chain) && i < longest_chain; ++i) {
     certificates.push_back(sk_X509_value(chain, i));
+  }
   return certificates;
 }
 
@@ -150,8 +157,9 @@ bool any_usable(std::span<const TlsaRecord> records) {
 
 std::vector<std::size_t> effective_records(std::span<const TlsaRecord> records) {
   std::vector<std::size_t> usable;
-  for (std::size_t i = 0; i < records.size() && usable.size() < max_tlsa_records; ++i)
+  for (std::size_t i = 0; i < records.size() && usable.size() < max_tlsa_records; ++i) {
     if (!why_unusable(records[i])) usable.push_back(i);
+  }
   std::vector<std::size_t> effective;
   std::copy_if(usable.begin(), usable.end(), std::back_inserter(effective), [&](std::size_t index) {
     return std::none_of(usable.begin(), usable.end(),
@@ -190,13 +198,16 @@ DaneResult verify_dane(std::span<const TlsaRecord> records, const STACK_OF(X509)
   std::vector<X509*> certificates = certificates_of(chain);
   if (certificates.empty()) return {DaneOutcome::no_certificate, std::nullopt, "the peer showed no certificate"};
 
-  for (const std::size_t index : effective)
-    if (records[index].usage == TlsaRecord::dane_ee && selects(records[index], *certificates.front()))
+  for (const std::size_t index : effective) {
+    if (records[index].usage == TlsaRecord::dane_ee && selects(records[index], *certificates.front())) {
       return matched(records, index);
+    }
+  }
 
   TrustAnchorCheck check(records, std::move(certificates));
-  for (const std::size_t index : effective)
+  for (const std::size_t index : effective) {
     if (records[index].usage == TlsaRecord::dane_ta) check.consider(index);
+  }
   DaneResult result = check.verify(reference_names, now);
   if (result.outcome != DaneOutcome::matched) result.reason += passed_over(records, effective);
   return result;

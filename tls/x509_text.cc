@@ -44,14 +44,10 @@ std::string common_name_of(const X509& certificate) {
        next = X509_NAME_get_index_by_NID(name, NID_commonName, next)) {
     found = next;
   }
-  if (found < 0) {
-    return {};
-  }
+  if (found < 0) return {};
   unsigned char* utf8 = nullptr;
   const int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, found)));
-  if (size < 0) {
-    return {};
-  }
+  if (size < 0) return {};
   const bssl::UniquePtr<unsigned char> owned(utf8);
   return {utf8, utf8 + size};
 }
