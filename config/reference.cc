@@ -1,5 +1,7 @@
 #include "config/reference.h"
 
+#include <algorithm>
+
 #include "config/schema.h"
 
 namespace postern::config {

@@ -3,6 +3,8 @@
 #include <openssl/bytestring.h>
 #include <openssl/tls1.h>
 
+#include <algorithm>
+
 #include "tests/support/catch.h"
 #include "tests/tls/engine_pair.h"
 

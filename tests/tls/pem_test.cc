@@ -3,6 +3,8 @@
 #include <openssl/asn1.h>
 #include <openssl/base64.h>
 
+#include <algorithm>
+
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
 #include "tests/tls/loading.h"

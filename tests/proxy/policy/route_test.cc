@@ -1,5 +1,6 @@
 #include "proxy/policy/route.h"
 
+#include <algorithm>
 #include <set>
 
 #include "tests/support/catch.h"
