@@ -26,9 +26,9 @@ std::string with_brackets(std::string_view text) {
   const std::string_view host = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
   if (is_port(port) && host.find(':') != std::string_view::npos && parse_ip_address(host)) {
-    return "[" + std::string(host) + "]:" + std::string(port);
+    return '[' + std::string(host) + "]:" + std::string(port);
   }
-  return parse_ip_address(text) ? "[" + std::string(text) + "]:25" : "";
+  return parse_ip_address(text) ? '[' + std::string(text) + "]:25" : "";
 }
 
 // "[127.0.0.1]:25" without its brackets; empty: it is something else.

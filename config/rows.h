@@ -65,7 +65,7 @@ void read_section(const Cursor& section, const Rows<T>& rows, T& out) {
     if (child != section.node.children.end()) {
       row.read(section.member(*child), out);
     } else if (row.is_required) {
-      section.error("'" + std::string(row.key) + "' is missing: " + std::string(row.help));
+      section.error('\'' + std::string(row.key) + "' is missing: " + std::string(row.help));
     }
   }
   report_unknown_keys(section, known);
@@ -193,7 +193,7 @@ template <class V>
 void list_items(const std::vector<V>& items, const Rows<V>& rows, const Option& parent, std::vector<Option>& out) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     Option item = parent;
-    item.path += "[" + std::to_string(i) + "]";
+    item.path += '[' + std::to_string(i) + "]";
     const std::size_t first = out.size();
     list_section(items[i], rows, item, out);
     if (first < out.size()) out[first].begins_item = true;

@@ -76,7 +76,7 @@ IpAddress masked(IpAddress address, unsigned prefix_length) {
 }
 
 std::string quoted(std::string_view text) {
-  return "'" + std::string(text) + "'";
+  return '\'' + std::string(text) + "'";
 }
 
 Result<Endpoint> parse_unix_endpoint(std::string_view path) {

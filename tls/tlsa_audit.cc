@@ -93,7 +93,7 @@ std::vector<TlsaRecord> records_to_publish(std::span<const std::string> chain) {
 }
 
 std::string TlsaPlace::owner() const {
-  return "_" + std::to_string(port) + "._tcp." + host;
+  return '_' + std::to_string(port) + "._tcp." + host;
 }
 
 TlsaPlaces tlsa_places(const config::Settings& settings, std::span<const CertificateFacts> certificates,

@@ -25,7 +25,7 @@ std::string describe_backend(const config::Backend& backend) {
 
 std::string describe_route(const config::OutboundListener& listener) {
   std::string text(config::to_string(listener.route));
-  if (listener.route == config::OutboundRoute::relay) text += " " + config::to_string(*listener.relay.address);
+  if (listener.route == config::OutboundRoute::relay) text += ' ' + config::to_string(*listener.relay.address);
   if (listener.route == config::OutboundRoute::original_destination) {
     text += " by " + std::string(config::to_string(listener.interception));
   }

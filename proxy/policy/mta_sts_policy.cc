@@ -63,7 +63,7 @@ std::optional<std::chrono::seconds> max_age_of(std::string_view value) {
 // Words of the network's in a sentence of ours.
 std::string quote(std::string_view text) {
   constexpr std::size_t longest = 64;
-  return "'" + std::string(text.substr(0, longest)) + (text.size() > longest ? "...'" : "'");
+  return '\'' + std::string(text.substr(0, longest)) + (text.size() > longest ? "...'" : "'");
 }
 
 // "the policy has no mode", "the policy's mode 'strict' is not enforce, testing or none".

@@ -283,7 +283,7 @@ void RouteLookup::on_alias(HostState& state, const dns::Answer& answer) {
 
 void RouteLookup::ask_tlsa(HostState& state, std::string base) {
   state.base = std::move(base);
-  state.tlsa_question = "_" + std::to_string(options_.port) + "._tcp." + state.base;
+  state.tlsa_question = '_' + std::to_string(options_.port) + "._tcp." + state.base;
   ask(state.tlsa_question, dns::Type::tlsa);
 }
 

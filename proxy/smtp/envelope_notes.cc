@@ -43,7 +43,7 @@ struct Recipient {
 // "name=entry,entry and 3 more"; nothing at all: empty.
 class List {
  public:
-  explicit List(std::string_view name) : text_(" " + std::string(name) + "="), empty_(text_.size()) {}
+  explicit List(std::string_view name) : text_(' ' + std::string(name) + "="), empty_(text_.size()) {}
 
   void add(const std::string& entry) { text_ += (text_.size() > empty_ ? "," : "") + entry; }
   void add_more(std::uint32_t count) {

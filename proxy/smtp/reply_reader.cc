@@ -29,7 +29,7 @@ std::string print(const ReplyPiece& piece, std::string_view text) {
 }
 
 std::string quote(const ReplyPiece& piece) {
-  return "\"" + std::to_string(piece.code) + " " + config::without_controls(piece.text.substr(0, quoted_length)) + "\"";
+  return '"' + std::to_string(piece.code) + " " + config::without_controls(piece.text.substr(0, quoted_length)) + "\"";
 }
 
 std::optional<Result<ReplyPiece>> ReplyReader::next(std::string_view& input, std::size_t line_limit) {

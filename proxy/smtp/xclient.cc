@@ -1,6 +1,5 @@
 #include "proxy/smtp/xclient.h"
 
-
 #include "proxy/smtp/octets.h"
 
 namespace postern::smtp {
@@ -28,7 +27,7 @@ std::string address_value(const config::IpAddress& address) {
 std::vector<std::string> attributes(const ClientAttributes& client, std::string_view listed) {
   std::vector<std::string> result;
   const auto add = [&](std::string_view name, std::string value) {
-    if (has_word(listed, name)) result.push_back(" " + std::string(name) + "=" + std::move(value));
+    if (has_word(listed, name)) result.push_back(' ' + std::string(name) + "=" + std::move(value));
   };
   add("PROTO", client.extended ? "ESMTP" : "SMTP");
   add("HELO", helo_value(client.helo));
