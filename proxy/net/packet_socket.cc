@@ -1,0 +1,112 @@
+#include "proxy/net/packet_socket.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "config/assert.h"
+
+namespace postern::net {
+
+PacketSocket::PacketSocket(uv_loop_t* loop, UniqueFd fd, std::size_t largest, Owner& owner)
+    : fd_(std::move(fd)), owner_(owner), largest_(largest), buffer_(new char[largest]) {
+  auto handle = std::make_unique<uv_poll_t>();
+  POSTERN_ASSERT(uv_poll_init(loop, handle.get(), fd_.get()) == 0, "a socket of our own cannot be watched");
+  handle->data = this;
+  poll_.reset(handle.release());
+  update();
+}
+
+// The watching ends before the descriptor does.
+PacketSocket::~PacketSocket() {
+  poll_.reset();
+}
+
+PacketSocket::Sent PacketSocket::send_now(const std::string& packet) const {
+  while (true) {
+    if (::send(fd_.get(), packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return Sent::yes;
+    if (errno == EINTR) continue;
+    return errno == EAGAIN || errno == ENOBUFS ? Sent::full : Sent::lost;
+  }
+}
+
+void PacketSocket::send(std::string packet) {
+  if (ended_) return;
+  // One that is lost is found by reading, or by waiting for room, and told from there.
+  if (waiting_.empty() && send_now(packet) == Sent::yes) return;
+  waiting_.push_back(std::move(packet));
+  update();
+}
+
+void PacketSocket::set_reading(bool on) {
+  if (reading_ == on) return;
+  reading_ = on;
+  update();
+}
+
+void PacketSocket::update() {
+  const int events = ended_ ? 0 : (reading_ ? UV_READABLE : 0) | (waiting_.empty() ? 0 : UV_WRITABLE);
+  if (events == 0) {
+    uv_poll_stop(poll_.get());
+    return;
+  }
+  uv_poll_start(poll_.get(), events, [](uv_poll_t* handle, int status, int happened) noexcept {
+    if (handle->data != nullptr) static_cast<PacketSocket*>(handle->data)->on_event(status, happened);
+  });
+}
+
+// At most one call to the owner in a turn, as each may be our end: what is left to be read is told again.
+void PacketSocket::on_event(int status, int events) {
+  if (status != 0) return end(uv_strerror(status));
+  if ((events & UV_WRITABLE) != 0 && !waiting_.empty()) {
+    if (!flush()) return end({});
+    if (waiting_.empty()) {
+      update();
+      return owner_.on_drained();
+    }
+  }
+  if ((events & UV_READABLE) != 0 && reading_) read();
+}
+
+bool PacketSocket::flush() {
+  while (!waiting_.empty()) {
+    const Sent sent = send_now(waiting_.front());
+    if (sent != Sent::yes) return sent == Sent::full;
+    waiting_.pop_front();
+  }
+  return true;
+}
+
+void PacketSocket::read() {
+  iovec part{buffer_.get(), largest_};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  const ssize_t size = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size < 0) return end(std::strerror(errno));
+  if (size == 0) return end({});
+  // The kernel has dropped what had no room, the descriptors too.
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    return end("a message was too large, or brought descriptors");
+  owner_.on_packet({buffer_.get(), static_cast<std::size_t>(size)});
+}
+
+void PacketSocket::end(const std::string& why) {
+  ended_ = true;
+  waiting_.clear();
+  update();
+  owner_.on_end(why);
+}
+
+Result<std::pair<UniqueFd, UniqueFd>> packet_pair() {
+  int pair[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+    return fail(Errc::io, std::string("socketpair: ") + std::strerror(errno));
+  }
+  return std::pair(UniqueFd(pair[0]), UniqueFd(pair[1]));
+}
+
+}  // namespace postern::net
