@@ -41,11 +41,14 @@ void FitnessWatch::ask() {
   if (resolver_) return;
   resolver_ = means_.fresh_resolver();
   if (!resolver_) return;
-  lookup_ = resolver_->lookup(keys_, [this](const Answer& answer) { on_answer(keys_found(answer)); });
+  lookup_ = resolver_->lookup(keys_, [this](const Answer& answer) { on_answer(answer); });
 }
 
-void FitnessWatch::on_answer(const KeysFound& found) {
-  if (const auto news = state_->note(found)) means_.tell(*news);
+void FitnessWatch::on_answer(const Answer& answer) {
+  const KeysFound found = keys_found(answer);
+  // Nobody was asked: that is no servers' silence.
+  const auto news = answer.unasked ? std::nullopt : state_->note(found);
+  if (news) means_.tell(*news);
   if (found.result == KeysFound::Result::silence) may_ask_at_ = now_ + pause_after_silence;
   // The resolver is still in its own callback.
   means_.later([alive = std::weak_ptr(alive_)] {

@@ -43,7 +43,7 @@ class FitnessWatch {
     std::function<void()> callback;  // empty: called, or cancelled
   };
   class Ticket;
-  void on_answer(const KeysFound& found);
+  void on_answer(const Answer& answer);
   void end();
 
   std::shared_ptr<FitnessState> state_;

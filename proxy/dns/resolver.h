@@ -39,6 +39,7 @@ struct Answer {
   std::vector<std::string> rdata;  // in wire form, names in it decompressed; records.h takes it apart
   std::string reason;              // for people: why it failed or is bogus; else empty
   std::string asked;               // then: which servers were asked, and where they were taken from
+  bool unasked = false;            // it failed with ourselves: nobody was asked, and nothing follows for the domain
 
   bool exists() const { return status == Status::exists; }
   bool absent() const { return status == Status::no_data || status == Status::no_such_name; }

@@ -39,6 +39,7 @@ struct MtaStsFetcher::Inquiry {
   std::map<dns::Type, std::unique_ptr<dns::Lookup>> host;
   std::size_t unanswered = 0;
   std::string dns_trouble;  // of one family at least; empty: none
+  bool unasked = false;     // that is a trouble of our own
   stream::HttpsGet::Request request;
   std::unique_ptr<stream::HttpsGet> get;
 };
@@ -92,6 +93,7 @@ MtaStsFetcher::Inquiry& MtaStsFetcher::inquire(const std::string& domain) {
 }
 
 void MtaStsFetcher::on_record(Inquiry& inquiry, const dns::Answer& found) {
+  if (found.unasked) return not_asked(inquiry, found.reason);
   std::vector<std::string> texts;
   for (const std::string& rdata : found.rdata) {
     if (auto text = dns::parse_txt(rdata)) texts.push_back(std::move(*text));
@@ -143,12 +145,14 @@ void MtaStsFetcher::on_address(Inquiry& inquiry, dns::Type type, const dns::Answ
     inquiry.request.addresses.push_back({*address, access_.port});
   }
   const bool broken = !found.exists() && !found.absent();
+  inquiry.unasked = inquiry.unasked || found.unasked;
   if (broken) {
     inquiry.dns_trouble = inquiry.request.host + ": " + std::string(dns::to_string(found.status)) + ", " +
                           found.reason + (found.asked.empty() ? "" : ", asked: " + found.asked);
   }
   if (--inquiry.unanswered != 0) return;
   if (!inquiry.request.addresses.empty() || inquiry.dns_trouble.empty()) return fetch(inquiry);
+  if (inquiry.unasked) return not_asked(inquiry, inquiry.dns_trouble);
   failed(inquiry, ReportResult::sts_policy_fetch_error, {Errc::io, inquiry.dns_trouble});
 }
 
@@ -181,6 +185,14 @@ void MtaStsFetcher::failed(Inquiry& inquiry, ReportResult trouble, const Error& 
   MtaStsFacts facts = known(inquiry.domain);
   if (!facts.policy) facts.trouble = trouble;
   facts.remark = why.message;
+  end(inquiry, facts);
+}
+
+// Nothing is remembered of that: the next message asks anew.
+void MtaStsFetcher::not_asked(Inquiry& inquiry, const std::string& why) {
+  MtaStsFacts facts = known(inquiry.domain);
+  facts.unasked = true;
+  facts.remark = why;
   end(inquiry, facts);
 }
 

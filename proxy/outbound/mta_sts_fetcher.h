@@ -53,6 +53,7 @@ class MtaStsFetcher final : public policy::MtaStsSource {
   void fetch(Inquiry& inquiry);
   void on_response(Inquiry& inquiry, const Result<wire::HttpResponse>& response);
   void failed(Inquiry& inquiry, policy::ReportResult trouble, const Error& why);
+  void not_asked(Inquiry& inquiry, const std::string& why);
   void complain_once(const std::string& domain, const Error& why);
   void answer(Inquiry& inquiry, const policy::MtaStsFacts& facts);
   void end(Inquiry& inquiry, const policy::MtaStsFacts& facts);

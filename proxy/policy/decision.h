@@ -37,6 +37,7 @@ struct MtaStsFacts {
   std::optional<MtaStsPolicy> policy;
   std::optional<ReportResult> trouble;  // sts_policy_fetch_error, sts_policy_invalid or sts_webpki_invalid
   std::string remark = {};              // for people: why there is trouble, or what is odd about the policy
+  bool unasked = false;                 // nobody could be asked, for a reason of our own: it cannot be known now
 };
 
 // The policy that decided.

@@ -37,7 +37,9 @@ DomainLookup::DomainLookup(const dns::Resolvers& resolvers, MtaStsSource* mta_st
 void DomainLookup::begin() {
   // Where nothing is lost by it, a server that was fit and is no longer may be believed, too.
   const dns::Fitness fitness = resolvers_.fitness();
-  proves_ = fitness == dns::Fitness::fit || (fitness == dns::Fitness::lost && options_.dane);
+  // Where the question for the keys has not reached anybody, a message waits sooner than it goes without a proof.
+  const bool unasked = fitness == dns::Fitness::unknown && resolvers_.watch->reason().empty();
+  proves_ = fitness == dns::Fitness::fit || unasked || (fitness == dns::Fitness::lost && options_.dane);
   if (!proves_) route_.nothing_is_proven(resolvers_.watch->reason());
   ask();
   if (mta_sts_ == nullptr) return;
@@ -95,6 +97,15 @@ bool DomainLookup::wants_second_look(const Route& found) const {
 
 void DomainLookup::finish_if_done() {
   if (!mta_sts_done_ || !route_known_ || !callback_) return;
+  // That no policy was heard of says something only of a domain that was asked.
+  const bool leads =
+      facts_.route.outcome == Route::Outcome::hosts || facts_.route.outcome == Route::Outcome::leads_back;
+  if (facts_.mta_sts.unasked && !facts_.mta_sts.policy && leads) {
+    facts_.route.outcome = Route::Outcome::dns_failed;
+    facts_.route.hosts.clear();
+    facts_.route.reason = "MTA-STS lookup: " + facts_.mta_sts.remark;
+    facts_.route.ttl = std::chrono::seconds(0);
+  }
   // The callback may destroy us; nothing of ours is touched after it.
   const Callback callback = std::exchange(callback_, nullptr);
   callback(std::move(facts_));

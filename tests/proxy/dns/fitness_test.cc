@@ -155,6 +155,21 @@ TEST_CASE("fitness watch: silence holds nobody up for long, and is not met with 
   CHECK(world.told == std::vector<Fitness>{Fitness::unknown, Fitness::fit});
 }
 
+TEST_CASE("fitness watch: a question that has reached nobody is no servers' silence") {
+  World world;
+  Answer unasked = failure("the resolver has ended");
+  unasked.unasked = true;
+  world.resolver.set(keys, unasked);
+  bool called = false;
+  const auto lookup = world.watch->wait([&] { called = true; });
+  world.turn();
+  CHECK(called);
+  CHECK(world.told.empty());
+  CHECK(world.watch->reason().empty());
+  world.watch->others_are_answered();
+  CHECK(world.watch->now() == Fitness::unknown);
+}
+
 TEST_CASE("fitness watch: several workers share what one has found, and say it once") {
   World world;
   const auto other = world.make();

@@ -216,6 +216,30 @@ TEST_CASE("mta_sts_fetcher: no record, or none that can be had, is no policy and
   CHECK(world.host.connections() == 0);
 }
 
+TEST_CASE("mta_sts_fetcher: what nobody was asked is not known, and is asked again by the next message") {
+  World world;
+  dns::Answer unasked = dns::failure("the resolver has ended");
+  unasked.unasked = true;
+  world.publish("v=STSv1; id=1");
+  const auto record = world.resolver.answer({"_mta-sts." + domain, dns::Type::txt});
+  world.resolver.set({"_mta-sts." + domain, dns::Type::txt}, unasked);
+  CHECK(world.ask().unasked);
+  world.resolver.set({"_mta-sts." + domain, dns::Type::txt}, record);
+  const dns::Question host{"mta-sts." + domain, dns::Type::a};
+  const auto address = world.resolver.answer(host);
+  world.resolver.set(host, unasked);
+  world.resolver.set({host.name, dns::Type::aaaa}, unasked);
+  const auto facts = world.ask();
+  CHECK(facts.unasked);
+  CHECK(mx_of(facts) == "no policy");
+  CHECK(trouble_of(facts) == "none");
+  world.resolver.set(host, address);
+  const auto then = world.ask();
+  CHECK_FALSE(then.unasked);
+  CHECK(mx_of(then) != "no policy");
+  CHECK(world.complaints.empty());
+}
+
 TEST_CASE("mta_sts_fetcher: a malformed record is trouble, and nothing is fetched for it") {
   World world;
   world.publish("v=STSv1; id=not one");

@@ -89,6 +89,33 @@ TEST_CASE("domain_lookup: destroying it cancels what is under way") {
   resolver.deliver();
 }
 
+TEST_CASE("domain_lookup: whether there is an MTA-STS policy must have been asked, or the message waits") {
+  const auto outcome = [](const MtaStsFacts& told, dns::Status mx = dns::Status::exists) {
+    FakeResolver resolver;
+    FakeMtaSts mta_sts;
+    give_mx(resolver);
+    if (mx != dns::Status::exists) resolver.set({"example.org", dns::Type::mx}, testing::without_records(mx, false));
+    std::optional<DomainFacts> facts;
+    const DomainLookup lookup(resolver, &mta_sts, query("example.org", true),
+                              [&](DomainFacts found) { facts = std::move(found); });
+    resolver.deliver();
+    mta_sts.pending(told);
+    REQUIRE(facts);
+    return facts->route;
+  };
+  MtaStsFacts unasked;
+  unasked.unasked = true;
+  unasked.remark = "the resolver has ended";
+  const Route waits = outcome(unasked);
+  CHECK(waits.outcome == Route::Outcome::dns_failed);
+  CHECK(waits.hosts.empty());
+  CHECK(waits.reason == "MTA-STS lookup: the resolver has ended");
+  CHECK(outcome({}).outcome == Route::Outcome::hosts);
+  CHECK(outcome(unasked, dns::Status::no_such_name).outcome == Route::Outcome::no_such_domain);
+  unasked.policy = MtaStsPolicy{MtaStsMode::enforce, std::chrono::seconds(60), {"mx.example.org"}};
+  CHECK(outcome(unasked).outcome == Route::Outcome::hosts);
+}
+
 // Two resolvers, and a watch over what the one that proves is fit for.
 struct Pair {
   DomainFacts look_up(bool observe = false) {
@@ -152,6 +179,18 @@ TEST_CASE("domain_lookup: it waits until it is known what the name servers are f
   give_mx(silent.believes);
   CHECK(silent.look_up().route.hosts[0].dane == DaneState::unknowable);
   CHECK(silent.watch.now() == dns::Fitness::unfit);
+}
+
+TEST_CASE("domain_lookup: where the question for the keys has reached nobody, answers are to be proven") {
+  Pair pair;
+  dns::Answer unasked = dns::failure("the resolver has ended");
+  unasked.unasked = true;
+  pair.fresh.set({{}, dns::Type::dnskey}, unasked);
+  pair.proves.set({"example.org", dns::Type::mx}, bogus());
+  give_mx(pair.believes);
+  CHECK(pair.look_up().route.outcome == Route::Outcome::dns_bogus);
+  CHECK(pair.believes.asked.empty());
+  CHECK(pair.watch.now() == dns::Fitness::unknown);
 }
 
 TEST_CASE("domain_lookup: a server that was fit and is no longer is not believed where DANE may have a say") {
