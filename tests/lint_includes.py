@@ -49,7 +49,7 @@ LIBRARIES = [
     (re.compile(r"^yaml\.h$"), ["config/yaml.cc"]),
     (re.compile(r"^unbound(-event)?\.h$"), ["proxy/dns/unbound_"]),
     (re.compile(r"^idn2\.h$"), ["proxy/dns/idna.cc"]),
-    (re.compile(r"^uv\.h$"), ["proxy/net/", "proxy/process/", "proxy/sink/", "proxy/dns/unbound_", "proxy/dns/make_resolver"]),
+    (re.compile(r"^uv\.h$"), ["proxy/net/", "proxy/process/", "proxy/sink/", "proxy/dns/unbound_"]),
     (re.compile(r"^spdlog/"), ["proxy/observe/log.cc"]),
     (re.compile(r"^http_parser\.h$"), ["proxy/wire/http"]),
     (re.compile(r"^CLI/"), ["proxy/main.cc"]),

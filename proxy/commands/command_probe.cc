@@ -5,7 +5,9 @@
 #include "proxy/observe/log.h"
 #include "proxy/probe/probe.h"
 #include "proxy/probe/probe_report.h"
+#include "proxy/resolver/launch.h"
 #include "proxy/runtime/preflight.h"
+#include "proxy/runtime/resolver_settings.h"
 
 namespace postern::commands {
 
@@ -48,18 +50,21 @@ class ProbeRun {
   }
 
   Result<probe::ProbeReport> run(const runtime::Outbound& listener, const probe::ProbeTarget& target) {
-    auto service = outbound::OutboundService::make(surroundings_, runtime_);
-    if (!service) return tl::unexpected(service.error());
+    const auto own = resolver::OwnResolver::start(
+        loop_, runtime::resolver_settings(runtime_->settings, runtime_->name_servers, runtime_->trust_anchor));
+    if (!own) return tl::unexpected(own.error());
+    surroundings_.resolver = &(*own)->client();
+    const auto service = outbound::OutboundService::make(surroundings_, runtime_);
     probe::ProbeReport found;
     {
-      const probe::Probe probe(surroundings_, *runtime_, **service, listener, target,
+      const probe::Probe probe(surroundings_, *runtime_, *service, listener, target,
                                [&](const probe::ProbeReport& report) {
                                  found = report;
                                  loop_.stop();
                                });
       loop_.run();
     }
-    (*service)->stop();
+    service->stop();
     buried_.clear();
     return found;
   }

@@ -6,10 +6,11 @@
 
 #include "proxy/commands/commands.h"
 #include "proxy/dns/fitness_watch.h"
-#include "proxy/dns/make_resolver.h"
 #include "proxy/dns/records.h"
 #include "proxy/net/loop.h"
+#include "proxy/resolver/launch.h"
 #include "proxy/runtime/preflight.h"
+#include "proxy/runtime/resolver_settings.h"
 #include "tls/tlsa_audit.h"
 
 namespace postern::commands {
@@ -53,11 +54,8 @@ int print_records(const TlsaPlaces& places, const std::vector<CertificateFacts>&
 // --- comparing with DNS
 
 // All answers, in the order of the places; wildcards, which cannot be asked for, have an empty one.
-Result<std::vector<dns::Answer>> look_up(const TlsaPlaces& places, const dns::NameServers& servers,
-                                         const dns::TrustAnchor& anchor) {
-  net::Loop loop;
-  const auto resolver = dns::make_resolver(loop.raw(), servers, anchor);
-  if (!resolver) return tl::unexpected(resolver.error());
+std::vector<dns::Answer> look_up(net::Loop& loop, resolver::Client& client, const TlsaPlaces& places) {
+  const auto resolver = client.resolver(resolver::How::proven);
   std::vector<dns::Answer> answers(places.size());
   std::vector<std::unique_ptr<dns::Lookup>> lookups;
   std::size_t awaited = 0;
@@ -66,7 +64,7 @@ Result<std::vector<dns::Answer>> look_up(const TlsaPlaces& places, const dns::Na
     dns::Answer& answer = answers[index++];
     if (place.is_wildcard()) continue;
     ++awaited;
-    lookups.push_back((*resolver)->lookup({place.owner(), dns::Type::tlsa}, [&](const dns::Answer& given) {
+    lookups.push_back(resolver->lookup({place.owner(), dns::Type::tlsa}, [&](const dns::Answer& given) {
       answer = given;
       if (--awaited == 0) loop.stop();
     }));
@@ -137,12 +135,11 @@ bool verify_place(const TlsaPlace& place, const dns::Answer& answer,
 }
 
 // False: no name server hands on what a comparison needs, and that is said.
-bool can_be_verified(const dns::NameServers& servers, const dns::TrustAnchor& anchor) {
-  net::Loop loop;
-  const auto resolver = dns::make_resolver(loop.raw(), servers, anchor, std::chrono::seconds(5));
-  if (!resolver) return true;  // the lookups will say so
+bool can_be_verified(net::Loop& loop, resolver::Client& client, const dns::NameServers& servers,
+                     const dns::TrustAnchor& anchor) {
+  const auto resolver = client.resolver(resolver::How::afresh);
   dns::KeysFound found;
-  const auto lookup = (*resolver)->lookup(dns::keys_question(anchor), [&](const dns::Answer& answer) {
+  const auto lookup = resolver->lookup(dns::keys_question(anchor), [&](const dns::Answer& answer) {
     found = dns::keys_found(answer);
     loop.stop();
   });
@@ -159,19 +156,24 @@ int verify(const TlsaPlaces& places, const std::vector<CertificateFacts>& certif
     std::fprintf(stderr, "postern: tlsa --verify: cannot read the trust anchor %s, so nothing will count as signed\n",
                  loaded.settings.dns.trust_anchor.c_str());
   }
+  net::Loop loop;
   const auto servers = runtime::name_servers_of(loaded);
-  if (servers && !anchor.empty() && !can_be_verified(*servers, anchor)) return not_good;
-  const auto answers = servers ? look_up(places, *servers, anchor) : tl::unexpected(servers.error());
-  if (!answers) {
-    std::fprintf(stderr, "postern: tlsa --verify: %s\n", answers.error().message.c_str());
+  const auto own =
+      servers ? resolver::OwnResolver::start(loop, runtime::resolver_settings(loaded.settings, *servers, anchor))
+              : tl::unexpected(servers.error());
+  if (!own) {
+    std::fprintf(stderr, "postern: tlsa --verify: %s\n", own.error().message.c_str());
     return not_good;
   }
-  if (std::ranges::any_of(*answers, [](const auto& answer) { return !answer.asked.empty(); })) {
+  resolver::Client& client = (*own)->client();
+  if (!anchor.empty() && !can_be_verified(loop, client, *servers, anchor)) return not_good;
+  const auto answers = look_up(loop, client, places);
+  if (std::ranges::any_of(answers, [](const auto& answer) { return !answer.asked.empty(); })) {
     std::fprintf(stderr, "postern: tlsa --verify: asked: %s\n", dns::to_string(*servers).c_str());
   }
   std::size_t verified = 0;
   bool good = true;
-  auto answer = answers->begin();
+  auto answer = answers.begin();
   for (const auto& [place, positions] : places) {
     const dns::Answer& given = *answer++;
     if (place.is_wildcard()) {

@@ -1,14 +1,15 @@
 #include <cstddef>
 #include <cstdio>
+#include <string>
 
 #include "proxy/commands/commands.h"
+#include "proxy/resolver/launch.h"
 #include "tls/contexts.h"
 
-// One function each of libraries whose headers belong to other folders (libuv, libyaml, libunbound, jemalloc).
+// One function each of libraries whose headers belong to other folders (libuv, libyaml, jemalloc).
 extern "C" {
 const char* uv_version_string(void);
 const char* yaml_get_version_string(void);
-const char* ub_version(void);
 int mallctl(const char* name, void* old_value, std::size_t* old_size, void* new_value, std::size_t new_size)
     __attribute__((weak));  // absent in sanitizer builds
 }
@@ -23,12 +24,10 @@ const char* jemalloc_version() {
   return version;
 }
 
-const char* unbound_version() {
-#ifdef POSTERN_UNBOUND
-  return ub_version();
-#else
-  return "not used: it would load OpenSSL";
-#endif
+// Which another process loads.
+std::string unbound_version() {
+  const auto version = resolver::unbound_version();
+  return version ? *version : version.error().message;
 }
 
 }  // namespace
@@ -40,7 +39,7 @@ int command_version() {
   std::printf("libuv %s\n", uv_version_string());
   std::printf("libyaml %s\n", yaml_get_version_string());
   std::printf("jemalloc %s\n", jemalloc_version());
-  std::printf("libunbound %s\n", unbound_version());
+  std::printf("libunbound %s\n", unbound_version().c_str());
   std::printf("post-quantum key exchange (X25519MLKEM768): %s\n", tls.has_x25519_mlkem768 ? "yes" : "no");
   return 0;
 }

@@ -51,11 +51,13 @@ Result<NameServers> find_name_servers(const config::DnsSettings& settings, const
     found.servers.push_back(with_port(to_string(server.address), server.port == 0 ? dns_port : server.port));
   }
   if (found.recursive || !found.servers.empty()) return found;
-  const auto file = config::read_file(resolv_conf, max_file);
+  return read_resolv_conf(resolv_conf);
+}
+
+Result<NameServers> read_resolv_conf(const std::string& path) {
+  const auto file = config::read_file(path, max_file);
   if (!file) return tl::unexpected(file.error());
-  found.origin = resolv_conf;
-  found.servers = parse_resolv_conf(file->content);
-  return found;
+  return NameServers{false, parse_resolv_conf(file->content), path};
 }
 
 std::vector<std::string> parse_resolv_conf(std::string_view text) {

@@ -25,6 +25,9 @@ std::string to_string(const NameServers& servers);
 // is read. Fails where that cannot be.
 Result<NameServers> find_name_servers(const config::DnsSettings& settings, const std::string& place);
 
+// Those of a file such as /etc/resolv.conf. Fails where it cannot be read.
+Result<NameServers> read_resolv_conf(const std::string& path);
+
 // The servers that resolv.conf(5) names; where there are none, this machine is meant.
 std::vector<std::string> parse_resolv_conf(std::string_view text);
 

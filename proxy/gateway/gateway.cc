@@ -48,6 +48,7 @@ Gateway::Gateway(std::shared_ptr<const runtime::Runtime> runtime) : runtime_(std
 }
 
 Gateway::~Gateway() {
+  resolver_.reset();
   signals_.clear();
 }
 
@@ -78,12 +79,16 @@ std::optional<Error> Gateway::start() {
                             {"enforcement", config::to_string(listener.enforcement)},
                             {"workers", count}});
   }
-  // Still as root, where we were that: resolvers read /etc/resolv.conf.
   for (unsigned w = 0; w < count; ++w) {
     workers_.push_back(std::make_unique<Worker>(w, runtime_));
-    if (auto error = workers_.back()->prepare()) return error;
+    workers_.back()->prepare();
   }
   const runtime::Needs wanted = runtime::needs(settings);
+  if (wanted.resolver) {
+    auto started = ResolverWatch::start(loop_, *runtime_, workers_);
+    if (!started) return started.error();
+    resolver_ = std::move(*started);
+  }
   const auto dropped = process::drop_privileges({.user = settings.user,
                                                  .foreign_source_addresses = wanted.foreign_addresses,
                                                  .marks_sockets = wanted.socket_marks,
@@ -155,6 +160,7 @@ void Gateway::report() const {
                         {"policy_satisfied", decisions("satisfied")},
                         {"policy_observed", decisions("observed")},
                         {"policy_refused", decisions("refused")},
+                        {"resolver_losses", resolver_ ? resolver_->losses() : 0},
                         {"plaintext", nonzero(books.sums("plaintext_deliveries_total"))},
                         {"refusals", nonzero(books.sums("rejections_total"))}});
 }

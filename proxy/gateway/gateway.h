@@ -8,6 +8,7 @@
 
 #include "config/result.h"
 #include "proxy/gateway/file_watch.h"
+#include "proxy/gateway/resolver_watch.h"
 #include "proxy/gateway/worker.h"
 #include "proxy/net/signal.h"
 #include "proxy/runtime/runtime.h"
@@ -36,6 +37,7 @@ class Gateway {
   FileWatch watch_;
   std::vector<std::unique_ptr<net::Signal>> signals_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<ResolverWatch> resolver_;  // null: nothing is looked up
   std::size_t running_ = 0;
   bool draining_ = false;
 };

@@ -6,7 +6,6 @@
 
 #include "proxy/observe/log.h"
 #include "proxy/outbound/outbound_session.h"
-#include "proxy/runtime/needs.h"
 
 namespace postern::gateway {
 
@@ -39,13 +38,15 @@ Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
     : number_(number),
       runtime_(std::move(runtime)),
       sweeper_(loop_.raw(), [this] { sweep(); }),
+      resolver_(loop_),
       surroundings_{loop_,
                     scratch_,
                     effects_,
                     reaper_,
                     books_,
                     [this](session::Session& session) { retire(session); },
-                    [this](std::unique_ptr<stream::Stream> stream) { buried_.push_back(std::move(stream)); }} {
+                    [this](std::unique_ptr<stream::Stream> stream) { buried_.push_back(std::move(stream)); },
+                    &resolver_} {
   renew_pools();
   // Session numbers are told to people and logs, not secrets; a random start keeps those of restarts apart.
   next_session_ = (static_cast<std::uint64_t>(std::random_device{}()) << 16U) & 0xffff'ffff'0000U;
@@ -56,12 +57,13 @@ Worker::~Worker() {
   join();
 }
 
-std::optional<Error> Worker::prepare() {
-  if (!runtime::needs(runtime_->settings).resolver) return std::nullopt;
-  auto service = outbound::OutboundService::make(surroundings_, runtime_);
-  if (!service) return service.error();
-  outbound_ = std::move(*service);
-  return std::nullopt;
+void Worker::prepare() {
+  if (!runtime_->settings.outbound.empty()) outbound_ = outbound::OutboundService::make(surroundings_, runtime_);
+}
+
+void Worker::use_resolver(UniqueFd connection, resolver::Client::OnTrouble on_trouble) {
+  auto held = std::make_shared<UniqueFd>(std::move(connection));  // a task of the loop is copyable, a socket is not
+  loop_.post([this, held, on_trouble] { resolver_.connect(std::move(*held), on_trouble); });
 }
 
 void Worker::start(std::vector<Socket> sockets, std::function<void()> on_end) {
@@ -149,8 +151,8 @@ void Worker::take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vec
   renew_pools();
   if (outbound_) {
     outbound_->adopt(runtime_);
-  } else if (const auto error = prepare()) {
-    log::error("cannot serve outbound listeners", {{"worker", number_}, {"reason", error->message}});
+  } else {
+    prepare();
   }
   std::erase_if(listeners_, [this](const Listening& each) {
     return inbound_at(*runtime_, each.place) == nullptr && outbound_at(*runtime_, each.place) == nullptr;

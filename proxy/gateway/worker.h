@@ -35,8 +35,10 @@ class Worker {
   Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime);
   ~Worker();
 
-  // Makes what can fail to be made, before any worker starts.
-  std::optional<Error> prepare();
+  // Makes what the first session needs, before any worker starts.
+  void prepare();
+  // Thread-safe: names are looked up there from now on. `on_trouble` is called in the worker's thread.
+  void use_resolver(UniqueFd connection, resolver::Client::OnTrouble on_trouble);
   // After prepare(): takes the sockets and starts the thread. `on_end` is called in that thread when the worker has
   // drained.
   void start(std::vector<Socket> sockets, std::function<void()> on_end);
@@ -78,6 +80,7 @@ class Worker {
   stream::Scratch scratch_;
   smtp::Effects effects_;
   net::ChildReaper reaper_;
+  resolver::Client resolver_;
   session::Surroundings surroundings_;
   // What is known of the servers behind the inbound listeners, by the listener's name: it outlives a snapshot.
   std::map<std::string, std::shared_ptr<inbound::BackendPool>, std::less<>> pools_;

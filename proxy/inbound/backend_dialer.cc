@@ -7,7 +7,7 @@ std::optional<Error> BackendDialer::dial() {
   while (const auto index = pool_.pick(tried_, uv_now(loop_))) {
     current_ = *index;
     tried_ |= std::uint64_t{1} << current_;
-    auto connector = net::Connector::start(loop_, pool_.endpoint(current_), {source_, source_.has_value(), 0},
+    auto connector = net::Connector::start(loop_, pool_.endpoint(current_), {source_, source_.has_value(), 0, names_},
                                            [this](Result<net::StreamPtr> socket) { on_connected(std::move(socket)); });
     if (connector) {
       connector_ = std::move(*connector);

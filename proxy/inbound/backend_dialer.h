@@ -24,9 +24,10 @@ class BackendDialer {
   };
   using OnDone = std::function<void(Result<Connected>)>;
 
-  // `pool` outlives the dialer. `source`: the address to come from (client_address: transparent).
-  BackendDialer(uv_loop_t* loop, BackendPool& pool, std::optional<net::SocketAddress> source, OnDone on_done)
-      : loop_(loop), pool_(pool), source_(source), on_done_(std::move(on_done)) {}
+  // `pool` and `names` (or null) outlive the dialer. `source`: the address to come from (client_address: transparent).
+  BackendDialer(uv_loop_t* loop, BackendPool& pool, net::Names* names, std::optional<net::SocketAddress> source,
+                OnDone on_done)
+      : loop_(loop), pool_(pool), names_(names), source_(source), on_done_(std::move(on_done)) {}
 
   // Tries the addresses one after the other. An error means that none could even be begun; otherwise `on_done` is
   // called once, later, and may destroy the dialer.
@@ -40,6 +41,7 @@ class BackendDialer {
 
   uv_loop_t* loop_;
   BackendPool& pool_;
+  net::Names* names_;
   std::optional<net::SocketAddress> source_;
   OnDone on_done_;
   std::unique_ptr<net::Connector> connector_;

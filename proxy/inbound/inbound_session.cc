@@ -111,7 +111,7 @@ void InboundSession::dial() {
   if (!backend.exec.empty()) return dial_program();
   std::optional<net::SocketAddress> source;
   if (backend.client_address == config::ClientAddress::transparent) source = record_.client;
-  dialer_ = std::make_unique<BackendDialer>(around_.loop.raw(), *pool_, source,
+  dialer_ = std::make_unique<BackendDialer>(around_.loop.raw(), *pool_, around_.resolver, source,
                                             [this](Result<BackendDialer::Connected> result) {
                                               dialer_.reset();
                                               if (result) {

@@ -1,6 +1,5 @@
 #include "proxy/net/connector.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -15,8 +14,6 @@
 namespace postern::net {
 
 namespace {
-constexpr std::size_t max_addresses = 8;  // of one host name
-
 // A connect request lives until its callback, which comes even after the handle was closed.
 struct ConnectRequest {
   uv_connect_t request{};
@@ -53,12 +50,6 @@ Result<UniqueFd> prepared_socket(bool v6, const ConnectOptions& options) {
 }
 }  // namespace
 
-struct Connector::Lookup {
-  uv_getaddrinfo_t request{};
-  Connector* owner = nullptr;
-  std::uint16_t port = 0;
-};
-
 Result<std::unique_ptr<Connector>> Connector::start(uv_loop_t* loop, const config::Endpoint& endpoint,
                                                     const ConnectOptions& options, OnDone on_done) {
   std::unique_ptr<Connector> connector(new Connector(loop, options, std::move(on_done)));
@@ -72,45 +63,20 @@ Result<std::unique_ptr<Connector>> Connector::start(uv_loop_t* loop, const confi
   return connector;
 }
 
-Connector::~Connector() {
-  if (lookup_ == nullptr) return;
-  lookup_->owner = nullptr;
-  uv_cancel(reinterpret_cast<uv_req_t*>(&lookup_->request));
-}
-
 std::optional<SocketAddress> Connector::local_address() const {
   return handle_ ? net::local_address(handle_.get()) : std::nullopt;
 }
 
 std::optional<Error> Connector::resolve(const std::string& name, std::uint16_t port) {
-  auto lookup = std::make_unique<Lookup>();
-  lookup->owner = this;
-  lookup->port = port;
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  const int status = uv_getaddrinfo(
-      loop_, &lookup->request,
-      [](uv_getaddrinfo_t* request, int result, addrinfo* found) noexcept {
-        const std::unique_ptr<Lookup> self(reinterpret_cast<Lookup*>(request));
-        const std::unique_ptr<addrinfo, decltype(&uv_freeaddrinfo)> list(found, uv_freeaddrinfo);
-        if (self->owner == nullptr) return;
-        self->owner->lookup_ = nullptr;
-        self->owner->on_resolved(result, list.get(), self->port);
-      },
-      name.c_str(), nullptr, &hints);
-  if (status != 0) return Error{Errc::io, name + ": " + uv_strerror(status)};
-  lookup_ = lookup.release();
+  if (options_.names == nullptr) return Error{Errc::unsupported, name + ": nobody looks up host names here"};
+  lookup_ = options_.names->look_up(name, [this, port](Result<std::vector<config::IpAddress>> found) {
+    lookup_.reset();
+    if (!found) return try_next(found.error().message);
+    for (const config::IpAddress& address : *found) targets_.push_back({address, port});
+    std::reverse(targets_.begin(), targets_.end());
+    try_next("the name has no address");
+  });
   return std::nullopt;
-}
-
-void Connector::on_resolved(int status, const addrinfo* found, std::uint16_t port) {
-  for (; status == 0 && found != nullptr && targets_.size() < max_addresses; found = found->ai_next) {
-    sockaddr_storage storage{};
-    std::memcpy(&storage, found->ai_addr, std::min<std::size_t>(found->ai_addrlen, sizeof storage));
-    if (auto address = from_sockaddr(storage)) targets_.push_back({address->address, port});
-  }
-  std::reverse(targets_.begin(), targets_.end());
-  try_next(status != 0 ? uv_strerror(status) : "the name has no address");
 }
 
 void Connector::try_next(std::string last_error) {

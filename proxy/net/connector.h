@@ -9,6 +9,7 @@
 #include "config/result.h"
 #include "proxy/net/address.h"
 #include "proxy/net/handle.h"
+#include "proxy/net/names.h"
 
 namespace postern::net {
 
@@ -17,6 +18,7 @@ struct ConnectOptions {
   std::optional<SocketAddress> source;  // the address it comes from; port 0: any
   bool transparent = false;             // `source` is not ours (IP_TRANSPARENT)
   std::uint32_t mark = 0;               // SO_MARK, for firewall and routing rules; 0: none
+  Names* names = nullptr;               // who knows addresses of host names; null: nobody
 };
 
 class Connector {
@@ -28,19 +30,16 @@ class Connector {
   // No time limit of its own: destroying the connector gives up.
   static Result<std::unique_ptr<Connector>> start(uv_loop_t* loop, const config::Endpoint& endpoint,
                                                   const ConnectOptions& options, OnDone on_done);
-  ~Connector();
   // Where the connection comes from; nothing before one to an IP address has begun.
   std::optional<SocketAddress> local_address() const;
   Connector(const Connector&) = delete;
   Connector& operator=(const Connector&) = delete;
 
  private:
-  struct Lookup;
   Connector(uv_loop_t* loop, const ConnectOptions& options, OnDone on_done)
       : loop_(loop), options_(options), on_done_(std::move(on_done)) {}
 
   std::optional<Error> resolve(const std::string& name, std::uint16_t port);
-  void on_resolved(int status, const addrinfo* found, std::uint16_t port);
   std::optional<Error> connect_unix(const std::string& path);
   std::optional<Error> connect_ip(const SocketAddress& target);
   void on_connected(int status);
@@ -51,7 +50,7 @@ class Connector {
   ConnectOptions options_;
   OnDone on_done_;
   StreamPtr handle_;
-  Lookup* lookup_ = nullptr;            // in flight; owned by its own callback
+  std::unique_ptr<NameLookup> lookup_;
   std::vector<SocketAddress> targets_;  // still to be tried, last first
 };
 

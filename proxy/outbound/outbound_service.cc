@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "config/assert.h"
-#include "proxy/dns/make_resolver.h"
 #include "proxy/observe/log.h"
 #include "proxy/outbound/counted_resolver.h"
 
@@ -12,10 +11,9 @@ namespace postern::outbound {
 
 namespace {
 
-using namespace std::chrono_literals;
+using resolver::How;
 
 constexpr std::uint64_t chore_interval = 60'000;  // milliseconds
-constexpr config::Duration time_for_keys = 5s;    // the first message may wait for it
 
 // The one line that an operator gets instead of one for each message.
 void tell(const dns::NameServers& servers, const dns::FitnessState::News& news) {
@@ -68,12 +66,11 @@ void PolicySources::refresh() {
   }
 }
 
-Result<std::unique_ptr<OutboundService>> OutboundService::make(session::Surroundings& surroundings,
-                                                               std::shared_ptr<const runtime::Runtime> runtime) {
-  auto resolver = dns::make_resolver(surroundings.loop.raw(), runtime->name_servers, runtime->trust_anchor);
-  if (!resolver) return tl::unexpected(resolver.error());
-  auto service = std::make_unique<OutboundService>(surroundings, runtime, std::move(*resolver));
-  if (auto error = service->watch_name_servers(runtime)) return tl::unexpected(std::move(*error));
+std::unique_ptr<OutboundService> OutboundService::make(session::Surroundings& surroundings,
+                                                       std::shared_ptr<const runtime::Runtime> runtime) {
+  POSTERN_ASSERT(surroundings.resolver != nullptr, "outbound listeners ask DNS");
+  auto service = std::make_unique<OutboundService>(surroundings, runtime, surroundings.resolver->resolver(How::proven));
+  service->watch_name_servers(runtime);
   return service;
 }
 
@@ -87,23 +84,17 @@ OutboundService::OutboundService(session::Surroundings& surroundings, std::share
 }
 
 // Without a trust anchor nothing can be proven by anybody.
-std::optional<Error> OutboundService::watch_name_servers(const std::shared_ptr<const runtime::Runtime>& runtime) {
-  if (runtime->trust_anchor.empty()) return std::nullopt;
-  auto plain = dns::make_resolver(around_.loop.raw(), runtime->name_servers, {});
-  if (!plain) return plain.error();
-  plain_ = std::make_unique<CountedResolver>(std::move(*plain), around_.books.own(), around_.loop);
+void OutboundService::watch_name_servers(const std::shared_ptr<const runtime::Runtime>& runtime) {
+  if (runtime->trust_anchor.empty()) return;
+  plain_ = std::make_unique<CountedResolver>(around_.resolver->resolver(How::plain), around_.books.own(), around_.loop);
   dns::FitnessWatch::Means means;
-  means.fresh_resolver = [&loop = around_.loop, servers = runtime->name_servers, anchor = runtime->trust_anchor] {
-    auto fresh = dns::make_resolver(loop.raw(), servers, anchor, time_for_keys);
-    return fresh ? std::move(*fresh) : nullptr;
-  };
+  means.fresh_resolver = [client = around_.resolver] { return client->resolver(How::afresh); };
   means.later = [&loop = around_.loop](std::function<void()> task) { loop.post(std::move(task)); };
   means.tell = [servers = runtime->name_servers](const auto& news) { tell(servers, news); };
   watch_ = std::make_unique<dns::FitnessWatch>(runtime->fitness, dns::keys_question(runtime->trust_anchor), means);
   resolvers_.emplace(*validating_, *plain_, *watch_);
   fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
   adopt(runtime);
-  return std::nullopt;
 }
 
 void OutboundService::adopt(std::shared_ptr<const runtime::Runtime> runtime) {

@@ -45,10 +45,10 @@ class PolicySources {
 
 class OutboundService {
  public:
-  // `surroundings` outlive the service.
-  static Result<std::unique_ptr<OutboundService>> make(session::Surroundings& surroundings,
-                                                       std::shared_ptr<const runtime::Runtime> runtime);
-  // With another way to DNS than the runtime's settings say.
+  // `surroundings` outlive the service; by their resolver.
+  static std::unique_ptr<OutboundService> make(session::Surroundings& surroundings,
+                                               std::shared_ptr<const runtime::Runtime> runtime);
+  // With another way to DNS.
   OutboundService(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
                   std::unique_ptr<dns::Resolver> resolver);
 
@@ -72,7 +72,7 @@ class OutboundService {
   }
 
  private:
-  std::optional<Error> watch_name_servers(const std::shared_ptr<const runtime::Runtime>& runtime);
+  void watch_name_servers(const std::shared_ptr<const runtime::Runtime>& runtime);
   void sweep_reports();
 
   session::Surroundings& around_;

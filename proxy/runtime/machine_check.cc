@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,11 +17,12 @@
 
 #include "config/file.h"
 #include "config/text.h"
-#include "proxy/dns/make_resolver.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/timer.h"
-#include "proxy/process/name_lookup.h"
 #include "proxy/process/privileges.h"
+#include "proxy/resolver/launch.h"
+#include "proxy/runtime/needs.h"
+#include "proxy/runtime/resolver_settings.h"
 
 namespace postern::runtime {
 namespace {
@@ -132,8 +134,9 @@ void check_programs(config::Loaded& loaded) {
 
 void check_relay_names(config::Loaded& loaded, const dns::NameServers& servers, const dns::TrustAnchor& anchor) {
   net::Loop loop;
-  const auto resolver = dns::make_resolver(loop.raw(), servers, anchor);
-  if (!resolver) return;  // which has been said
+  const auto own = resolver::OwnResolver::start(loop, resolver_settings(loaded.settings, servers, anchor));
+  if (!own) return;  // which has been said
+  const auto resolver = (*own)->client().resolver(resolver::How::proven);
   std::vector<std::unique_ptr<RelayName>> names;
   std::size_t open = 0;
   for (const auto& listener : loaded.settings.outbound) {
@@ -141,7 +144,7 @@ void check_relay_names(config::Loaded& loaded, const dns::NameServers& servers, 
     const bool named = address && address->kind == config::Endpoint::Kind::name;
     if (!named || listener.route != config::OutboundRoute::relay || names.size() == most_names) continue;
     names.push_back(std::make_unique<RelayName>("outbound." + listener.name + ".relay.address", address->name));
-    open += names.back()->ask(**resolver, [&] {
+    open += names.back()->ask(*resolver, [&] {
       if (--open == 0) loop.stop();
     });
   }
@@ -157,27 +160,41 @@ void check_relay_names(config::Loaded& loaded, const dns::NameServers& servers, 
 }
 
 void check_backend_names(config::Loaded& loaded) {
-  struct Question {
+  struct Asked {
     std::string path;
     std::string name;
-    std::future<process::NameAnswer> answer;
+    std::unique_ptr<net::NameLookup> lookup;
+    std::string failure = "no answer from DNS";
   };
-  std::vector<Question> questions;
+  if (!needs(loaded.settings).resolver) return;
+  net::Loop loop;
+  const auto own = resolver::OwnResolver::start(loop, resolver_settings(loaded.settings, {}, {}));
+  if (!own) return;  // which has been said
+  std::deque<Asked> questions;
+  std::size_t open = 0;
   for (const auto& listener : loaded.settings.inbound) {
     const auto& addresses = listener.backend.addresses;
     for (std::size_t i = 0; i < addresses.size() && questions.size() < most_names; ++i) {
       if (addresses[i].kind != config::Endpoint::Kind::name) continue;
-      const std::string path = "inbound." + listener.name + ".backend.address[" + std::to_string(i) + "]";
-      questions.push_back({path, addresses[i].name, process::look_up_name(addresses[i].name)});
+      Asked& asked = questions.emplace_back();
+      asked.path = "inbound." + listener.name + ".backend.address[" + std::to_string(i) + "]";
+      asked.name = addresses[i].name;
+      ++open;
+      asked.lookup = (*own)->client().look_up(asked.name, [&](const auto& found) {
+        asked.failure = found ? std::string() : found.error().message;
+        if (--open == 0) loop.stop();
+      });
     }
   }
-  const auto until = std::chrono::steady_clock::now() + machine_patience;
-  for (Question& question : questions) {
-    const bool answered = question.answer.wait_until(until) == std::future_status::ready;
-    const std::string failure = answered ? question.answer.get().failure : "no answer from DNS";
-    if (failure.empty()) continue;
-    loaded.add_warning(question.path,
-                       question.path + ": " + config::quote(question.name) + " has no address now: " + failure);
+  if (open > 0) {
+    net::Timer limit(loop.raw(), [&loop] { loop.stop(); });
+    limit.start(machine_patience);
+    loop.run();
+  }
+  for (const Asked& asked : questions) {
+    if (asked.failure.empty()) continue;
+    loaded.add_warning(asked.path,
+                       asked.path + ": " + config::quote(asked.name) + " has no address now: " + asked.failure);
   }
 }
 

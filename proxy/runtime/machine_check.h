@@ -14,7 +14,7 @@ void check_root(config::Loaded& loaded);
 // Programs of `exec` that are not there, or that the user of the configuration may not run.
 void check_programs(config::Loaded& loaded);
 
-// Names of backends that have no address. Asks the system, for five seconds at most.
+// Names of backends that have no address. Asks the system, by a resolver of its own, for five seconds at most.
 void check_backend_names(config::Loaded& loaded);
 
 // Names of relays that have none, by the resolver that outbound sessions use; likewise for five seconds at most.

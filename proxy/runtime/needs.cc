@@ -19,6 +19,8 @@ bool wants_dane(const config::OutboundListener& listener) {
 void add(const config::InboundListener& listener, Needs& needs) {
   needs.foreign_addresses |= listener.backend.client_address == config::ClientAddress::transparent;
   needs.programs |= !listener.backend.exec.empty();
+  needs.resolver |= std::ranges::any_of(
+      listener.backend.addresses, [](const auto& address) { return address.kind == config::Endpoint::Kind::name; });
 }
 
 void add(const config::OutboundListener& listener, Needs& needs) {

@@ -7,7 +7,7 @@
 namespace postern::runtime {
 
 struct Needs {
-  bool resolver = false;            // DNS, and the trust anchor for it: some listener is an outbound one
+  bool resolver = false;            // the process that looks up names: of domains that get mail, or of a server behind
   bool dane = false;                // some outbound listener would use TLSA records
   bool own_connections = false;     // the list of them: some listener is brought connections by the firewall
   bool foreign_addresses = false;   // sockets with addresses that are not ours (CAP_NET_ADMIN)

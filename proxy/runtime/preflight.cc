@@ -6,28 +6,34 @@
 #include <utility>
 
 #include "config/files.h"
-#include "proxy/dns/make_resolver.h"
-#include "proxy/net/loop.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/host_name.h"
 #include "proxy/process/privileges.h"
+#include "proxy/resolver/launch.h"
 #include "proxy/runtime/machine_check.h"
 #include "proxy/runtime/needs.h"
+#include "proxy/runtime/resolver_settings.h"
 
 namespace postern::runtime {
 
 namespace {
 
-// Whether DNS can be asked at all.
+// Whether names can be looked up at all.
 dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
-  auto servers = name_servers_of(loaded);
+  auto servers = loaded.settings.outbound.empty() ? dns::NameServers() : name_servers_of(loaded);
   if (!servers) {
     loaded.add_error("dns", servers.error().message);
     return {};
   }
-  net::Loop loop;
-  const auto resolver = dns::make_resolver(loop.raw(), *servers, anchor);
-  if (!resolver) loaded.add_error(anchor.empty() ? "dns" : "dns.trust_anchor", resolver.error().message);
+  resolver::Settings tried = resolver_settings(loaded.settings, *servers, anchor);
+  tried.user.clear();
+  const auto report = resolver::try_settings(tried);
+  if (!report) {
+    loaded.add_error(loaded.settings.outbound.empty() ? "inbound" : "outbound", report.error().message);
+  } else if (is_refusal(report->kind)) {
+    const bool by_anchor = report->kind == resolver::Report::Kind::anchor_refused;
+    loaded.add_error(by_anchor ? "dns.trust_anchor" : "dns", report->text);
+  }
   return std::move(*servers);
 }
 

@@ -11,6 +11,7 @@
 #include "proxy/net/child_process.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/book.h"
+#include "proxy/resolver/client.h"
 #include "proxy/runtime/runtime.h"
 #include "proxy/session/session_record.h"
 #include "proxy/smtp/dialogue.h"
@@ -30,6 +31,7 @@ struct Surroundings {
   // Takes over what must outlive the callback that ended it; freed at the end of the turn.
   std::function<void(Session&)> retire;
   std::function<void(std::unique_ptr<stream::Stream>)> bury;
+  postern::resolver::Client* resolver = nullptr;  // null where no name is looked up
 };
 
 class Session : public stream::Stream::Owner {

@@ -241,15 +241,19 @@ TEST_CASE("connector: a host name is resolved, and a lookup that is dropped in f
   endpoint.kind = config::Endpoint::Kind::name;
   endpoint.name = "localhost";
   endpoint.port = bound->address.port;
+  net::SystemNames names(loop.raw());
+  net::ConnectOptions options;
+  options.names = &names;
   net::StreamPtr connected;
-  auto connector = Connector::start(loop.raw(), endpoint, {}, [&](Result<net::StreamPtr> socket) {
+  auto connector = Connector::start(loop.raw(), endpoint, options, [&](Result<net::StreamPtr> socket) {
     if (socket) connected = std::move(*socket);
   });
   REQUIRE(connector.has_value());
   CHECK(turn_until(loop, [&] { return connected != nullptr; }));
 
-  auto dropped = Connector::start(loop.raw(), endpoint, {}, [](Result<net::StreamPtr>) { FAIL("called"); });
+  auto dropped = Connector::start(loop.raw(), endpoint, options, [](Result<net::StreamPtr>) { FAIL("called"); });
   dropped->reset();
+  CHECK_FALSE(Connector::start(loop.raw(), endpoint, {}, [](Result<net::StreamPtr>) { FAIL("called"); }));
 }
 
 TEST_CASE("connector: a unix socket that is not there is reported later, not inside the call") {

@@ -21,9 +21,7 @@ struct World {
     runtime = std::move(made_runtime.runtime);
     for (const auto& [ca_file, store] : runtime->mta_sts)
       store->store("example.org", {"1", {policy::MtaStsMode::enforce, 240h, {"mx.example.org"}}, now() - 25h});
-    auto made = postern::outbound::OutboundService::make(around, runtime);
-    REQUIRE(made);
-    service = std::move(*made);
+    service = postern::outbound::OutboundService::make(around, runtime);
   }
   ~World() {
     service->stop();
@@ -44,6 +42,7 @@ struct World {
   smtp::Effects effects;
   net::ChildReaper reaper;
   observe::Books books;
+  resolver::Client client{loop};  // which nobody answers
   std::vector<std::unique_ptr<postern::stream::Stream>> buried;
   postern::session::Surroundings around{
       loop,
@@ -52,7 +51,8 @@ struct World {
       reaper,
       books,
       [](postern::session::Session&) {},
-      [this](std::unique_ptr<postern::stream::Stream> stream) { buried.push_back(std::move(stream)); }};
+      [this](std::unique_ptr<postern::stream::Stream> stream) { buried.push_back(std::move(stream)); },
+      &client};
   std::unique_ptr<postern::outbound::OutboundService> service;
 };
 

@@ -22,6 +22,14 @@ TEST_CASE("needs: what one listener needs, the configuration does") {
     settings.inbound[0].backend.exec = {"/bin/cat"};
     CHECK(runtime::needs(settings).programs);
   }
+  SECTION("addresses of servers behind") {
+    settings.inbound.resize(2);
+    settings.inbound[1].backend.addresses = {*config::parse_endpoint("127.0.0.1:25"),
+                                             *config::parse_endpoint("unix:/x")};
+    CHECK_FALSE(runtime::needs(settings).resolver);
+    settings.inbound[1].backend.addresses.push_back(*config::parse_endpoint("mail:25"));
+    CHECK(runtime::needs(settings).resolver);
+  }
   SECTION("the client's address toward a server behind") {
     settings.inbound.resize(2);
     settings.inbound[0].backend.client_address = config::ClientAddress::transparent;

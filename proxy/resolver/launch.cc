@@ -1,0 +1,146 @@
+#include "proxy/resolver/launch.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+namespace postern::resolver {
+
+namespace {
+
+constexpr const char* own_name = "postern-resolver";
+constexpr auto patience_at_start = std::chrono::seconds(20);  // of a machine that has much to do
+
+std::string own_folder() {
+  std::array<char, PATH_MAX> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  const std::string own(path.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  return own.substr(0, own.rfind('/') == std::string::npos ? 0 : own.rfind('/'));
+}
+
+// What the C library's resolver, and whoever tests us, tell a process; nothing that an operator keeps secret.
+std::vector<std::string> environment() {
+  std::vector<std::string> variables = {"UV_THREADPOOL_SIZE=16"};  // as many of the system's names at a time
+  for (const char* each : {"LANG", "LC_ALL", "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "ASAN_OPTIONS",
+                           "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH"}) {
+    if (const char* value = std::getenv(each)) variables.push_back(std::string(each) + "=" + value);
+  }
+  return variables;
+}
+
+}  // namespace
+
+Result<Program> Program::find() {
+  const std::string folder = own_folder();
+  const std::string installed = folder + "/../libexec/postern/" + own_name;
+  for (const std::string& place : {folder + "/" + own_name, folder + "/../" + own_name, installed}) {
+    // Not to be read, only to be executed.
+    UniqueFd fd(::open(place.c_str(), O_PATH | O_CLOEXEC));
+    if (fd.get() >= 0 && ::access(place.c_str(), X_OK) == 0) return Program(std::move(fd));
+  }
+  return fail(Errc::not_found, std::string(own_name) +
+                                   " is not there, without which no name can be looked up: install it as " + installed);
+}
+
+// What the child does with its lowest descriptors must not reach this one before it is executed.
+Result<std::string> Program::name(unsigned first_free) const {
+  constexpr const char* descriptors = "/proc/self/fd/";
+  if (fd_.get() >= static_cast<int>(first_free)) return descriptors + std::to_string(fd_.get());
+  const int higher = ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, static_cast<int>(first_free));
+  if (higher < 0) return fail(Errc::io, std::string(own_name) + ": " + std::strerror(errno));
+  higher_ = UniqueFd(higher);
+  return descriptors + std::to_string(higher);
+}
+
+Result<Launched> launch(net::Loop& loop, const Program& program, const Settings& settings, unsigned clients,
+                        net::HelperProcess::OnEnd on_end) {
+  const auto message = encode(settings);
+  if (!message) return tl::unexpected(message.error());
+  Launched launched;
+  std::vector<UniqueFd> theirs;
+  for (unsigned end = 0; end <= clients; ++end) {
+    auto pair = net::packet_pair();
+    if (!pair) return tl::unexpected(pair.error());
+    if (end == 0) {
+      launched.control = std::move(pair->first);
+    } else {
+      launched.clients.push_back(std::move(pair->first));
+    }
+    theirs.push_back(std::move(pair->second));
+  }
+  if (::send(launched.control.get(), message->data(), message->size(), MSG_NOSIGNAL) < 0) {
+    return fail(Errc::io, std::string("telling the resolver what to do: ") + std::strerror(errno));
+  }
+  const auto file = program.name(3 + 1 + clients);
+  if (!file) return tl::unexpected(file.error());
+  auto process = net::HelperProcess::start(loop.raw(), *file, {own_name, std::to_string(clients)}, environment(),
+                                           theirs, std::move(on_end));
+  if (!process) return tl::unexpected(process.error());
+  launched.process = std::move(*process);
+  return launched;
+}
+
+Result<Report> first_report(const UniqueFd& control, std::chrono::milliseconds patience) {
+  std::vector<char> bytes(max_message);
+  pollfd readable{control.get(), POLLIN, 0};
+  int found = 0;
+  do {
+    found = ::poll(&readable, 1, static_cast<int>(patience.count()));
+  } while (found < 0 && errno == EINTR);
+  if (found != 1) return fail(Errc::timeout, std::string(own_name) + " says nothing");
+  const ssize_t size = ::recv(control.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+  if (size <= 0) return fail(Errc::closed, std::string(own_name) + " has ended before it began");
+  return parse_report({bytes.data(), static_cast<std::size_t>(size)});
+}
+
+bool is_refusal(Report::Kind kind) {
+  using Kind = Report::Kind;
+  return kind == Kind::servers_refused || kind == Kind::anchor_refused || kind == Kind::user_refused;
+}
+
+Result<Report> try_settings(const Settings& settings) {
+  auto program = Program::find();
+  if (!program) return tl::unexpected(program.error());
+  net::Loop loop;
+  const auto launched = launch(loop, *program, settings, 0, {});
+  if (!launched) return tl::unexpected(launched.error());
+  return first_report(launched->control, patience_at_start);
+}
+
+Result<std::string> unbound_version() {
+  auto program = Program::find();
+  if (!program) return tl::unexpected(program.error());
+  auto report = try_settings({});
+  if (!report) return tl::unexpected(report.error());
+  return std::move(report->text);
+}
+
+Result<std::unique_ptr<OwnResolver>> OwnResolver::start(net::Loop& loop, const Settings& settings) {
+  auto program = Program::find();
+  if (!program) return tl::unexpected(program.error());
+  auto launched = launch(loop, *program, settings, 1, {});
+  if (!launched) return tl::unexpected(launched.error());
+  const auto report = first_report(launched->control, patience_at_start);
+  if (!report) return tl::unexpected(report.error());
+  if (is_refusal(report->kind)) return fail(Errc::invalid_argument, report->text);
+  std::unique_ptr<OwnResolver> own(new OwnResolver(loop));
+  own->launched_ = std::move(*launched);
+  own->client_.connect(std::move(own->launched_.clients.front()));
+  return own;
+}
+
+// Before its process is waited for, which ends when that is closed.
+OwnResolver::~OwnResolver() {
+  launched_.control = UniqueFd();
+}
+
+}  // namespace postern::resolver
