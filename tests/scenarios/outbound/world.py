@@ -170,10 +170,13 @@ class World:
     def _start_servers(self):
         self.dns.write()
         folder = self.folder
+        self.name_servers = {}  # those that validate, or not, by address
         self.nsd = Nsd(self.build_folder, self.internet, f"{folder}/nsd", self.dns, NSD)
         self._run(self.nsd)
         for name, address, validates in (("resolver", RESOLVER, True), ("plain-resolver", PLAIN_RESOLVER, False)):
-            self._run(Unbound(self.build_folder, self.internet, f"{folder}/{name}", self.dns, address, NSD, validates))
+            server = Unbound(self.build_folder, self.internet, f"{folder}/{name}", self.dns, address, NSD, validates)
+            self._run(server)
+            self.name_servers[address] = server
         names = [domain.full for domain in domains.ALL]
         self.remote = RemotePostfix(self.build_folder, f"{folder}/remote", self.internet, self.hosts, names)
         self._ends.callback(self.remote.stop)
