@@ -19,7 +19,7 @@ class Answers : private ExpectedReplies {
  public:
   // After more than `error_limit` errors, refusals become too_many_errors. `outcome`, where all is counted, outlives
   // this.
-  Answers(std::uint32_t error_limit, DialogueOutcome& outcome) : outcome_(outcome), error_limit_(error_limit) {}
+  Answers(std::uint32_t error_limit, DialogueOutcome& outcome) : error_limit_(error_limit), outcome_(outcome) {}
 
   // The server has been sent something that it must answer.
   void expect(Expected reply) { push(reply); }
@@ -63,8 +63,8 @@ class Answers : private ExpectedReplies {
   void doubt_messages(std::string_view why, bool chunk_under_way, Effects& out);
 
  private:
-  DialogueOutcome& outcome_;
   std::uint32_t error_limit_;
+  DialogueOutcome& outcome_;
 };
 
 }  // namespace postern::smtp

@@ -59,6 +59,7 @@ class ClientInput {
   bool fits(std::uint64_t octets) const;
   void begin_message() { octets_ = 0; }
 
+  const config::Listener& listener() const { return *listener_; }
   Mode mode() const { return mode_; }
   // A message or a part of one is coming, wanted or not.
   bool in_message() const { return mode_ != Mode::commands && mode_ != Mode::response; }

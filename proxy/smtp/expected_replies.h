@@ -56,7 +56,7 @@ class ExpectedReplies {
 
  private:
   std::string entries_;  // from head_ on: Expected, or own_bit and a Refusal
-  std::size_t head_ = 0;
+  std::uint32_t head_ = 0;
 };
 
 }  // namespace postern::smtp

@@ -97,6 +97,7 @@ class OutboundDialogue final : public TwoPartyDialogue {
     Refusal refused_as = Refusal::server_refused;  // … and its row
     bool active() const { return !mail.empty(); }
   };
+
   unsigned may_follow(State state) const override;
   bool in_transaction() const override { return transaction_.active(); }
   void end_transaction() override { transaction_ = {}; }

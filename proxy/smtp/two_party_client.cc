@@ -81,9 +81,10 @@ void TwoPartyDialogue::on_line(const Line& line, Effects& out) {
   if (draining_ && !in_transaction() && answers_.empty()) return answer(Refusal::draining, out);
   const Command command = parse_command(line.text);
   verb_ = command.verb;
-  const bool too_long = line.raw.size() > listener_.limits.command_length && command.verb != Verb::auth;
+  const config::Listener& listener = input_.listener();
+  const bool too_long = line.raw.size() > listener.limits.command_length && command.verb != Verb::auth;
   if (line.too_long || too_long) return answer(Refusal::line_too_long, out);
-  const bool bare_lf = line.bare_lf && listener_.bare_newline == config::BareNewline::reject;
+  const bool bare_lf = line.bare_lf && listener.bare_newline == config::BareNewline::reject;
   if (line.nul || line.bare_cr || bare_lf) return refuse_command(command, Refusal::malformed_line, out);
   obey(command, line, out);
 }

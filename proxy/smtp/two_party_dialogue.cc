@@ -9,7 +9,7 @@ namespace postern::smtp {
 
 TwoPartyDialogue::TwoPartyDialogue(const config::Listener& listener, Words words, bool tls_available,
                                    bool notes_envelopes)
-    : answers_(listener.limits.errors, outcome_), input_(listener), listener_(listener), words_(words) {
+    : answers_(listener.limits.errors, outcome_), input_(listener), words_(words) {
   standing_.tls_available = tls_available;
   if (!notes_envelopes) outcome_.envelope.disable();
 }
@@ -202,8 +202,8 @@ void TwoPartyDialogue::begin_standing() {
   standing_ = ClientStanding{};
   standing_.tls = true;
   standing_.tls_available = tls_available;
-  standing_.ehlo_first = listener_.mode == config::TlsMode::starttls;
-  input_ = ClientInput(listener_);
+  standing_.ehlo_first = input_.listener().mode == config::TlsMode::starttls;
+  input_ = ClientInput(input_.listener());
   outcome_.helo.clear();
   outcome_.authenticated = false;
 }

@@ -72,7 +72,7 @@ class TwoPartyDialogue : public Dialogue {
     Refusal left;  // of the client's next command, when the server has left while it owed nothing
   };
 
-  // The states that may follow, as bits.
+  // The states that may follow one, as bits.
   static constexpr unsigned states(auto... following) {
     return ((1U << static_cast<unsigned>(following)) | ... | (1U << static_cast<unsigned>(State::ended)));
   }
@@ -169,7 +169,6 @@ class TwoPartyDialogue : public Dialogue {
   void arm(Effects& out);
   Timer timer() const;
 
-  const config::Listener& listener_;
   std::uint32_t commands_ = 0;
   std::uint32_t connections_ = 0;
   std::uint32_t connections_before_ = 0;  // the client's last command
