@@ -186,7 +186,7 @@ Result<Endpoint> parse_endpoint(std::string_view text) {
   }
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || text.back() == ']') {
-    if (const auto host = parse_host(text); !host) return host;
+    if (auto host = parse_host(text); !host) return host;
     return fail(Errc::invalid_argument, quoted(text) + " has no port: write " + std::string(text) + ":25");
   }
   auto endpoint = parse_host(text.substr(0, colon));

@@ -65,9 +65,8 @@ Text value_at(Text line, std::size_t begin) {
       open.pop_back();
     } else if (c == '[' || c == '{') {
       open += c == '[' ? ']' : '}';
-    } else if (open.empty() && (c == ',' || c == ']' || c == '}')) {
-      break;
-    } else if (c == '#' && end > begin && line[end - 1] == ' ') {
+    } else if ((open.empty() && (c == ',' || c == ']' || c == '}')) ||
+               (c == '#' && end > begin && line[end - 1] == ' ')) {
       break;
     }
   }

@@ -91,7 +91,7 @@ config::TlsSettings protocol_of(const ClientContext::Options& options) {
   return tls;
 }
 
-std::string session_key(const std::string& destination, std::string sni) {
+std::string session_key(const std::string& destination, const std::string& sni) {
   return destination + ' ' + config::lower_case(sni);
 }
 

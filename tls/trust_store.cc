@@ -57,8 +57,9 @@ Result<std::unique_ptr<const TrustStore>> TrustStore::parse(const std::string& c
   for (const PemCertificate& anchor : anchors->certificates) {
     const std::string flaw = anchor_flaw(*anchor.parsed);
     if (!flaw.empty() && anchors->warnings.size() < most) {
-      anchors->warnings.push_back(ca_file + ": line " + std::to_string(anchor.line) + ": this CA (" +
-                                  subject_of(*anchor.parsed) + ") " + flaw + ": it vouches for nobody");
+      std::string warning = ca_file + ": line " + std::to_string(anchor.line);
+      warning.append(": this CA (").append(subject_of(*anchor.parsed)).append(") ").append(flaw);
+      anchors->warnings.push_back(warning + ": it vouches for nobody");
     }
   }
   return std::unique_ptr<const TrustStore>(new TrustStore(std::move(*anchors)));

@@ -67,7 +67,7 @@ void PolicySources::refresh() {
 }
 
 std::unique_ptr<OutboundService> OutboundService::make(session::Surroundings& surroundings,
-                                                       std::shared_ptr<const runtime::Runtime> runtime) {
+                                                       const std::shared_ptr<const runtime::Runtime>& runtime) {
   POSTERN_ASSERT(surroundings.resolver != nullptr, "outbound listeners ask DNS");
   auto service = std::make_unique<OutboundService>(surroundings, runtime, surroundings.resolver->resolver(How::proven));
   service->watch_name_servers(runtime);

@@ -47,7 +47,7 @@ class OutboundService {
  public:
   // `surroundings` outlive the service; by their resolver.
   static std::unique_ptr<OutboundService> make(session::Surroundings& surroundings,
-                                               std::shared_ptr<const runtime::Runtime> runtime);
+                                               const std::shared_ptr<const runtime::Runtime>& runtime);
   // With another way to DNS.
   OutboundService(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
                   std::unique_ptr<dns::Resolver> resolver);

@@ -128,7 +128,7 @@ void check_programs(config::Loaded& loaded) {
     const std::string& program = listener.backend.exec.front();
     const std::string path = "inbound." + listener.name + ".backend.exec[0]";
     const std::string wrong = what_is_wrong_with(program, user);
-    if (!wrong.empty()) loaded.add_warning(path, path + ": " + config::quote(program) + wrong);
+    if (!wrong.empty()) loaded.add_warning(path, (path + ": ").append(config::quote(program)).append(wrong));
   }
 }
 
