@@ -173,8 +173,9 @@ int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("sink")) return run_sink(arguments);
   if (app.got_subcommand("demo")) return postern::commands::command_demo(arguments.demo);
   if (app.got_subcommand("check")) {
-    if (arguments.check.config.empty() && !arguments.check.print_reference)
+    if (arguments.check.config.empty() && !arguments.check.print_reference) {
       return refuse("check: --config is required");
+    }
     return postern::commands::command_check(arguments.check);
   }
   std::fputs(app.help().c_str(), stderr);

@@ -54,8 +54,9 @@ bool is_packet_socket(int fd) {
 // Descriptors 3 to 3 + clients are ours and no others.
 bool take_descriptors(unsigned clients) {
   for (unsigned fd = control; fd <= control + clients; ++fd) {
-    if (!is_packet_socket(static_cast<int>(fd)) || ::fcntl(static_cast<int>(fd), F_SETFD, FD_CLOEXEC) != 0)
+    if (!is_packet_socket(static_cast<int>(fd)) || ::fcntl(static_cast<int>(fd), F_SETFD, FD_CLOEXEC) != 0) {
       return false;
+    }
   }
   process::close_from(static_cast<int>(control + clients + 1));
   return true;
@@ -64,8 +65,9 @@ bool take_descriptors(unsigned clients) {
 Result<resolver::Settings> hear_settings() {
   std::vector<char> bytes(resolver::max_message + 1);
   pollfd readable{control, POLLIN, 0};
-  if (::poll(&readable, 1, settings_patience) != 1)
+  if (::poll(&readable, 1, settings_patience) != 1) {
     return fail(Errc::timeout, "nobody says what is to be asked of whom");
+  }
   const ssize_t size = ::recv(control, bytes.data(), bytes.size(), MSG_DONTWAIT);
   if (size <= 0) std::_Exit(0);  // whoever started us is gone
   return resolver::parse_settings({bytes.data(), static_cast<std::size_t>(size)});
@@ -100,9 +102,7 @@ class Control final : public net::PacketSocket::Owner {
                                  names, [&resolv_conf] { return resolv_conf.changed(); }, say,
                                  [](const std::string& why) { refuse(Report::Kind::trouble, why); }});
   if (const auto refused = server.configure(std::move(*settings))) refuse(refused->kind, refused->text);
-  for (unsigned client = 0; client < clients; ++client) {
-    server.serve(UniqueFd(static_cast<int>(control + 1 + client)));
-  }
+  for (unsigned client = 0; client < clients; ++client) server.serve(UniqueFd(static_cast<int>(control + 1 + client)));
   say({Report::Kind::ready, dns::unbound_version()});
   const Control parent(loop);
   loop.run();

@@ -34,13 +34,9 @@ std::vector<std::string> names_of(const X509& leaf) {
   std::vector<std::string> names = certificate_dns_names(leaf);
   if (names.empty() && X509_get_ext_by_NID(&leaf, NID_subject_alt_name, -1) < 0) {
     const std::string common_name = common_name_of(leaf);
-    if (!common_name.empty()) {
-      names.push_back(common_name);
-    }
+    if (!common_name.empty()) names.push_back(common_name);
   }
-  for (std::string& name : names) {
-    name = config::lower_case(name);
-  }
+  for (std::string& name : names) name = config::lower_case(name);
   return names;
 }
 
@@ -89,17 +85,13 @@ Chain make_chain(const std::vector<PemCertificate>& loaded) {
 
 std::vector<CRYPTO_BUFFER*> borrowed(const Chain& chain) {
   std::vector<CRYPTO_BUFFER*> certificates;
-  for (const auto& one : chain.certificates) {
-    certificates.push_back(one.get());
-  }
+  for (const auto& one : chain.certificates) certificates.push_back(one.get());
   return certificates;
 }
 
 Result<Chain> parse_chain(const std::string& path, std::string_view content) {
   auto loaded = parse_pem_certificates(path, content, PemUse::chain);
-  if (!loaded) {
-    return tl::unexpected(loaded.error());
-  }
+  if (!loaded) return tl::unexpected(loaded.error());
   if (loaded->certificates.size() > max_chain) {
     return fail(Errc::limit_exceeded, path + " holds more than " + std::to_string(max_chain) + " certificates");
   }
@@ -173,17 +165,13 @@ Error unreadable_key(const std::string& path, bool passphrase_asked) {
 
 Result<PrivateKey> parse_private_key(const std::string& path, const config::File& file) {
   auto found = find_private_key(path, file.content);
-  if (!found) {
-    return tl::unexpected(found.error());
-  }
+  if (!found) return tl::unexpected(found.error());
   ERR_clear_error();
   PrivateKey key;
   bool passphrase_asked = false;
   key.key.reset(PEM_read_bio_PrivateKey(bio_over(found->text).get(), nullptr, no_passphrase, &passphrase_asked));
   OPENSSL_cleanse(found->text.data(), found->text.size());
-  if (key.key == nullptr) {
-    return tl::unexpected(unreadable_key(path, passphrase_asked));
-  }
+  if (key.key == nullptr) return tl::unexpected(unreadable_key(path, passphrase_asked));
   key.warnings = std::move(found->warnings);
   if (!describe_key(key)) {
     return fail(Errc::unsupported, "the private key in " + path + " is neither RSA, P-256, P-384, P-521 nor Ed25519");
@@ -218,17 +206,13 @@ Result<std::shared_ptr<const Certificate>> match(Chain chain, PrivateKey key) {
     return fail(Errc::unsupported, "the certificate (" + chain.subject + ") " + flaw);
   }
   for (std::size_t i = 0; i < chain.certificates.size(); ++i) {
-    if (!belongs_together(parsed(chain.certificates[i].get()).get(), key.key.get())) {
-      continue;
-    }
+    if (!belongs_together(parsed(chain.certificates[i].get()).get(), key.key.get())) continue;
     if (i > 0) {
       return fail(Errc::certificate, "the key belongs to certificate " + std::to_string(i + 1) +
                                          " of the chain: our own certificate must be the first, its issuers after it");
     }
     auto certificate = std::make_shared<const Certificate>(Certificate{std::move(chain), std::move(key)});
-    if (auto useless = why_useless(*certificate)) {
-      return fail(Errc::unsupported, useless->message);
-    }
+    if (auto useless = why_useless(*certificate)) return fail(Errc::unsupported, useless->message);
     return certificate;
   }
   return fail(Errc::certificate, "the key does not belong to the certificate (" + chain.subject + ")");
@@ -239,9 +223,7 @@ std::string expiry_warning(const Chain& chain, SystemTime now) {
   if (now > chain.not_after) {
     return whose + ", or one of its chain, EXPIRED on " + to_date(chain.not_after) + ": peers that verify refuse it";
   }
-  if (now < chain.not_before) {
-    return whose + ", or one of its chain, is not valid before " + to_date(chain.not_before);
-  }
+  if (now < chain.not_before) return whose + ", or one of its chain, is not valid before " + to_date(chain.not_before);
   if (chain.not_after - now < expiry_notice) {
     const auto days = std::chrono::duration_cast<std::chrono::days>(chain.not_after - now).count();
     return whose + ", or one of its chain, expires on " + to_date(chain.not_after) + ", in " + std::to_string(days) +
@@ -257,25 +239,17 @@ CertificateStore::CertificateStore(std::vector<std::vector<std::shared_ptr<const
     for (auto& certificate : named[name]) {
       const std::size_t position = all_.size();
       for (std::string_view dns_name : certificate->chain.dns_names) {
-        if (dns_name.ends_with('.')) {
-          dns_name.remove_suffix(1);
-        }
+        if (dns_name.ends_with('.')) dns_name.remove_suffix(1);
         Positions& positions = by_name_[std::string(dns_name)];
-        if (positions.empty() || positions.back() != position) {
-          positions.push_back(position);
-        }
+        if (positions.empty() || positions.back() != position) positions.push_back(position);
       }
-      if (name == 0) {
-        default_.push_back(position);
-      }
+      if (name == 0) default_.push_back(position);
       all_.push_back(std::move(certificate));
     }
   }
   POSTERN_ASSERT(!default_.empty(), "a listener with TLS needs a certificate");
   put_ecdsa_first(default_);
-  for (auto& [dns_name, positions] : by_name_) {
-    put_ecdsa_first(positions);
-  }
+  for (auto& [dns_name, positions] : by_name_) put_ecdsa_first(positions);
 }
 
 void CertificateStore::put_ecdsa_first(Positions& positions) const {
@@ -285,25 +259,15 @@ void CertificateStore::put_ecdsa_first(Positions& positions) const {
 
 std::span<const std::size_t> CertificateStore::candidates(std::string_view sni) const {
   std::array<char, 256> name;  // SNI is at most 255 octets
-  if (sni.ends_with('.')) {
-    sni.remove_suffix(1);
-  }
-  if (sni.empty() || sni.size() > name.size()) {
-    return default_;
-  }
+  if (sni.ends_with('.')) sni.remove_suffix(1);
+  if (sni.empty() || sni.size() > name.size()) return default_;
   std::ranges::transform(sni, name.begin(), config::lower);
   const std::string_view exact(name.data(), sni.size());
-  if (const auto found = by_name_.find(exact); found != by_name_.end()) {
-    return found->second;
-  }
+  if (const auto found = by_name_.find(exact); found != by_name_.end()) return found->second;
   const std::size_t dot = exact.find('.');
-  if (dot == 0 || dot == std::string_view::npos) {
-    return default_;
-  }
+  if (dot == 0 || dot == std::string_view::npos) return default_;
   name[dot - 1] = '*';
-  if (const auto found = by_name_.find(exact.substr(dot - 1)); found != by_name_.end()) {
-    return found->second;
-  }
+  if (const auto found = by_name_.find(exact.substr(dot - 1)); found != by_name_.end()) return found->second;
   return default_;
 }
 

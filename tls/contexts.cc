@@ -35,9 +35,7 @@ std::string der_of(const CRYPTO_BUFFER* certificate) {
 CertificateFacts facts_of(const std::string& name, const std::string& file, const Certificate& certificate) {
   CertificateFacts facts{
       name, file, certificate.chain.subject, certificate.chain.not_after, certificate.chain.dns_names, {}};
-  for (const auto& one : certificate.chain.certificates) {
-    facts.chain.push_back(der_of(one.get()));
-  }
+  for (const auto& one : certificate.chain.certificates) facts.chain.push_back(der_of(one.get()));
   return facts;
 }
 
@@ -94,9 +92,7 @@ bool ContextsBuilder::build() {
 void ContextsBuilder::check_defaults() {
   std::vector<Complaint> complaints;
   set_protocol(new_ssl_ctx().get(), loaded_.settings.tls, complaints);
-  for (const Complaint& complaint : complaints) {
-    findings_.report("tls", complaint);
-  }
+  for (const Complaint& complaint : complaints) findings_.report("tls", complaint);
 }
 
 void ContextsBuilder::build_outbound() {
@@ -112,9 +108,7 @@ void ContextsBuilder::build_outbound() {
 void ContextsBuilder::load_certificates() {
   for (const auto& [name, pairs] : loaded_.settings.certificates) {
     certificates_[name];
-    for (std::size_t index = 0; index < pairs.size(); ++index) {
-      load_pair(name, index, pairs[index]);
-    }
+    for (std::size_t index = 0; index < pairs.size(); ++index) load_pair(name, index, pairs[index]);
   }
 }
 
@@ -132,17 +126,11 @@ std::shared_ptr<const Certificate> ContextsBuilder::load_matching(const std::str
   auto chain = files_.at(pair.chain).and_then([&pair](const config::File& file) {
     return parse_chain(pair.chain, file.content);
   });
-  if (!chain) {
-    findings_.mistake(path + ".chain", chain.error().message);
-  }
+  if (!chain) findings_.mistake(path + ".chain", chain.error().message);
   auto key =
       files_.at(pair.key).and_then([&pair](const config::File& file) { return parse_private_key(pair.key, file); });
-  if (!key) {
-    findings_.mistake(path + ".key", key.error().message);
-  }
-  if (!chain || !key) {
-    return nullptr;
-  }
+  if (!key) findings_.mistake(path + ".key", key.error().message);
+  if (!chain || !key) return nullptr;
   auto certificate = match(std::move(*chain), std::move(*key));
   if (!certificate) {
     const bool is_the_chains = certificate.error().code == Errc::unsupported;
@@ -156,28 +144,20 @@ void ContextsBuilder::warn_of(const std::string& path, const Certificate& certif
   if (const std::string warning = expiry_warning(certificate.chain, now()); !warning.empty()) {
     findings_.warning(path + ".chain", warning);
   }
-  for (const std::string& warning : certificate.chain.warnings) {
-    findings_.warning(path + ".chain", warning);
-  }
+  for (const std::string& warning : certificate.chain.warnings) findings_.warning(path + ".chain", warning);
   warn_of_missing_issuer(path, certificate);
-  for (const std::string& warning : certificate.key.warnings) {
-    findings_.warning(path + ".key", warning);
-  }
+  for (const std::string& warning : certificate.key.warnings) findings_.warning(path + ".key", warning);
 }
 
 void ContextsBuilder::warn_of_use(const std::string& path, const Certificates& certificates, PeerRole shown_as) {
   for (const auto& certificate : certificates) {
-    for (const std::string& warning : use_warnings(*certificate, shown_as)) {
-      findings_.warning(path, warning);
-    }
+    for (const std::string& warning : use_warnings(*certificate, shown_as)) findings_.warning(path, warning);
   }
 }
 
 // A leaf alone, issued by somebody of whom nothing is known here: most likely an intermediate that peers lack as well.
 void ContextsBuilder::warn_of_missing_issuer(const std::string& path, const Certificate& certificate) {
-  if (certificate.chain.missing_issuer.empty()) {
-    return;
-  }
+  if (certificate.chain.missing_issuer.empty()) return;
   if (!system_trust_) {
     const auto& [system_path, system_file] = files_.authorities();
     auto system =
@@ -194,9 +174,7 @@ void ContextsBuilder::warn_of_missing_issuer(const std::string& path, const Cert
 
 std::unique_ptr<ServerContext> ContextsBuilder::make_server(const std::string& path, const config::Listener& listener,
                                                             const config::ClientCertificates& clients) {
-  if (listener.mode == config::TlsMode::none) {
-    return nullptr;
-  }
+  if (listener.mode == config::TlsMode::none) return nullptr;
   // All three may report, so that the operator sees every mistake at once.
   ServerContext::Options options;
   options.tls = listener.tls;
@@ -206,14 +184,10 @@ std::unique_ptr<ServerContext> ContextsBuilder::make_server(const std::string& p
   options.trust = asks ? trust_of(path + ".client_certificates", clients.ca_file) : nullptr;
   options.ticket_keys =
       listener.tls.session_tickets.enabled ? ticket_keys_of(path, listener.tls.session_tickets) : nullptr;
-  if (options.certificates == nullptr || (asks && options.trust == nullptr)) {
-    return nullptr;
-  }
+  if (options.certificates == nullptr || (asks && options.trust == nullptr)) return nullptr;
   std::vector<Complaint> complaints;
   auto server = ServerContext::make(options, complaints);
-  for (const Complaint& complaint : complaints) {
-    findings_.report(path, complaint);
-  }
+  for (const Complaint& complaint : complaints) findings_.report(path, complaint);
   return server;
 }
 
@@ -230,9 +204,7 @@ std::shared_ptr<const CertificateStore> ContextsBuilder::certificates_of(const s
       warn_of_use(path + ".certificates", found->second, PeerRole::server);
     }
   }
-  if (complete) {
-    return std::make_shared<const CertificateStore>(std::move(named));
-  }
+  if (complete) return std::make_shared<const CertificateStore>(std::move(named));
   if (findings_.ok()) {  // else the reason has been told
     findings_.mistake(path + ".certificates", "no usable certificate for " + listener.name);
   }
@@ -242,9 +214,7 @@ std::shared_ptr<const CertificateStore> ContextsBuilder::certificates_of(const s
 std::shared_ptr<const CertificateStore> ContextsBuilder::client_certificate_of(
     const config::OutboundListener& listener) {
   const std::string& name = listener.client_certificate;
-  if (name.empty()) {
-    return nullptr;
-  }
+  if (name.empty()) return nullptr;
   const auto found = certificates_.find(name);
   if (found != certificates_.end() && !found->second.empty()) {
     warn_of_use("outbound." + listener.name + ".client_certificate", found->second, PeerRole::client);
@@ -270,9 +240,7 @@ std::shared_ptr<const TrustStore> ContextsBuilder::trust_of(const std::string& p
     findings_.mistake(path + ".ca_file", trust.error().message);
     return nullptr;
   }
-  for (const std::string& warning : (*trust)->warnings()) {
-    findings_.warning(path + ".ca_file", warning);
-  }
+  for (const std::string& warning : (*trust)->warnings()) findings_.warning(path + ".ca_file", warning);
   return std::move(*trust);
 }
 
@@ -282,9 +250,7 @@ std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const std::string& p
     return shared.settings.key_file == wanted.key_file && shared.settings.rotate == wanted.rotate;
   };
   for (const auto& shared : built_.ticket_keys_) {
-    if (same(shared)) {
-      return shared.keys;
-    }
+    if (same(shared)) return shared.keys;
   }
   std::shared_ptr<TicketKeys> keys;
   if (!wanted.key_file.empty()) {
@@ -297,13 +263,9 @@ std::shared_ptr<TicketKeys> ContextsBuilder::ticket_keys_of(const std::string& p
     }
     keys = std::move(*loaded);
   } else if (previous_ != nullptr) {
-    for (const auto& shared : previous_->ticket_keys_) {
-      keys = same(shared) ? shared.keys : keys;
-    }
+    for (const auto& shared : previous_->ticket_keys_) keys = same(shared) ? shared.keys : keys;
   }
-  if (keys == nullptr) {
-    keys = TicketKeys::random(wanted.rotate);
-  }
+  if (keys == nullptr) keys = TicketKeys::random(wanted.rotate);
   built_.ticket_keys_.push_back({wanted, keys});
   return keys;
 }
@@ -360,9 +322,7 @@ const RemoteContexts& Contexts::remote(std::string_view listener) const {
 std::vector<std::pair<std::string, std::shared_ptr<TicketKeys>>> Contexts::shared_ticket_keys() const {
   std::vector<std::pair<std::string, std::shared_ptr<TicketKeys>>> shared;
   for (const SharedKeys& keys : ticket_keys_) {
-    if (!keys.settings.key_file.empty()) {
-      shared.emplace_back(keys.settings.key_file, keys.keys);
-    }
+    if (!keys.settings.key_file.empty()) shared.emplace_back(keys.settings.key_file, keys.keys);
   }
   return shared;
 }

@@ -54,9 +54,7 @@ bool TicketKey::has_name_of(std::span<const std::uint8_t> ticket) const {
 }
 
 std::optional<std::size_t> TicketKey::seal(std::span<const std::uint8_t> in, std::span<std::uint8_t> out) const {
-  if (out.size() < in.size() + overhead) {
-    return std::nullopt;
-  }
+  if (out.size() < in.size() + overhead) return std::nullopt;
   std::array<std::uint8_t, nonce_size> nonce;
   RAND_bytes(nonce.data(), nonce.size());
   std::size_t size = 0;
@@ -71,9 +69,7 @@ std::optional<std::size_t> TicketKey::seal(std::span<const std::uint8_t> in, std
 }
 
 std::optional<std::size_t> TicketKey::open(std::span<const std::uint8_t> in, std::span<std::uint8_t> out) const {
-  if (!has_name_of(in)) {
-    return std::nullopt;
-  }
+  if (!has_name_of(in)) return std::nullopt;
   const auto nonce = in.last(nonce_size + name_size).first(nonce_size);
   const auto sealed = in.first(in.size() - nonce_size - name_size);
   const auto* name = reinterpret_cast<const std::uint8_t*>(name_.data());
@@ -100,36 +96,26 @@ std::shared_ptr<TicketKeys> TicketKeys::random(config::Duration rotate, Clock cl
 Result<std::shared_ptr<TicketKeys>> TicketKeys::shared(const std::string& path, std::string_view octets) {
   std::shared_ptr<TicketKeys> keys(new TicketKeys(config::Duration::zero(), std::chrono::steady_clock::now));
   const auto taken = keys->renew(path, octets);
-  if (!taken) {
-    return tl::unexpected(taken.error());
-  }
+  if (!taken) return tl::unexpected(taken.error());
   return keys;
 }
 
 Result<bool> TicketKeys::renew(const std::string& path, std::string_view octets) {
   auto parsed = parse_keys(path, octets);
-  if (!parsed) {
-    return tl::unexpected(parsed.error());
-  }
+  if (!parsed) return tl::unexpected(parsed.error());
   std::string digest = sha256(octets);
-  if (digest == digest_) {
-    return false;
-  }
+  if (digest == digest_) return false;
   keys_ = std::move(*parsed);
   digest_ = std::move(digest);
   return true;
 }
 
 TicketKeys::Keys TicketKeys::current() {
-  if (due_.load() == Time::max()) {
-    return keys_.load();
-  }
+  if (due_.load() == Time::max()) return keys_.load();
   const auto now = clock_();
   if (now >= due_.load()) {
     const std::lock_guard lock(rotation_);
-    if (now >= due_.load()) {
-      rotate(now);
-    }
+    if (now >= due_.load()) rotate(now);
   }
   return keys_.load();
 }
@@ -139,9 +125,7 @@ TicketKeys::Keys TicketKeys::random_key_before(std::shared_ptr<const TicketKey> 
   RAND_bytes(reinterpret_cast<std::uint8_t*>(octets.data()), octets.size());
   std::vector<std::shared_ptr<const TicketKey>> keys = {key_from(octets)};
   OPENSSL_cleanse(octets.data(), octets.size());
-  if (previous != nullptr) {
-    keys.push_back(std::move(previous));
-  }
+  if (previous != nullptr) keys.push_back(std::move(previous));
   return std::make_shared<const std::vector<std::shared_ptr<const TicketKey>>>(std::move(keys));
 }
 
@@ -159,9 +143,7 @@ Result<TicketKeys::Keys> TicketKeys::parse_keys(const std::string& path, std::st
                                             " octets, but ticket keys take 80 or 48 each (openssl rand 80)");
   }
   std::vector<std::shared_ptr<const TicketKey>> keys;
-  for (std::size_t at = 0; at < octets.size(); at += size) {
-    keys.push_back(key_from(octets.substr(at, size)));
-  }
+  for (std::size_t at = 0; at < octets.size(); at += size) keys.push_back(key_from(octets.substr(at, size)));
   return std::make_shared<const std::vector<std::shared_ptr<const TicketKey>>>(std::move(keys));
 }
 

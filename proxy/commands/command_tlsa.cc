@@ -92,8 +92,9 @@ std::string problem_of(const dns::Answer& answer, const tls::TlsaAudit& audit) {
     case dns::Status::exists: break;
   }
   if (!answer.secure) return "not signed (DNSSEC), DANE will not be used";
-  if (std::ranges::none_of(audit.records, [](const auto& record) { return record.problem.empty(); }))
+  if (std::ranges::none_of(audit.records, [](const auto& record) { return record.problem.empty(); })) {
     return "no record can be used: senders demand TLS, and any certificate will do";  // RFC 7672 2.2
+  }
   return audit.good ? std::string() : "senders will not deliver, or not always";
 }
 

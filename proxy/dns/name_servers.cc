@@ -46,8 +46,9 @@ Result<NameServers> find_name_servers(const config::DnsSettings& settings, const
   found.origin = place;
   found.recursive = settings.recursive;
   for (const config::Endpoint& server : settings.servers) {
-    if (server.kind != config::Endpoint::Kind::ip)
+    if (server.kind != config::Endpoint::Kind::ip) {
       return fail(Errc::invalid_argument, "a DNS server is given by its address: " + to_string(server));
+    }
     found.servers.push_back(with_port(to_string(server.address), server.port == 0 ? dns_port : server.port));
   }
   if (found.recursive || !found.servers.empty()) return found;
@@ -66,8 +67,9 @@ std::vector<std::string> parse_resolv_conf(std::string_view text) {
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     std::string key, address;
-    if (words >> key >> address && key == "nameserver" && is_address(address) && servers.size() < max_servers)
+    if (words >> key >> address && key == "nameserver" && is_address(address) && servers.size() < max_servers) {
       servers.push_back(with_port(address, dns_port));
+    }
   }
   if (servers.empty()) servers.push_back(with_port("127.0.0.1", dns_port));
   return servers;

@@ -195,8 +195,9 @@ std::optional<Sections> read_sections(std::string_view message) {
   }
   if (!reader.ok() || !read_section(message, reader, sections.header.answers, sections.answers)) return std::nullopt;
   // Without all of the answers the authorities cannot be found, nor are they needed.
-  if (sections.header.answers <= max_records)
+  if (sections.header.answers <= max_records) {
     if (!read_section(message, reader, sections.header.authorities, sections.authorities)) return std::nullopt;
+  }
   return sections;
 }
 
@@ -223,8 +224,9 @@ bool follow_aliases(std::string_view message, const std::vector<Record>& records
 void collect(std::string_view message, const std::vector<Record>& records, Type type, Answer& answer,
              std::uint32_t& ttl) {
   for (const Record& record : records) {
-    if (!record.readable || record.type != static_cast<std::uint16_t>(type) || record.owner != answer.canonical_name)
+    if (!record.readable || record.type != static_cast<std::uint16_t>(type) || record.owner != answer.canonical_name) {
       continue;
+    }
     auto rdata = standalone_rdata(message, record);
     if (!rdata) continue;
     answer.rdata.push_back(std::move(*rdata));
@@ -245,8 +247,9 @@ Answer parse_message(std::string_view message, const Question& question) {
   Answer answer;
   std::uint32_t ttl = max_ttl;
   answer.canonical_name = normalize_name(question.name);
-  if (question.type != Type::cname && !follow_aliases(message, sections->answers, answer, ttl))
+  if (question.type != Type::cname && !follow_aliases(message, sections->answers, answer, ttl)) {
     return failure("the aliases of " + question.name + " lead nowhere");
+  }
   collect(message, sections->answers, question.type, answer, ttl);
   if (answer.rdata.empty()) {
     // Records that are there but cannot be read must not pass for proven absence.
@@ -273,8 +276,9 @@ Result<config::IpAddress> parse_address(Type type, std::string_view rdata) {
   const bool v4 = type == Type::a;
   if (rdata.size() != (v4 ? 4U : 16U)) return fail(Errc::protocol, "malformed address record");
   // A mapped address is an IPv4 address in disguise: nothing that a mail host can have in an AAAA record.
-  if (rdata.starts_with(std::string_view("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12)))
+  if (rdata.starts_with(std::string_view("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12))) {
     return fail(Errc::protocol, "an AAAA record with an IPv4-mapped address");
+  }
   config::IpAddress address;
   address.family = v4 ? config::IpAddress::Family::v4 : config::IpAddress::Family::v6;
   std::transform(rdata.begin(), rdata.end(), address.bytes.begin(),

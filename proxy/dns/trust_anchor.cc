@@ -31,8 +31,9 @@ void take_words(std::string_view line, Words& words, int& depth) {
 
 // Where the type stands, or 0: it is neither DNSKEY nor DS. Before it there may be a TTL and a class, in either order.
 std::size_t find_type(const Words& words) {
-  for (std::size_t i = 1; i < std::min<std::size_t>(words.size(), 4); ++i)
+  for (std::size_t i = 1; i < std::min<std::size_t>(words.size(), 4); ++i) {
     if (config::same_ignoring_case(words[i], "DNSKEY") || config::same_ignoring_case(words[i], "DS")) return i;
+  }
   return 0;
 }
 
@@ -59,14 +60,16 @@ Result<TrustAnchor> parse_trust_anchor(std::string_view text) {
     take_words(line, words, depth);
     if (depth > 0) continue;
     if (depth < 0) return fail(Errc::invalid_argument, "a parenthesis is closed that was not opened");
-    if (!words.empty() && config::same_ignoring_case(words.front(), "$ORIGIN"))
+    if (!words.empty() && config::same_ignoring_case(words.front(), "$ORIGIN")) {
       return fail(Errc::invalid_argument, "$ORIGIN is not understood: write whole names");
+    }
     if (!words.empty() && !words.front().starts_with('$')) {
       owner = words.front();
       const std::size_t type = find_type(words);
       // libunbound takes a key or a digest of no octets for one that it need not understand, and trusts nothing.
-      if (type != 0 && words.size() - type <= fields_of_either_type)
+      if (type != 0 && words.size() - type <= fields_of_either_type) {
         return fail(Errc::invalid_argument, "cut short: " + join(words));
+      }
       if (type != 0) anchor.push_back(join(words));
     }
     words.clear();

@@ -154,9 +154,10 @@ void Event::on_poll(uv_poll_t* handle, int status, int events) noexcept {
   const short wanted = static_cast<short>(self->bits_ & (UB_EV_READ | UB_EV_WRITE));
   // After an error the descriptor counts as ready: libunbound's own read or write then meets the error.
   short fired = wanted;
-  if (status == 0)
+  if (status == 0) {
     fired = static_cast<short>(((events & UV_READABLE) != 0 ? UB_EV_READ : 0) |
                                ((events & UV_WRITABLE) != 0 ? UB_EV_WRITE : 0));
+  }
   if ((self->bits_ & UB_EV_PERSIST) == 0) {
     self->deactivate();
   } else if (self->timer_) {

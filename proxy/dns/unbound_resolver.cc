@@ -129,25 +129,31 @@ std::optional<Error> set_options(ub_ctx* context) {
       {"msg-cache-size:", "4m"},         {"rrset-cache-size:", "8m"},    {"unblock-lan-zones:", "yes"},
       {"insecure-lan-zones:", "yes"},
   };
-  for (const auto& [name, value] : options)
-    if (auto error = as_error(ub_ctx_set_option(context, name, value), std::string("libunbound option ") + name))
+  for (const auto& [name, value] : options) {
+    if (auto error = as_error(ub_ctx_set_option(context, name, value), std::string("libunbound option ") + name)) {
       return error;
-  for (const char* zone : private_zones)
-    if (auto error = as_error(ub_ctx_set_option(context, "domain-insecure:", zone), std::string("zone ") + zone))
+    }
+  }
+  for (const char* zone : private_zones) {
+    if (auto error = as_error(ub_ctx_set_option(context, "domain-insecure:", zone), std::string("zone ") + zone)) {
       return error;
+    }
+  }
   return std::nullopt;
 }
 
 std::optional<Error> set_servers(ub_ctx* context, const NameServers& servers) {
-  for (const std::string& server : servers.servers)
+  for (const std::string& server : servers.servers) {
     if (auto error = as_error(ub_ctx_set_fwd(context, server.c_str()), "DNS server " + server)) return error;
+  }
   if (servers.servers.empty() && !servers.recursive) return Error{Errc::invalid_argument, "no DNS servers are given"};
   return std::nullopt;
 }
 
 std::optional<Error> set_trust_anchor(ub_ctx* context, const ResolverSettings& settings) {
-  for (const std::string& record : settings.trust_anchor)
+  for (const std::string& record : settings.trust_anchor) {
     if (auto error = as_error(ub_ctx_add_ta(context, record.c_str()), "trust anchor " + record)) return error;
+  }
   return std::nullopt;
 }
 
@@ -211,8 +217,9 @@ void UnboundResolver::finish(const std::shared_ptr<Request>& request, Answer ans
 }
 
 void UnboundResolver::deliver() {
-  for (const auto& request : std::exchange(ready_, {}))
+  for (const auto& request : std::exchange(ready_, {})) {
     if (const Callback callback = std::exchange(request->callback, nullptr)) callback(request->answer);
+  }
 }
 
 void UnboundResolver::watch_deadline(const std::shared_ptr<Request>& request) {

@@ -35,8 +35,9 @@ void FileWatch::look_at(Watched& watched) {
     log::warning("a file cannot be read again",
                  {{"file", file.path}, {"use", config::to_string(file.use)}, {"reason", trouble}});
   }
-  if (renewed && *renewed)
+  if (renewed && *renewed) {
     log::info("a file was read again", {{"file", file.path}, {"use", config::to_string(file.use)}});
+  }
 }
 
 }  // namespace postern::gateway

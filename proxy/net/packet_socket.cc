@@ -89,8 +89,9 @@ void PacketSocket::read() {
   if (size < 0) return end(std::strerror(errno));
   if (size == 0) return end({});
   // The kernel has dropped what had no room, the descriptors too.
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
     return end("a message was too large, or brought descriptors");
+  }
   owner_.on_packet({buffer_.get(), static_cast<std::size_t>(size)});
 }
 

@@ -110,9 +110,10 @@ Findings examine(const Demand& demand, const TlsOutcome& outcome) {
   if (demand.dane) findings.dane = check_dane(outcome.dane);
   if (demand.mta_sts || demand.mta_sts_testing) {
     findings.mta_sts = check_chain(Source::mta_sts, outcome, {demand.host});
-    if (!demand.mta_sts_listed)
+    if (!demand.mta_sts_listed) {
       findings.mta_sts = Finding{Source::mta_sts, Reason::host_not_listed, ReportResult::validation_failure,
                                  "the domain's MTA-STS policy does not list this host"};
+    }
   }
   findings.local = check_local(demand, outcome);
   return findings;
@@ -156,8 +157,9 @@ std::vector<ReportRow> report(const Demand& demand, const TlsOutcome& outcome, c
   if (demand.tlsa_unusable) rows.push_back({ReportPolicy::tlsa, ReportResult::tlsa_invalid});
   if (demand.mta_sts || demand.mta_sts_testing) rows.push_back({ReportPolicy::sts, result_of(findings.mta_sts)});
   if (demand.mta_sts_trouble) rows.push_back({ReportPolicy::sts, demand.mta_sts_trouble});
-  if (rows.empty() && outcome.stage == Stage::established)
+  if (rows.empty() && outcome.stage == Stage::established) {
     rows.push_back({ReportPolicy::no_policy_found, std::nullopt});
+  }
   if (rows.empty()) rows.push_back({ReportPolicy::no_policy_found, no_tls(outcome).report});
   return rows;
 }

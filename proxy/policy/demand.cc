@@ -49,13 +49,14 @@ void add_dane(const MailHost& host, const LocalPolicy& local, Demand& demand) {
     demand.dane_by_secure_mx = host.mx_secure;
   }
   const bool required = row_of(local.level).dane == config::LevelRow::Dane::required;
-  if (required && !demand.blocker && !(usable && host.mx_secure))
+  if (required && !demand.blocker && !(usable && host.mx_secure)) {
     demand.blocker = Blocker{Source::dane,
                              Reason::dane_required,
                              Reply::tls_failed,
                              usable ? "the MX records are not signed" : "no usable TLSA records, proven by DNSSEC",
                              ReportResult::dane_required,
                              true};
+  }
 }
 
 void add_mta_sts(const MailHost& host, const MtaStsFacts& facts, Demand& demand) {
@@ -71,13 +72,14 @@ void add_mta_sts(const MailHost& host, const MtaStsFacts& facts, Demand& demand)
   demand.mta_sts = true;
   demand.encrypt = true;
   if (!demand.dane) demand.source = Source::mta_sts;
-  if (!demand.mta_sts_listed && !demand.blocker)
+  if (!demand.mta_sts_listed && !demand.blocker) {
     demand.blocker = Blocker{Source::mta_sts,
                              Reason::host_not_listed,
                              Reply::tls_failed,
                              "the domain's MTA-STS policy does not list this host",
                              ReportResult::validation_failure,
                              true};
+  }
 }
 
 void add_local(const MailHost& host, std::string_view domain, const LocalPolicy& local, Demand& demand) {

@@ -42,8 +42,9 @@ std::optional<std::string_view> take_line(std::string_view& text, std::string_vi
 std::optional<Time> time_of(std::string_view text) {
   std::int64_t seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size() || seconds < 0 || seconds > (std::int64_t{1} << 40))
+  if (error != std::errc{} || end != text.data() + text.size() || seconds < 0 || seconds > (std::int64_t{1} << 40)) {
     return std::nullopt;
+  }
   return Time(std::chrono::seconds(seconds));
 }
 
@@ -85,8 +86,9 @@ Result<std::vector<std::string>> list_cached_policies(const std::string& directo
     std::error_code unknown;  // then it is as old as can be
     found.push_back({file->last_write_time(unknown), std::move(domain)});
   }
-  if (error && error != std::errc::no_such_file_or_directory)
+  if (error && error != std::errc::no_such_file_or_directory) {
     return fail(Errc::io, "cannot read " + directory + ": " + error.message());
+  }
   std::ranges::sort(found, std::ranges::greater{}, &Found::written);
   std::vector<std::string> domains;
   domains.reserve(found.size());
@@ -109,8 +111,9 @@ bool MtaStsCache::should_fetch(std::string_view domain, std::string_view id, Tim
   // A policy that ends at once (max_age 0) is known for a while all the same.
   const auto held = entries_.find(domain);
   if (entry == nullptr && held != entries_.end() && held->second.policy.id == id &&
-      now < held->second.policy.fetched + retry_after)
+      now < held->second.policy.fetched + retry_after) {
     return false;
+  }
   // Without a record nobody new has a policy; a policy in force is refreshed all the same, as its record may be hidden.
   if (entry == nullptr) return !id.empty();
   return (!id.empty() && entry->id != id) || now >= refresh_time(*entry);
@@ -121,8 +124,9 @@ std::vector<std::string> MtaStsCache::due(Time now, std::size_t limit) const {
   for (const auto& [domain, held] : entries_) {
     if (domains.size() == limit) break;
     const CachedPolicy& entry = held.policy;
-    if (entry.policy.mode != MtaStsMode::none && entry.expires() > now && should_fetch(domain, {}, now))
+    if (entry.policy.mode != MtaStsMode::none && entry.expires() > now && should_fetch(domain, {}, now)) {
       domains.push_back(domain);
+    }
   }
   return domains;
 }
@@ -136,11 +140,13 @@ std::vector<std::string> MtaStsCache::store(std::string_view domain, CachedPolic
 
   std::vector<std::string> gone;
   // The one that would be the next to end protects the shortest.
-  while (entries_.size() > std::max<std::size_t>(max_entries_, 1))
+  while (entries_.size() > std::max<std::size_t>(max_entries_, 1)) {
     gone.push_back(evict(domain, [](const Held& a, const Held& b) { return a.policy.expires() < b.policy.expires(); }));
+  }
   // A policy that is meant to be one is short: whoever publishes long ones crowds out nobody but his like.
-  while (octets_ > max_octets_ && entries_.size() > 1)
+  while (octets_ > max_octets_ && entries_.size() > 1) {
     gone.push_back(evict(domain, [](const Held& a, const Held& b) { return a.octets > b.octets; }));
+  }
   return gone;
 }
 
@@ -194,8 +200,9 @@ Result<CachedPolicy> parse_cached_policy(std::string_view domain, std::string_vi
   const auto owner = take_line(text, "domain");
   const auto id = take_line(text, "id");
   const auto fetched = time_of(take_line(text, "fetched").value_or(""));
-  if (!owner || *owner != domain || !id || !fetched || !text.starts_with('\n'))
+  if (!owner || *owner != domain || !id || !fetched || !text.starts_with('\n')) {
     return fail(Errc::protocol, "a damaged file of the MTA-STS cache");
+  }
   auto policy = parse_mta_sts_policy(text.substr(1));
   if (!policy) return tl::unexpected(policy.error());
   return CachedPolicy{std::string(*id), std::move(*policy), *fetched};

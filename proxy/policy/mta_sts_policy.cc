@@ -45,8 +45,9 @@ std::optional<std::string> pattern_of(std::string_view value) {
 }
 
 std::optional<MtaStsMode> mode_of(std::string_view value) {
-  for (const MtaStsMode mode : {MtaStsMode::none, MtaStsMode::testing, MtaStsMode::enforce})
+  for (const MtaStsMode mode : {MtaStsMode::none, MtaStsMode::testing, MtaStsMode::enforce}) {
     if (value == to_string(mode)) return mode;
+  }
   return std::nullopt;
 }
 
@@ -124,8 +125,9 @@ Result<std::string> parse_mta_sts_record(std::span<const std::string> txt_record
     if (key == "id" && !id) id = config::trim(value);
   }
   if (!id) return fail(Errc::protocol, "the MTA-STS record has no id");
-  if (!is_id(*id))
+  if (!is_id(*id)) {
     return fail(Errc::protocol, "the MTA-STS record's id " + quote(*id) + " is not 1 to 32 letters and digits");
+  }
   return std::string(*id);
 }
 

@@ -113,8 +113,9 @@ void MtaStsStore::write_changes() {
     const auto error =
         entry ? write_cached_policy(directory_, domain, *entry) : remove_cached_policy(directory_, domain);
     if (error) complain_(*error);
-    if (missed != 0)
+    if (missed != 0) {
       complain_({Errc::io, std::to_string(missed) + " changes were not written, as " + directory_ + " was too slow"});
+    }
     lock.lock();
     writing_ = false;
     if (changed_.empty()) settled_.notify_all();

@@ -14,8 +14,9 @@ constexpr std::chrono::seconds longest_ttl{86400};
 
 std::vector<config::IpAddress> addresses_of(dns::Type type, const dns::Answer& answer) {
   std::vector<config::IpAddress> addresses;
-  for (const std::string& rdata : answer.rdata)
+  for (const std::string& rdata : answer.rdata) {
     if (const auto address = dns::parse_address(type, rdata)) addresses.push_back(*address);
+  }
   return addresses;
 }
 
@@ -298,8 +299,9 @@ void RouteLookup::on_tlsa(HostState& state, const dns::Answer& answer) {
     host.dane = DaneState::records;
     host.tlsa_base = state.base;
     host.reference_names = reference_names(state);
-    for (const std::string& rdata : answer.rdata)
+    for (const std::string& rdata : answer.rdata) {
       host.tlsa.push_back(tls::parse_tlsa_rdata(rdata).value_or(tls::TlsaRecord{255, 255, 255, {}}));
+    }
     return;
   }
   if (!state.bases.empty()) {
@@ -312,8 +314,9 @@ void RouteLookup::on_tlsa(HostState& state, const dns::Answer& answer) {
 
 std::vector<std::string> RouteLookup::reference_names(const HostState& state) const {
   std::vector<std::string> names = {state.host.tlsa_base};
-  for (const std::string& name : {route_.domain, expanded_domain_})
+  for (const std::string& name : {route_.domain, expanded_domain_}) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
   return names;
 }
 

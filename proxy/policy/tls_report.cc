@@ -38,8 +38,9 @@ std::size_t octets_of(const ReportedPolicy& policy) {
 std::size_t octets_of(const ReportedSession& session) {
   std::size_t octets = 0;
   for (const std::string* text : {&session.sending_ip, &session.mx_host, &session.mx_helo, &session.receiving_ip,
-                                  &session.additional, &session.reason_code})
+                                  &session.additional, &session.reason_code}) {
     octets += octets_of(*text);
+  }
   return octets;
 }
 

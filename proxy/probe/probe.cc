@@ -26,8 +26,9 @@ Result<ProbeTarget> parse_probe_target(std::string_view target) {
   if (config::is_host_name(text)) return ProbeTarget{text, std::nullopt};
   const auto endpoint = config::parse_endpoint(text);
   if (!endpoint) return tl::unexpected(endpoint.error());
-  if (endpoint->kind == config::Endpoint::Kind::ip)
+  if (endpoint->kind == config::Endpoint::Kind::ip) {
     return ProbeTarget{config::to_string(endpoint->address), endpoint->port};
+  }
   if (endpoint->kind == config::Endpoint::Kind::name) return ProbeTarget{endpoint->name, endpoint->port};
   return fail(Errc::invalid_argument, "a domain, or a host with a port, is wanted");
 }

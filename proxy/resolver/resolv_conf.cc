@@ -11,9 +11,7 @@ namespace postern::resolver {
 
 Result<std::optional<dns::NameServers>> ResolvConf::changed() {
   struct stat found {};
-  if (::stat(path_.c_str(), &found) != 0) {
-    return fail(Errc::io, path_ + ": " + std::strerror(errno));
-  }
+  if (::stat(path_.c_str(), &found) != 0) return fail(Errc::io, path_ + ": " + std::strerror(errno));
   const Stamp stamp{found.st_dev, found.st_ino, static_cast<unsigned long>(found.st_size), found.st_mtim.tv_sec,
                     found.st_mtim.tv_nsec};
   // An empty one is about to be written.

@@ -43,9 +43,7 @@ constexpr std::size_t block_size = 64;
 template <class Pair>
 bool block_is_plain(const char* octets) {
   Octets found{};
-  for (std::size_t i = 0; i < block_size; i += sizeof found) {
-    found |= Pair::odd(load(octets + i), load(octets + i + 1));
-  }
+  for (std::size_t i = 0; i < block_size; i += sizeof found) found |= Pair::odd(load(octets + i), load(octets + i + 1));
   std::uint64_t halves[2];
   std::memcpy(halves, &found, sizeof halves);
   return (halves[0] | halves[1]) == 0;

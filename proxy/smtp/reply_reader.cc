@@ -47,9 +47,7 @@ std::optional<Result<ReplyPiece>> ReplyReader::next(std::string_view& input, std
 
 Result<ReplyPiece> ReplyReader::checked(const Line& line) {
   blank_in_a_row_ = 0;
-  if (line.nul || line.bare_cr) {
-    return not_smtp("a reply holds NUL or a bare CR", line.text);
-  }
+  if (line.nul || line.bare_cr) return not_smtp("a reply holds NUL or a bare CR", line.text);
   const auto reply = parse_reply_line(line.text);
   if (!reply) return not_smtp("a line that is no reply", line.text);
   const bool first = code_ == 0;

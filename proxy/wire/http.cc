@@ -76,8 +76,9 @@ int HttpResponseReader::State::on_header_field(http_parser* parser, const char* 
   State& self = of(parser);
   if (self.in_value) self.keep_header();
   // A name longer than the one we look for cannot be it, however much longer it is.
-  for (std::size_t i = 0; i < size && self.field.size() <= content_type.size(); ++i)
+  for (std::size_t i = 0; i < size && self.field.size() <= content_type.size(); ++i) {
     self.field.push_back(config::lower(bytes[i]));
+  }
   return 0;
 }
 
@@ -97,15 +98,17 @@ int HttpResponseReader::State::on_headers_complete(http_parser* parser) {
   if (self.interim) return 0;
   if (parser->status_code != ok) return self.stop(Errc::refused, "HTTP status " + std::to_string(parser->status_code));
   const bool has_length = (parser->flags & F_CONTENTLENGTH) != 0;
-  if (has_length && parser->content_length > self.limits.body)
+  if (has_length && parser->content_length > self.limits.body) {
     return self.stop(Errc::limit_exceeded, "the HTTP response is too large");
+  }
   return 0;
 }
 
 int HttpResponseReader::State::on_body(http_parser* parser, const char* bytes, std::size_t size) {
   State& self = of(parser);
-  if (size > self.limits.body - self.response.body.size())
+  if (size > self.limits.body - self.response.body.size()) {
     return self.stop(Errc::limit_exceeded, "the HTTP response is too large");
+  }
   self.response.body.append(bytes, size);
   return 0;
 }
@@ -174,8 +177,9 @@ std::optional<Result<HttpResponse>> HttpResponseReader::feed(std::string_view by
 Result<HttpResponse> HttpResponseReader::finish() {
   State& state = *state_;
   // To the library an empty piece is the end of the connection.
-  if (!state.error && !state.complete && HTTP_PARSER_ERRNO(&state.parser) == HPE_OK)
+  if (!state.error && !state.complete && HTTP_PARSER_ERRNO(&state.parser) == HPE_OK) {
     http_parser_execute(&state.parser, &State::callbacks(), "", 0);
+  }
   if (!state.complete && !state.error) state.stop(Errc::closed, "the connection ended before the HTTP response did");
   if (auto outcome = state.outcome()) return std::move(*outcome);
   return fail(Errc::closed, "the HTTP response has been given already");
