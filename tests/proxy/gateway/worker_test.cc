@@ -340,6 +340,12 @@ TEST_CASE("worker: an outbound session is judged by the policies that it began w
   // The relay's certificate is another than the listed one, which is no matter any more to who begins now.
   CHECK_THAT(reply_to_recipient(before), Catch::Matchers::StartsWith("451 4.7.5"));
   CHECK(reply_to_recipient(after) == "250 Ok");
+  const observe::Books books = running.books();
+  CHECK(books.sum("rejections_total", {"tls_failed"}) == 1);
+  CHECK(books.sum("policy_decisions_total", {"local", "refused"}) == 1);
+  CHECK(books.sum("policy_decisions_total", {"local", "satisfied"}) == 1);
+  CHECK(books.sum("tls_handshakes_total", {"server", "TLSv1.3"}) >= 2);
+  CHECK(books.sum("tls_handshakes_total", {"client"}) == 0);
 }
 
 TEST_CASE("worker: outbound listeners come, go and change places, and no session gets another's policies") {
