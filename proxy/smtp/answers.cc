@@ -5,7 +5,7 @@ namespace postern::smtp {
 // --- our own
 
 bool Answers::refuse(Refusal refusal, Verb what, Effects& out) {
-  if (row(refusal).is_error && ++outcome_.errors > error_limit_ && !row(refusal).ends) {
+  if (row(refusal).is_error && ++errors_ > error_limit_ && !row(refusal).ends) {
     refusal = Refusal::too_many_errors;
   }
   out.refused(refusal, to_string(what));
@@ -29,7 +29,7 @@ void Answers::refuse_now(Refusal refusal, Effects& out) {
 }
 
 void Answers::note(Refusal refusal, std::string_view what, Effects& out, std::string_view reason) {
-  if (row(refusal).is_error) ++outcome_.errors;
+  if (row(refusal).is_error) ++errors_;
   out.refused(refusal, what, reason);
 }
 
@@ -51,16 +51,11 @@ bool Answers::believable(int code, bool chunk_under_way) const {
 // --- messages
 
 void Answers::message_replied(int code, Effects& out) {
-  if (code / 100 == 2) {
-    ++outcome_.messages_accepted;
-    return out.message(MessageResult::accepted);
-  }
-  ++outcome_.messages_refused;
+  if (code / 100 == 2) return out.message(MessageResult::accepted);
   out.message(code / 100 == 4 ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
 }
 
 void Answers::message_refused(std::string_view reply, Effects& out) {
-  ++outcome_.messages_refused;
   out.message(reply.starts_with('4') ? MessageResult::refused_temporarily : MessageResult::refused_permanently);
   outcome_.envelope.message_answered(reply);
 }

@@ -17,8 +17,8 @@ namespace postern::smtp {
 
 class Answers : private ExpectedReplies {
  public:
-  // After more than `error_limit` errors, refusals become too_many_errors. `outcome`, where all is counted, outlives
-  // this.
+  // After more than `error_limit` errors, refusals become too_many_errors. `outcome`, whose envelopes have what was
+  // replied to messages, outlives this.
   Answers(std::uint32_t error_limit, DialogueOutcome& outcome) : error_limit_(error_limit), outcome_(outcome) {}
 
   // The server has been sent something that it must answer.
@@ -64,6 +64,7 @@ class Answers : private ExpectedReplies {
 
  private:
   std::uint32_t error_limit_;
+  std::uint32_t errors_ = 0;
   DialogueOutcome& outcome_;
 };
 

@@ -12,13 +12,11 @@
 
 namespace postern::smtp {
 
-// What a dialogue found out, for the session's record.
+// What a dialogue found out, for the session's record. What it refuses and what comes of messages are effects, and
+// counted there.
 struct DialogueOutcome {
   std::string helo;  // what the client called itself last
   bool authenticated = false;
-  std::uint32_t messages_accepted = 0;
-  std::uint32_t messages_refused = 0;
-  std::uint32_t errors = 0;       // refusals of ours
   std::uint32_t blank_lines = 0;  // of servers, in place of replies: passed over
   std::string trouble;            // what was wrong with the server when the client was last told so; empty: nothing
   EnvelopeNotes envelope;

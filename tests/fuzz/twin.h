@@ -57,11 +57,9 @@ std::string state_of(const Dialogue& dialogue) {
   const auto& outcome = dialogue.outcome();
   std::string text = outcome.helo + "\n" + outcome.trouble + "\n";
   for (const auto& item : outcome.envelope.items()) text += item + "\n";
-  for (const std::uint64_t number :
-       {std::uint64_t{outcome.authenticated}, std::uint64_t{outcome.messages_accepted},
-        std::uint64_t{outcome.messages_refused}, std::uint64_t{outcome.errors}, std::uint64_t{outcome.blank_lines},
-        outcome.envelope.left_out(), std::uint64_t{dialogue.wants_client_bytes()}, std::uint64_t{dialogue.idle()},
-        std::uint64_t{dialogue.awaits_verdict()}}) {
+  for (const std::uint64_t number : {std::uint64_t{outcome.authenticated}, std::uint64_t{outcome.blank_lines},
+                                     outcome.envelope.left_out(), std::uint64_t{dialogue.wants_client_bytes()},
+                                     std::uint64_t{dialogue.idle()}, std::uint64_t{dialogue.awaits_verdict()}}) {
     text += std::to_string(number) + " ";
   }
   return text;

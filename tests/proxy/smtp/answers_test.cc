@@ -35,7 +35,6 @@ TEST_CASE("answers: a refusal waits for the replies that are owed before it") {
   CHECK(!answers.release(out));
   CHECK(text_of(out) == "verb_not_offered 502 ");
   CHECK(answers.empty());
-  CHECK(outcome.errors == 1);
 }
 
 TEST_CASE("answers: the session ends with a refusal that says so, when its turn has come") {
@@ -58,7 +57,7 @@ TEST_CASE("answers: one error more than the limit is one too many, and what is n
   CHECK(!answers.refuse(Refusal::verb_not_offered, Verb::vrfy, out));
   CHECK(answers.refuse(Refusal::verb_not_offered, Verb::vrfy, out));
   CHECK(answers.release(out) == Ending::too_many_errors);
-  CHECK(outcome.errors == 2);
+  CHECK(text_of(out) == "tls_unavailable tls_unavailable verb_not_offered too_many_errors 454 454 502 421 ");
 }
 
 TEST_CASE("answers: 3yz is believed only where it asks for more, 2yz not of what is not there yet") {
@@ -106,8 +105,6 @@ TEST_CASE("answers: each message has one end, and is counted") {
   answers.message_refused("552 5.3.4 Message too large\r\n", out);
   answers.message_refused("451 later\r\n", out);
   CHECK(text_of(out) == "accepted temporarily permanently permanently temporarily ");
-  CHECK(outcome.messages_accepted == 1);
-  CHECK(outcome.messages_refused == 4);
 }
 
 TEST_CASE("answers: messages whose verdict will not come are in doubt, a half one is lost") {

@@ -138,11 +138,14 @@ class DialogueRig {
   std::string to_server;  // … to whichever server was connected
   Events events;
   std::string ending;
-  std::string reason;       // given last
-  std::string reasons;      // all of them, each with a line end
-  std::string turned_away;  // "verb: reply"
-  Events counted_as;        // the labels of all that was refused
-  std::string unread;       // of the client, not yet taken by the dialogue
+  std::string reason;        // given last
+  std::string reasons;       // all of them, each with a line end
+  std::string turned_away;   // "verb: reply"
+  Events counted_as;         // the labels of all that was refused
+  std::size_t accepted = 0;  // messages
+  std::size_t messages_refused = 0;
+  std::size_t errors = 0;  // of the client's
+  std::string unread;      // of the client, not yet taken by the dialogue
   Timer timer = Timer::none;
   int armed = 0;  // how often
   std::size_t sends = 0;
@@ -209,13 +212,20 @@ class DialogueRig {
         return;
       case Effect::Kind::judge: return happens("judge " + std::string(effect.bytes));
       case Effect::Kind::refused:
+        errors += row(effect.refusal).is_error ? 1 : 0;
         counted_as.emplace_back(row(effect.refusal).label);
         return happens("refused " + std::string(row(effect.refusal).label));
       case Effect::Kind::turned_away:
         counted_as.emplace_back(row(effect.refusal).label);
         turned_away += std::string(effect.bytes) + ": " + std::string(effect.reason);
         return;
-      case Effect::Kind::message: return happens("message " + std::string(name_of(effect.message_result)));
+      case Effect::Kind::message:
+        accepted += effect.message_result == MessageResult::accepted ? 1 : 0;
+        messages_refused += effect.message_result == MessageResult::refused_temporarily ||
+                                    effect.message_result == MessageResult::refused_permanently
+                                ? 1
+                                : 0;
+        return happens("message " + std::string(name_of(effect.message_result)));
       case Effect::Kind::because:
         reason = effect.bytes;
         reasons += reason + "\n";

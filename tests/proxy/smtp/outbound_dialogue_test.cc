@@ -40,7 +40,7 @@ TEST_CASE("outbound: a whole session over STARTTLS") {
     CHECK(rig.take_server() == "QUIT\r\n");
     CHECK(rig.take_events() ==
           Events{"dial", "tls backend", "judge ", "judge d.example", "message accepted", "end quit"});
-    CHECK(rig.dialogue().outcome().messages_accepted == 1);
+    CHECK(rig.accepted == 1);
   }
 }
 

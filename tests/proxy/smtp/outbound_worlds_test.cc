@@ -106,7 +106,7 @@ class World {
   }
 
   std::string heard;  // by the client
-  std::size_t accepted() { return rig_.dialogue().outcome().messages_accepted; }
+  std::size_t accepted() { return rig_.accepted; }
   std::size_t given = 0;  // 250 to content
 
  private:
