@@ -28,12 +28,13 @@ namespace {
 constexpr std::uint64_t patience_of_clients = 200'000;  // milliseconds
 constexpr std::chrono::milliseconds smallest_share = std::chrono::seconds(5);
 
+// The library says TLSv1 where a configuration says TLSv1.0; whatever else it may say is no better than that.
 config::TlsVersion version_of(const tls::SessionFacts& facts) {
   using enum config::TlsVersion;
-  for (const auto version : {tls1_0, tls1_1, tls1_2}) {
+  for (const auto version : {tls1_3, tls1_2, tls1_1}) {
     if (config::to_string(version) == facts.version) return version;
   }
-  return tls1_3;
+  return tls1_0;
 }
 
 std::string sasl_name(config::AuthMechanism mechanism) {

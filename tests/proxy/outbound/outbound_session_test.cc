@@ -63,6 +63,18 @@ TEST_CASE("outbound session: a message goes to a relay, in TLS, and all is freed
   CHECK(world.server.present().in_tls() == secure);
 }
 
+TEST_CASE("outbound session: a session of TLS 1.0 is none for a domain that demands more") {
+  World world(to_relay +
+              "level: encrypt, policies: [{ match: [old.example], min_version: TLSv1.0 }, "
+              "{ match: [new.example], min_version: TLSv1.2 }]");
+  world.server.speaks_tls1_0 = true;
+  REQUIRE(converse(world, {"EHLO client.example\r\n", "MAIL FROM:<a@legacy.example>\r\n", "RCPT TO:<b@old.example>\r\n",
+                           "RCPT TO:<c@new.example>\r\n", "DATA\r\n", "x\r\n.\r\n"}));
+  CHECK(world.accepted() == 1);
+  CHECK(world.books.sum("tls_handshakes_total", {"server", "TLSv1"}) > 0);
+  CHECK(world.books.sum("rejections_total", {"own_connection"}) == 1);
+}
+
 TEST_CASE("outbound session: whoever goes away, wherever the remote server is silent, it ends") {
   for (const auto& departure : session_rig::departures()) {
     for (const char* silent_at : {"CONNECT", "EHLO", "STARTTLS", "HELLO", "TLS EHLO", "TLS MAIL", "TLS RCPT",

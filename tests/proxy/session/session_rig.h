@@ -129,6 +129,7 @@ class Server {
   std::string silent_at;
   bool silent = false;  // it has come to that
   bool offers_starttls = false;
+  bool speaks_tls1_0 = false;                  // and nothing newer
   int accepted = 0;                            // messages
   std::map<std::string, std::string> instead;  // what it answers where it is asked that; empty: it closes
   std::vector<std::unique_ptr<FarEnd>> connections;
@@ -150,9 +151,14 @@ class Server {
     } else if (verb == "STAR") {
       if (!answer(client, "STARTTLS", "220 2.0.0 go ahead\r\n")) return;
       static const auto context = tls::engine_pair::make_server();
+      static const auto old_context = [] {
+        auto options = tls::engine_pair::server_options();
+        options.tls.max_version = config::TlsVersion::tls1_0;
+        return tls::engine_pair::make_server(options);
+      }();
       if (instead.contains("HELLO")) return client.close();
       client.deaf_to_tls = silent = silent_at == "HELLO";
-      client.start_tls(std::move(*context->make_engine()));
+      client.start_tls(std::move(*(speaks_tls1_0 ? old_context : context)->make_engine()));
     } else if (verb == "DATA") {
       in_content_ = answer(client, verb, "354 go ahead\r\n");
     } else {
