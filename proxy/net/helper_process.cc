@@ -11,7 +11,7 @@ namespace postern::net {
 
 namespace {
 
-std::vector<char*> pointers(std::vector<std::string>& strings) {
+std::vector<char*> c_strings(std::vector<std::string>& strings) {
   std::vector<char*> result;
   for (auto& text : strings) result.push_back(text.data());
   result.push_back(nullptr);
@@ -37,8 +37,8 @@ Result<std::unique_ptr<HelperProcess>> HelperProcess::start(uv_loop_t* loop, con
                                                             const std::vector<UniqueFd>& descriptors, OnEnd on_end) {
   std::vector<std::string> arguments = argv;
   std::vector<std::string> variables = environment;
-  auto argument_pointers = pointers(arguments);
-  auto variable_pointers = pointers(variables);
+  auto argument_pointers = c_strings(arguments);
+  auto variable_pointers = c_strings(variables);
   uv_stdio_container_t nothing{};
   nothing.flags = UV_IGNORE;
   std::vector<uv_stdio_container_t> stdio = {nothing, nothing, inherited(2)};

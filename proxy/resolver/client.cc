@@ -13,20 +13,20 @@ namespace {
 using namespace std::chrono_literals;
 
 // The resolver has patience of its own, and answers before; this is for one that hangs.
-constexpr std::uint64_t patience = 15'000;
-constexpr std::uint64_t patience_afresh = 10'000;
-constexpr std::uint64_t patience_system = 60'000;      // getaddrinfo has its own; a session gives up before
-constexpr std::uint64_t patience_unconnected = 2'000;  // another resolver is there within a second
-constexpr auto look_interval = 250ms;
+constexpr std::uint64_t longest = 15'000;
+constexpr std::uint64_t longest_afresh = 10'000;
+constexpr std::uint64_t longest_system = 60'000;      // getaddrinfo has its own; a session gives up before
+constexpr std::uint64_t longest_unconnected = 2'000;  // another resolver is there within a second
+constexpr auto sweep_interval = 250ms;
 
 std::uint64_t patience_for(How how) {
   switch (how) {
     case How::proven:
-    case How::plain: return patience;
-    case How::afresh: return patience_afresh;
-    case How::system: return patience_system;
+    case How::plain: return longest;
+    case How::afresh: return longest_afresh;
+    case How::system: return longest_system;
   }
-  return patience;
+  return longest;
 }
 
 Result<std::vector<config::IpAddress>> to_addresses(const dns::Answer& answer) {
@@ -106,8 +106,8 @@ Client::RequestPtr Client::ask(How how, const dns::Question& question, dns::Reso
   } else {
     while (open_.contains(next_id_)) ++next_id_;
     request->question.id = next_id_++;
-    request->deadline = now + patience_unconnected;
-    if (open_.empty()) deadline_timer_.start(look_interval);
+    request->deadline = now + longest_unconnected;
+    if (open_.empty()) deadline_timer_.start(sweep_interval);
     open_[request->question.id] = request;
     if (socket_) send(*request);
   }
@@ -158,7 +158,7 @@ void Client::lose(const std::string& why) {
 
 // What nobody was asked yet waits for its own time.
 void Client::ask_anew(const std::string& why) {
-  const std::uint64_t until = loop_.now() + patience_unconnected;
+  const std::uint64_t until = loop_.now() + longest_unconnected;
   std::erase_if(open_, [&](const auto& entry) {
     Request& request = *entry.second;
     if (!request.sent) return false;
@@ -183,7 +183,7 @@ void Client::expire() {
     return true;
   });
   if (hangs && socket_) lose("it does not answer");
-  if (!open_.empty()) deadline_timer_.start(look_interval);
+  if (!open_.empty()) deadline_timer_.start(sweep_interval);
 }
 
 }  // namespace postern::resolver

@@ -18,7 +18,6 @@ namespace postern::resolver {
 namespace {
 
 constexpr const char* own_name = "postern-resolver";
-constexpr auto patience_at_start = std::chrono::seconds(20);  // of a machine that has much to do
 
 std::string own_folder() {
   std::array<char, PATH_MAX> path{};

@@ -37,6 +37,9 @@ struct Launched {
 Result<Launched> launch(net::Loop& loop, const Program& program, const Settings& settings, unsigned clients,
                         net::HelperProcess::OnEnd on_end);
 
+// What the first report may take: the machine may have much to do.
+inline constexpr auto patience_at_start = std::chrono::seconds(20);
+
 // The first thing that it says. Fails where it says nothing in time, or ends.
 Result<Report> first_report(const UniqueFd& control, std::chrono::milliseconds patience);
 // The reports that mean that it will not serve.

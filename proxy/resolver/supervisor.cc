@@ -9,7 +9,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto patience_at_start = 20s;
 constexpr std::uint64_t long_enough = 3'000;  // milliseconds: one that has served for so long is followed at once
 constexpr std::chrono::milliseconds first_pause = 1s;
 constexpr std::chrono::milliseconds longest_pause = 30s;
