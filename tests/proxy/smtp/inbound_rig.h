@@ -3,17 +3,8 @@
 
 #include "proxy/smtp/inbound_dialogue.h"
 #include "tests/proxy/smtp/dialogue_rig.h"
-#ifdef POSTERN_TWIN
-#include "tests/fuzz/twin.h"
-#endif
 
 namespace postern::smtp::inbound_rig {
-
-#ifdef POSTERN_TWIN
-using Subject = twin::Inbound;
-#else
-using Subject = InboundDialogue;
-#endif
 
 using dialogue_rig::Link;
 
@@ -35,7 +26,7 @@ struct Options {
   }
 };
 
-class Rig final : public dialogue_rig::DialogueRig<Subject, Options> {
+class Rig final : public dialogue_rig::DialogueRig<InboundDialogue, Options> {
  public:
   explicit Rig(const Options& options = {}) : DialogueRig(options) {}
 

@@ -8,17 +8,8 @@
 #include "proxy/smtp/outbound_dialogue.h"
 #include "tests/proxy/smtp/dialogue_rig.h"
 #include "tests/proxy/smtp/outbound_watch.h"
-#ifdef POSTERN_TWIN
-#include "tests/fuzz/twin.h"
-#endif
 
 namespace postern::smtp::outbound_rig {
-
-#ifdef POSTERN_TWIN
-using Subject = twin::Outbound;
-#else
-using Subject = OutboundDialogue;
-#endif
 
 using dialogue_rig::Events;
 using dialogue_rig::Link;
@@ -58,7 +49,7 @@ struct Options {
   }
 };
 
-class Rig final : public dialogue_rig::DialogueRig<Subject, Options> {
+class Rig final : public dialogue_rig::DialogueRig<OutboundDialogue, Options> {
  public:
   explicit Rig(const Options& options = {}) : DialogueRig(options), plan(options.plan) {}
 
