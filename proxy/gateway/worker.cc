@@ -58,7 +58,7 @@ Worker::~Worker() {
 }
 
 void Worker::prepare() {
-  if (!runtime_->settings.outbound.empty()) outbound_ = outbound::OutboundService::make(surroundings_, runtime_);
+  if (!runtime_->outbound.empty()) outbound_ = outbound::OutboundService::make(surroundings_, runtime_);
 }
 
 void Worker::use_resolver(UniqueFd connection, resolver::Client::OnTrouble on_trouble) {

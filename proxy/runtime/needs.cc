@@ -24,7 +24,7 @@ void add(const config::InboundListener& listener, Needs& needs) {
 }
 
 void add(const config::OutboundListener& listener, Needs& needs) {
-  needs.resolver = true;
+  needs.resolver = needs.trust_anchor = true;
   needs.dane |= wants_dane(listener);
   needs.own_connections |= listener.route == config::OutboundRoute::original_destination;
   needs.foreign_addresses |= is_transparent(listener) || listener.source == config::OutboundSource::client;

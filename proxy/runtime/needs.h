@@ -8,6 +8,7 @@ namespace postern::runtime {
 
 struct Needs {
   bool resolver = false;            // the process that looks up names: of domains that get mail, or of a server behind
+  bool trust_anchor = false;        // what is looked up is to be proven: some listener is an outbound one
   bool dane = false;                // some outbound listener would use TLSA records
   bool own_connections = false;     // the list of them: some listener is brought connections by the firewall
   bool foreign_addresses = false;   // sockets with addresses that are not ours (CAP_NET_ADMIN)

@@ -68,7 +68,7 @@ dns::TrustAnchor Builder::trust_anchor() {
     loaded_.add_warning("outbound", "DANE cannot be used: there is no trust anchor for DNSSEC (" + path +
                                         "): install dns-root-data, or set dns.trust_anchor");
   }
-  if (!absent && (given || wanted.resolver)) {
+  if (!absent && (given || wanted.trust_anchor)) {
     loaded_.add_error("dns.trust_anchor", (file ? path + ": " : std::string()) + anchor.error().message);
   }
   return {};

@@ -29,6 +29,7 @@ TEST_CASE("needs: what one listener needs, the configuration does") {
     CHECK_FALSE(runtime::needs(settings).resolver);
     settings.inbound[1].backend.addresses.push_back(*config::parse_endpoint("mail:25"));
     CHECK(runtime::needs(settings).resolver);
+    CHECK_FALSE(runtime::needs(settings).trust_anchor);
   }
   SECTION("the client's address toward a server behind") {
     settings.inbound.resize(2);
@@ -47,7 +48,7 @@ TEST_CASE("needs: what one listener needs, the configuration does") {
       each.route = config::OutboundRoute::mx;
       each.ca_file = "/ca.pem";
     }
-    CHECK(runtime::needs(settings).resolver);
+    CHECK((runtime::needs(settings).resolver && runtime::needs(settings).trust_anchor));
     CHECK_FALSE((runtime::needs(settings).dane || runtime::needs(settings).own_connections));
     CHECK_FALSE((runtime::needs(settings).foreign_addresses || runtime::needs(settings).system_authorities));
     settings.state_directory = "/var/lib/postern";

@@ -212,6 +212,21 @@ TEST_CASE("runtime: whatever is wrong with the files is told at once, each where
   CHECK(lines == std::vector<std::size_t>{2, 2, 3, 4, 9, 16, 19});
 }
 
+TEST_CASE("runtime: a trust anchor that cannot be read is a mistake where mail goes out, or where somebody wrote it") {
+  const auto good = [](const std::string& rest) {
+    config::Files files = files_with({"/no/ca"});
+    files.put("/usr/share/dns/root.key", fail(Errc::io, "cannot read it"));
+    files.put("/no/anchor", fail(Errc::io, "cannot read it"));
+    const std::string inbound =
+        "hostname: mx.example.org\ninbound: { mx: { mode: none, listen: [\"127.0.0.1:25\"], backend: "
+        "{ address: \"server.example:26\" }, allow_open_relay_risk: true } }\n";
+    return postern::runtime::make_runtime(config::load_text(inbound + rest, "anchor.yaml", {}), files).loaded.ok();
+  };
+  CHECK(good(""));  // its server's name is looked up, and proves nothing
+  CHECK_FALSE(good("dns: { trust_anchor: /no/anchor }\n"));
+  CHECK_FALSE(good("outbound: { out: { listen: [\"127.0.0.1:28\"], route: mx, ca_file: /no/ca } }\n"));
+}
+
 TEST_CASE("runtime: a secret is one object in all snapshots, and only a good one changes it") {
   Everything world;
   const auto before = world.make();
