@@ -39,9 +39,7 @@ void InboundSession::on_early_bytes(std::string_view bytes) {
     if (proxy_header_->size() >= wire::max_proxy_header) no_header("the PROXY header is too long");
     return;
   }
-  if ((*header)->addresses) {
-    record_.client = {(*header)->addresses->source, (*header)->addresses->source_port};
-  }
+  if ((*header)->addresses) record_.client = {(*header)->addresses->source, (*header)->addresses->source_port};
   const std::string rest = proxy_header_->substr((*header)->size);
   proxy_header_.reset();
   header_watch_.end();

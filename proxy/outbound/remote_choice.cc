@@ -208,8 +208,9 @@ Judgement RemoteChoice::arrived(const Present& present) {
     return refuse(*verdict.reply, policy::reply_line(*verdict.reply, verdict.source, name_of(way_), verdict.detail));
   }
   const policy::MailHost host = trip_->itinerary.host();
-  if (trip_->itinerary.on_outcome(outcome_of(present, way_.tls_error)))
+  if (trip_->itinerary.on_outcome(outcome_of(present, way_.tls_error))) {
     return proceed(host, trip_->itinerary.verdict(), *trip_, present);
+  }
   return set_out(present);
 }
 

@@ -5,9 +5,7 @@ namespace postern::smtp {
 // --- our own
 
 bool Answers::refuse(Refusal refusal, Verb what, Effects& out) {
-  if (row(refusal).is_error && ++errors_ > error_limit_ && !row(refusal).ends) {
-    refusal = Refusal::too_many_errors;
-  }
+  if (row(refusal).is_error && ++errors_ > error_limit_ && !row(refusal).ends) refusal = Refusal::too_many_errors;
   out.refused(refusal, to_string(what));
   push_own(refusal);
   return row(refusal).ends;

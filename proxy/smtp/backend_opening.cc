@@ -60,9 +60,7 @@ void BackendOpening::ehlo(const ReplyPiece& piece, Effects& out) {
   if (!piece.last) return;
   knows_ehlo_ = piece.code == 250;
   // Never plaintext where TLS is wanted.
-  if (!keywords_.has("STARTTLS")) {
-    return fail_with(Ending::backend_tls_failed, "the server does not offer STARTTLS");
-  }
+  if (!keywords_.has("STARTTLS")) return fail_with(Ending::backend_tls_failed, "the server does not offer STARTTLS");
   say("STARTTLS", out);
   enter(State::starttls);
 }
@@ -73,9 +71,7 @@ void BackendOpening::starttls(const ReplyPiece& piece, bool more, Effects& out) 
     return fail_with(Ending::backend_tls_failed, "the server answered STARTTLS with " + quote(piece));
   }
   // Octets behind the 220 were put there by somebody on the wire (CVE-2021-38371).
-  if (more) {
-    return fail_with(Ending::backend_tls_failed, "octets followed the server's reply to STARTTLS in plaintext");
-  }
+  if (more) return fail_with(Ending::backend_tls_failed, "octets followed the server's reply to STARTTLS in plaintext");
   out.start_tls(Side::backend);
   enter(State::handshake);
 }

@@ -171,8 +171,9 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
   const Expected to = answers_.server();
   if (piece.last && piece.code == 421) out.because(took_leave(piece));
   if (to == Expected::hello) return hello_reply(piece, out);
-  if (!answers_.believable(piece.code, chunk_under_way()))
+  if (!answers_.believable(piece.code, chunk_under_way())) {
     return server_gone(Ending::backend_protocol, unbelievable(to, piece), out);
+  }
   outcome_.envelope.replied(to, piece);
   const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code / 100 == 4);
   if (!ours) replies_.hand_on(piece, out);
@@ -182,9 +183,7 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
 // The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
 // end of its content, where it listens.
 void InboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
-  if (!piece.negative()) {
-    return server_gone(Ending::backend_protocol, unbelievable(Expected::end_of_data, piece), out);
-  }
+  if (!piece.negative()) return server_gone(Ending::backend_protocol, unbelievable(Expected::end_of_data, piece), out);
   end_content({alone(piece), Ending::backend_lost}, out);
 }
 

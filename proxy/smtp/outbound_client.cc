@@ -19,8 +19,9 @@ bool is_literal_octet(char octet) {
 
 // What stands between labels: the full stop, and those that IDNA takes for one (UTS 46 2.3).
 std::size_t label_end(std::string_view text) {
-  for (const std::string_view dot : {".", "\xe3\x80\x82", "\xef\xbc\x8e", "\xef\xbd\xa1"})
+  for (const std::string_view dot : {".", "\xe3\x80\x82", "\xef\xbc\x8e", "\xef\xbd\xa1"}) {
     if (text.starts_with(dot)) return dot.size();
+  }
   return 0;
 }
 
@@ -163,8 +164,9 @@ void OutboundDialogue::recipient(const Command& command, const Line& line, Effec
   const bool at_once = known && transaction_.refusal.empty() && !(facts_.greets_itself && changes);
   if (!at_once && !in_turn(line)) return;
   if (!transaction_.refusal.empty()) return turn_away(command, transaction_.refused_as, transaction_.refusal, out);
-  if (facts_.greets_itself && changes && transaction_.accepted)
+  if (facts_.greets_itself && changes && transaction_.accepted) {
     return refuse_command(command, Refusal::other_domain, out);
+  }
   if (!known) {
     held_ = std::make_unique<std::string>(line.text);
     return ask(*domain, out);
