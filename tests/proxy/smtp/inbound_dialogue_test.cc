@@ -110,7 +110,7 @@ TEST_CASE("idle: only between transactions, and with nothing owed") {
 }
 
 TEST_CASE("memory: a dialogue is small") {
-  CHECK(sizeof(InboundDialogue) <= 600);
+  CHECK(sizeof(InboundDialogue) <= 512);
 }
 
 }  // namespace postern::smtp::inbound_dialogue_test
