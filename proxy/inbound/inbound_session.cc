@@ -90,8 +90,8 @@ Result<std::unique_ptr<tls::Engine>> InboundSession::make_engine(Side side) {
 }
 
 void InboundSession::on_tls_up(Side side) {
-  if (side == Side::backend && settings().backend.tls == config::TlsMode::implicit) return connected();
-  dialogue_->on_tls(side, *(side == Side::client ? record_.client_tls : record_.backend_tls), effects());
+  if (side == Side::server && settings().backend.tls == config::TlsMode::implicit) return connected();
+  dialogue_->on_tls(side, *(side == Side::client ? record_.client_tls : record_.server_tls), effects());
   carry_out();
   if (side == Side::client && std::exchange(dial_after_handshake_, false) && !over()) dial();
 }
@@ -144,12 +144,12 @@ void InboundSession::adopt(BackendDialer::Connected result) {
   record_.note_connection(result.name, around_.loop.now());
   pooled_ = result.pooled;
   child_ = std::move(result.child);
-  adopt_backend(std::move(result.socket));
+  adopt_server(std::move(result.socket));
   const std::string header = proxy_header();
-  backend_->send(header);
+  server_->send(header);
   flush();
   if (settings().backend.tls == config::TlsMode::implicit) {
-    start_tls(Side::backend);  // the dialogue is told once that is over
+    start_tls(Side::server);  // the dialogue is told once that is over
   } else {
     connected();
   }
@@ -171,7 +171,7 @@ std::string InboundSession::proxy_header() const {
   return wire::print_proxy_v2(addresses, tls);
 }
 
-void InboundSession::release_backend() {
+void InboundSession::release_server() {
   dialer_.reset();
   dial_after_handshake_ = false;
   // A program that has lost its client finds the end of its input first, and may have something left to do, after a

@@ -26,10 +26,10 @@ class InboundSession final : public session::Session {
   bool welcome(std::string_view first_bytes) override;
   void dial() override;
   bool dial_timed_out() override;
-  void release_backend() override;
+  void release_server() override;
   Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) override;
   void on_tls_up(smtp::Side side) override;
-  void judge(std::string_view) override {}  // an inbound dialogue asks for none
+  void ask_policy(std::string_view) override {}  // an inbound dialogue asks for none
   const config::Listener& listener() const override { return settings(); }
   std::string_view direction() const override { return "inbound"; }
 

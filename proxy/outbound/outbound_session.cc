@@ -144,7 +144,7 @@ void OutboundSession::look_up(const std::string& domain, Need need) {
 void OutboundSession::on_facts(Need need, const policy::DomainFacts* facts) {
   switch (need) {
     case Need::connection: return connect_by(facts);
-    case Need::judgement: return judge_by(facts);
+    case Need::answer: return answer_by(facts);
   }
 }
 
@@ -204,11 +204,11 @@ void OutboundSession::on_connected(Result<net::StreamPtr> socket) {
   if (!socket) return connect_failed(socket.error().message);
   record_.note_connection((way.host.empty() ? std::string() : way.host + " ") + net::to_string(way.address),
                           around_.loop.now());
-  record_.backend_tls.reset();
+  record_.server_tls.reset();
   record_.reason.clear();
-  adopt_backend(std::move(*socket));
+  adopt_server(std::move(*socket));
   if (settings().route == OutboundRoute::relay && settings().relay.mode == config::TlsMode::implicit && way.use_tls) {
-    return start_tls(Side::backend);  // the dialogue is told once that is over
+    return start_tls(Side::server);  // the dialogue is told once that is over
   }
   plan_remote();
   connected();
@@ -217,7 +217,7 @@ void OutboundSession::on_connected(Result<net::StreamPtr> socket) {
 void OutboundSession::plan_remote() {
   const Way& way = choice_->way();
   smtp::RemotePlan plan;
-  plan.tls_first = record_.backend_tls != nullptr;
+  plan.tls_first = record_.server_tls != nullptr;
   plan.try_starttls = way.use_tls;
   plan.demand_tls = way.demand_tls;
   if (const auto& auth = settings().relay.auth) {
@@ -242,9 +242,9 @@ bool OutboundSession::read_secret() {
 }
 
 bool OutboundSession::dial_timed_out() {
-  if (backend_) {  // implicit TLS: it was reached
-    record_.note_failed_handshake(Side::backend, "timeout");
-    tls_failed(Side::backend, "the TLS handshake took too long");
+  if (server_) {  // implicit TLS: it was reached
+    record_.note_failed_handshake(Side::server, "timeout");
+    tls_failed(Side::server, "the TLS handshake took too long");
     return true;
   }
   lookup_.reset();
@@ -253,12 +253,12 @@ bool OutboundSession::dial_timed_out() {
   return false;
 }
 
-// A judgement that is being looked up is still waited for, whatever has become of the connection.
-void OutboundSession::release_backend() {
+// An answer that is being looked up is still waited for, whatever has become of the connection.
+void OutboundSession::release_server() {
   if (looks_up_for_ == Need::connection) lookup_.reset();
   connector_.reset();
   own_ = {};
-  if (backend_) (void)backend_->finish();  // a QUIT still goes out, and close_notify
+  if (server_) (void)server_->finish();  // a QUIT still goes out, and close_notify
 }
 
 // --- TLS
@@ -294,7 +294,7 @@ void OutboundSession::on_tls_up(Side side) {
     plan_remote();
     return connected();
   }
-  dialogue_->on_tls(side, *record_.backend_tls, effects());
+  dialogue_->on_tls(side, *record_.server_tls, effects());
   carry_out();
 }
 
@@ -305,18 +305,18 @@ bool OutboundSession::may_have_credentials() const {
 }
 
 policy::Evidence OutboundSession::evidence() const {
-  return {backend_->engine()->peer_certificates(), &contexts().trust(), std::time(nullptr)};
+  return {server_->engine()->peer_certificates(), &contexts().trust(), std::time(nullptr)};
 }
 
-// --- judgements
+// --- the policy's answers
 
-void OutboundSession::judge(std::string_view domain) {
-  judged_domain_ = dns::to_ascii(domain);
+void OutboundSession::ask_policy(std::string_view domain) {
+  asked_domain_ = dns::to_ascii(domain);
   note_question();
-  look_up(judged_domain_, Need::judgement);
+  look_up(asked_domain_, Need::answer);
 }
 
-// Time is one budget for the whole of an answer, however many judgements it takes.
+// Time is one budget for the whole of an answer, however many connections it takes.
 void OutboundSession::note_question() {
   if (question_ == outbound_->question()) return;
   question_ = outbound_->question();
@@ -331,18 +331,18 @@ std::chrono::milliseconds OutboundSession::share_of(std::chrono::milliseconds li
   return std::min(limit, std::max(share, smallest_share));
 }
 
-void OutboundSession::judge_by(const policy::DomainFacts* facts) {
+void OutboundSession::answer_by(const policy::DomainFacts* facts) {
   const bool nowhere_to_go = !choice_->begun() && settings().route != OutboundRoute::mx;
-  judgement_ = nowhere_to_go ? choice_->refusal() : choice_->decide(judged_domain_, facts, present());
+  answer_ = nowhere_to_go ? choice_->refusal() : choice_->decide(asked_domain_, facts, present());
   if (const auto& decision = choice_->decision()) record(*decision);
-  if (judgement_->action == smtp::Judgement::Action::proceed) record_.reason.clear();
+  if (answer_->action == smtp::PolicyAnswer::Action::proceed) record_.reason.clear();
 }
 
 bool OutboundSession::tell_more() {
   if (!outbound_->undecided()) choice_->settle();
-  if (!judgement_) return false;
-  const auto judgement = *std::exchange(judgement_, std::nullopt);
-  outbound_->on_judged(judgement, effects());
+  if (!answer_) return false;
+  const auto answer = *std::exchange(answer_, std::nullopt);
+  outbound_->on_policy_answer(answer, effects());
   return true;
 }
 
@@ -351,12 +351,12 @@ Present OutboundSession::present() const {
   found.may_reconnect = outbound_->may_reconnect();
   found.late = around_.loop.now() - asked_since_ > patience_of_clients;
   found.question = outbound_->question();
-  found.offered_post_quantum = !record_.backend_tls && context().offers_post_quantum();
+  found.offered_post_quantum = !record_.server_tls && context().offers_post_quantum();
   found.error = record_.reason;
   found.closed = closed_in_handshake_;
-  found.resumed = record_.backend_tls && record_.backend_tls->resumed;
-  if (backend_ && backend_->engine() != nullptr && record_.backend_tls) {
-    found.version = version_of(*record_.backend_tls);
+  found.resumed = record_.server_tls && record_.server_tls->resumed;
+  if (server_ && server_->engine() != nullptr && record_.server_tls) {
+    found.version = version_of(*record_.server_tls);
     found.evidence = evidence();
   }
   return found;
@@ -365,7 +365,7 @@ Present OutboundSession::present() const {
 void OutboundSession::record(const Decision& decision) {
   const auto& verdict = decision.verdict;
   const Way& way = choice_->way();
-  const auto local = backend_ ? net::local_address(backend_->socket()) : std::nullopt;
+  const auto local = server_ ? net::local_address(server_->socket()) : std::nullopt;
   service_.report(decision, way, local ? config::to_string(local->address) : std::string());
   if (verdict.satisfied && !decision.server_name.empty() && settings().route == OutboundRoute::original_destination) {
     service_.names().remember(way.address, decision.server_name);
@@ -380,7 +380,7 @@ void OutboundSession::record(const Decision& decision) {
 
 std::chrono::milliseconds OutboundSession::wait_for(Timer timer) const {
   const auto limit = Session::wait_for(timer);
-  const bool on_the_way = timer == Timer::greeting || timer == Timer::reply || timer == Timer::backend_connect;
+  const bool on_the_way = timer == Timer::greeting || timer == Timer::reply || timer == Timer::connect;
   return on_the_way ? share_of(limit) : limit;
 }
 

@@ -30,10 +30,10 @@ class OutboundSession final : public session::Session {
   void on_early_end(Early) override {}
   void dial() override;
   bool dial_timed_out() override;
-  void release_backend() override;
+  void release_server() override;
   Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) override;
   void on_tls_up(smtp::Side side) override;
-  void judge(std::string_view domain) override;
+  void ask_policy(std::string_view domain) override;
   void note_question();
   std::chrono::milliseconds share_of(std::chrono::milliseconds limit) const;
   bool tell_more() override;
@@ -48,13 +48,13 @@ class OutboundSession final : public session::Session {
   // What DNS is asked for.
   enum class Need : std::uint8_t {
     connection,  // the first one, before any recipient is known
-    judgement,   // of judged_domain_
+    answer,      // of asked_domain_
   };
   // Asks what lookup_for(domain) wants; on_facts() is called with it, now or later.
   void look_up(const std::string& domain, Need need);
   void on_facts(Need need, const policy::DomainFacts* facts);
   void connect_by(const policy::DomainFacts* facts);
-  void judge_by(const policy::DomainFacts* facts);
+  void answer_by(const policy::DomainFacts* facts);
 
   void connect();
   void on_connected(Result<net::StreamPtr> socket);
@@ -83,8 +83,8 @@ class OutboundSession final : public session::Session {
   std::unique_ptr<RelayFacts> relay_facts_;
   std::unique_ptr<net::Connector> connector_;
   net::OwnConnections::Entry own_;  // of the present connection, or the one that is being made
-  std::optional<smtp::Judgement> judgement_;
-  std::string judged_domain_;
+  std::optional<smtp::PolicyAnswer> answer_;
+  std::string asked_domain_;
   std::optional<std::uint32_t> question_;  // what the client wants an answer to
   std::uint64_t asked_since_ = 0;          // … and since when: loop time
   std::string secret_;                     // for the relay, between connecting and the dialogue's plan

@@ -8,7 +8,7 @@
 namespace postern::outbound {
 
 using config::OutboundRoute;
-using smtp::Judgement;
+using smtp::PolicyAnswer;
 using Stage = smtp::RemoteState::Stage;
 
 namespace {
@@ -125,19 +125,19 @@ bool RemoteChoice::begin(const policy::DomainFacts* facts) {
   return true;
 }
 
-// --- judgements
+// --- answers
 
-Judgement RemoteChoice::decide(const std::string& domain, const policy::DomainFacts* facts, const Present& present) {
+PolicyAnswer RemoteChoice::decide(const std::string& domain, const policy::DomainFacts* facts, const Present& present) {
   decision_.reset();
-  Judgement judgement = weigh(domain, facts, present);
-  begun_ = begun_ || judgement.action == Judgement::Action::reconnect;
-  if (judgement.action == Judgement::Action::refuse) trip_.reset();
+  PolicyAnswer answer = weigh(domain, facts, present);
+  begun_ = begun_ || answer.action == PolicyAnswer::Action::reconnect;
+  if (answer.action == PolicyAnswer::Action::refuse) trip_.reset();
   if (trip_) trip_->question = present.question;
-  if (trip_) trip_->taken = judgement.action == Judgement::Action::proceed;
-  return judgement;
+  if (trip_) trip_->taken = answer.action == PolicyAnswer::Action::proceed;
+  return answer;
 }
 
-Judgement RemoteChoice::weigh(const std::string& domain, const policy::DomainFacts* facts, const Present& present) {
+PolicyAnswer RemoteChoice::weigh(const std::string& domain, const policy::DomainFacts* facts, const Present& present) {
   if (trip_ && trip_->pending && trip_->domain == domain) return arrived(present);
   if (asks_again(domain, present.question)) return lost(present);
   Trip trip = plan(domain, facts);
@@ -167,7 +167,7 @@ bool RemoteChoice::asks_again(const std::string& domain, std::optional<std::uint
 
 // What the trip came to did not last until the client had its answer. The trip goes on, never begins anew: else a
 // server that closes at MAIL would be called again and again.
-Judgement RemoteChoice::lost(const Present& present) {
+PolicyAnswer RemoteChoice::lost(const Present& present) {
   trip_->taken = false;
   const std::string why = present.trouble();
   if (!trip_->borrowed) {
@@ -184,15 +184,15 @@ Judgement RemoteChoice::lost(const Present& present) {
   return set_out(present);
 }
 
-Judgement RemoteChoice::connect(Way way) {
+PolicyAnswer RemoteChoice::connect(Way way) {
   way_ = std::move(way);
   ++trip_->attempts;
   trip_->pending = true;
-  return {Judgement::Action::reconnect, {}};
+  return {PolicyAnswer::Action::reconnect, {}};
 }
 
 // The connection that the trip asked for has come to something.
-Judgement RemoteChoice::arrived(const Present& present) {
+PolicyAnswer RemoteChoice::arrived(const Present& present) {
   trip_->pending = trip_->borrowed = false;
   const bool unfit = present.tls_failed() || (present.tls() && present.state.usable() && !accepts(*trip_, present));
   const auto less = once_more(way_.handshake, present, unfit);
@@ -215,7 +215,7 @@ Judgement RemoteChoice::arrived(const Present& present) {
 }
 
 // On to the attempt that the trip has next.
-Judgement RemoteChoice::set_out(const Present& present) {
+PolicyAnswer RemoteChoice::set_out(const Present& present) {
   if (!trip_->itinerary.current()) return refuse(*trip_);
   Way next = way_of(*trip_->itinerary.current());
   // In the middle of a transaction, or once the client has authenticated, what we have is what counts.
@@ -232,8 +232,8 @@ Judgement RemoteChoice::set_out(const Present& present) {
   return connect(std::move(next));
 }
 
-Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
-                                const Present& present) {
+PolicyAnswer RemoteChoice::proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
+                                   const Present& present) {
   if (!trip.domain.empty()) {
     const std::string& server_name = host.tlsa_base.empty() ? host.name : host.tlsa_base;
     decision_ = Decision{trip.domain, host.name.empty() ? name_of(way_) : host.name, server_name, verdict,
@@ -244,7 +244,7 @@ Judgement RemoteChoice::proceed(const policy::MailHost& host, const policy::Verd
       decision_->plaintext_detail = here ? smtp::tls_trouble(present.state, present.error) : way_.tls_error;
     }
   }
-  return {Judgement::Action::proceed, {}, vouched(host, trip, present)};
+  return {PolicyAnswer::Action::proceed, {}, vouched(host, trip, present)};
 }
 
 // Before any recipient is known nothing but opportunistic TLS is asked of a server, and a client may authenticate
@@ -256,7 +256,7 @@ bool RemoteChoice::vouched(const policy::MailHost& host, const Trip& trip, const
   return policy::judge(outcome_of(present), host, demand).deliver;
 }
 
-Judgement RemoteChoice::refuse(const Trip& trip) {
+PolicyAnswer RemoteChoice::refuse(const Trip& trip) {
   const auto& failure = trip.itinerary.failure();
   const auto& hosts = trip.itinerary.route().hosts;
   const auto host = std::ranges::find(hosts, failure.host, &policy::MailHost::name);
@@ -267,7 +267,7 @@ Judgement RemoteChoice::refuse(const Trip& trip) {
 }
 
 // The certificate there may do; versions or groups, which no certificate shows, do not.
-Judgement RemoteChoice::wants_its_own(const Trip& trip) {
+PolicyAnswer RemoteChoice::wants_its_own(const Trip& trip) {
   policy::Verdict verdict;
   verdict.demanded = trip.itinerary.demand().level;
   verdict.reason = policy::Reason::tls_parameters;
@@ -276,16 +276,16 @@ Judgement RemoteChoice::wants_its_own(const Trip& trip) {
   return own_connection();
 }
 
-Judgement RemoteChoice::own_connection() {
+PolicyAnswer RemoteChoice::own_connection() {
   return refuse(smtp::Refusal::own_connection, std::string(smtp::line_of(smtp::Refusal::own_connection)));
 }
 
-Judgement RemoteChoice::refuse(const policy::Itinerary::Failure& failure) {
+PolicyAnswer RemoteChoice::refuse(const policy::Itinerary::Failure& failure) {
   return refuse(failure.verdict.reply.value_or(smtp::Refusal::unreachable), failure.reply);
 }
 
-Judgement RemoteChoice::refuse(smtp::Refusal refusal, std::string reply) {
-  return {Judgement::Action::refuse, std::move(reply), false, refusal};
+PolicyAnswer RemoteChoice::refuse(smtp::Refusal refusal, std::string reply) {
+  return {PolicyAnswer::Action::refuse, std::move(reply), false, refusal};
 }
 
 }  // namespace postern::outbound

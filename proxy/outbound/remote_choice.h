@@ -1,5 +1,5 @@
 // Which connection a recipient's domain gets, and whether the present one will do: the outbound session's answers to
-// `judge`. Keeps the trip under way (an Itinerary) and where the present connection went; asks nobody anything and
+// `ask_policy`. Keeps the trip under way (an Itinerary) and where the present connection went; asks nobody anything and
 // opens nothing itself.
 #pragma once
 
@@ -71,7 +71,7 @@ class RemoteChoice {
   // A connection for the client's greeting and EHLO, before any recipient is known. False: there is none, and
   // refusal() is the answer. `facts`: what lookup_for("") asked for.
   bool begin(const policy::DomainFacts* facts);
-  const smtp::Judgement& refusal() const { return refusal_; }
+  const smtp::PolicyAnswer& refusal() const { return refusal_; }
   // There is a way: begin() found one, or a decision came to one.
   bool begun() const { return begun_; }
 
@@ -82,10 +82,10 @@ class RemoteChoice {
   // The client has had its answer: what was decided for it will not be asked about again.
   void settle() { trip_.reset(); }
 
-  // Answers `judge`. `facts`: what lookup_for(domain) asked for, else null. One question costs no more connections than
-  // its domain has addresses (four of a host, ten in all), each once more where the TLS handshake is repeated with less
-  // in its ClientHello, and once in plaintext where TLS fails and need not be; never more than twenty.
-  smtp::Judgement decide(const std::string& domain, const policy::DomainFacts* facts, const Present& present);
+  // Answers `ask_policy`. `facts`: what lookup_for(domain) asked for, else null. One question costs no more connections
+  // than its domain has addresses (four of a host, ten in all), each once more where the TLS handshake is repeated with
+  // less in its ClientHello, and once in plaintext where TLS fails and need not be; never more than twenty.
+  smtp::PolicyAnswer decide(const std::string& domain, const policy::DomainFacts* facts, const Present& present);
 
   // The present connection, or the one to be made after a `reconnect`.
   const Way& way() const { return way_; }
@@ -115,20 +115,20 @@ class RemoteChoice {
   Way way_of(const policy::Attempt& attempt) const;
   bool same_as_present(const Way& way, const Present& present) const;
 
-  smtp::Judgement weigh(const std::string& domain, const policy::DomainFacts* facts, const Present& present);
-  smtp::Judgement set_out(const Present& present);
-  smtp::Judgement arrived(const Present& present);
-  smtp::Judgement lost(const Present& present);
+  smtp::PolicyAnswer weigh(const std::string& domain, const policy::DomainFacts* facts, const Present& present);
+  smtp::PolicyAnswer set_out(const Present& present);
+  smtp::PolicyAnswer arrived(const Present& present);
+  smtp::PolicyAnswer lost(const Present& present);
   bool asks_again(const std::string& domain, std::optional<std::uint32_t> question) const;
-  smtp::Judgement connect(Way way);
-  smtp::Judgement proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
-                          const Present& present);
+  smtp::PolicyAnswer connect(Way way);
+  smtp::PolicyAnswer proceed(const policy::MailHost& host, const policy::Verdict& verdict, const Trip& trip,
+                             const Present& present);
   bool vouched(const policy::MailHost& host, const Trip& trip, const Present& present) const;
-  smtp::Judgement refuse(const Trip& trip);
-  smtp::Judgement wants_its_own(const Trip& trip);
-  static smtp::Judgement own_connection();
-  static smtp::Judgement refuse(const policy::Itinerary::Failure& failure);
-  static smtp::Judgement refuse(smtp::Refusal refusal, std::string reply);
+  smtp::PolicyAnswer refuse(const Trip& trip);
+  smtp::PolicyAnswer wants_its_own(const Trip& trip);
+  static smtp::PolicyAnswer own_connection();
+  static smtp::PolicyAnswer refuse(const policy::Itinerary::Failure& failure);
+  static smtp::PolicyAnswer refuse(smtp::Refusal refusal, std::string reply);
 
   const config::OutboundListener& listener_;
   const policy::PolicyTable& table_;
@@ -138,7 +138,7 @@ class RemoteChoice {
   Way way_;
   std::optional<Trip> trip_;  // until its client has an answer: an idle session keeps none
   std::optional<Decision> decision_;
-  smtp::Judgement refusal_;
+  smtp::PolicyAnswer refusal_;
   bool begun_ = false;
 };
 

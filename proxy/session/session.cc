@@ -85,7 +85,7 @@ void Session::on_handshake(stream::Stream& with, Result<tls::SessionFacts> facts
   if (!facts) {
     record_.reason = facts.error().message;
     closed_in_handshake_ = facts.error().code == Errc::closed;
-    const tls::Engine* const engine = (side == Side::client ? client_ : *backend_).engine();
+    const tls::Engine* const engine = (side == Side::client ? client_ : *server_).engine();
     record_.note_failed_handshake(side, closed_in_handshake_ ? "peer_closed" : tls::to_string(engine->failure()));
     dialogue_->on_tls_failed(side, around_.effects);
     carry_out();
@@ -120,7 +120,9 @@ void Session::client_is_broken() {
   held_taken_ = 0;
   (void)dialogue_->on_client_bytes({}, around_.effects);
   carry_out();
-  if (!over() && !dialogue_->awaits_verdict()) finish(dialogue_->idle() ? Ending::client_closed : Ending::client_lost);
+  if (!over() && !dialogue_->message_unanswered()) {
+    finish(dialogue_->idle() ? Ending::client_closed : Ending::client_lost);
+  }
 }
 
 // Octets of it are held, so that nobody reads on to its end.
@@ -137,7 +139,7 @@ void Session::look_after_client(std::uint64_t now) {
   }
   // Replies may still be read; a message that waits for the server to take more of it is no reason to end either.
   const std::uint64_t progress = held_taken_ + client_.bytes_out();
-  const bool busy = dialogue_->awaits_verdict() || client_.congested() || (backend_ && backend_->congested());
+  const bool busy = dialogue_->message_unanswered() || client_.congested() || (server_ && server_->congested());
   if (leaving_since_ == 0 || busy || progress != leaving_progress_) {
     leaving_since_ = now;
     leaving_progress_ = progress;
@@ -165,8 +167,8 @@ void Session::sweep(std::uint64_t now) {
   deadline_ = 0;
   if (finishing_) return retire();
   if (!dialogue_) return on_early_end(Early::silent);
-  if (timer_ == Timer::backend_connect && dial_timed_out()) {
-    arm(Timer::backend_connect);
+  if (timer_ == Timer::connect && dial_timed_out()) {
+    arm(Timer::connect);
     return pump();
   }
   if (timer_ == Timer::handshake) note_slow_handshakes();
@@ -177,7 +179,7 @@ void Session::sweep(std::uint64_t now) {
 
 void Session::note_slow_handshakes() {
   if (client_.handshaking()) record_.note_failed_handshake(Side::client, "timeout");
-  if (backend_ && backend_->handshaking()) record_.note_failed_handshake(Side::backend, "timeout");
+  if (server_ && server_->handshaking()) record_.note_failed_handshake(Side::server, "timeout");
 }
 
 void Session::on_drain() {
@@ -193,7 +195,7 @@ void Session::abandon() {
   if (retired_) return;
   record_.ending = Ending::draining;
   record_.reason = "stopped at once";
-  if (dialogue_ && dialogue_->awaits_verdict()) doubt(record_.reason, {});
+  if (dialogue_ && dialogue_->message_unanswered()) doubt(record_.reason, {});
   retire();
 }
 
@@ -207,8 +209,8 @@ bool Session::tell_pending() {
     dialogue_->on_connect_failed(around_.effects);
   } else if (std::exchange(pending_.client_tls_failed, false)) {
     dialogue_->on_tls_failed(Side::client, around_.effects);
-  } else if (std::exchange(pending_.backend_tls_failed, false)) {
-    dialogue_->on_tls_failed(Side::backend, around_.effects);
+  } else if (std::exchange(pending_.server_tls_failed, false)) {
+    dialogue_->on_tls_failed(Side::server, around_.effects);
   } else {
     return tell_more();
   }
@@ -222,7 +224,7 @@ void Session::pump() {
       carry_out();
       continue;
     }
-    const bool congested = client_.congested() || (backend_ && backend_->congested());
+    const bool congested = client_.congested() || (server_ && server_->congested());
     if (held_.empty() || congested || !dialogue_->wants_client_bytes()) break;
     const std::size_t before = held_.size() - held_taken_;
     feed_held();
@@ -243,15 +245,15 @@ void Session::perform(const smtp::Effect& effect) {
     case smtp::Effect::Kind::send:
       if (effect.side == Side::client) {
         client_.send(effect.bytes);
-      } else if (backend_) {
-        backend_->send(effect.bytes);
+      } else if (server_) {
+        server_->send(effect.bytes);
       }
       return;
     case smtp::Effect::Kind::start_tls: return start_tls(effect.side);
-    case smtp::Effect::Kind::connect_backend: return dial();
-    case smtp::Effect::Kind::drop_backend: return drop_backend();
+    case smtp::Effect::Kind::connect_server: return dial();
+    case smtp::Effect::Kind::drop_server: return drop_server();
     case smtp::Effect::Kind::arm: return arm(effect.timer);
-    case smtp::Effect::Kind::judge: return judge(effect.bytes);
+    case smtp::Effect::Kind::ask_policy: return ask_policy(effect.bytes);
     case smtp::Effect::Kind::refused: return record_.note_refusal(effect.refusal, effect.bytes, effect.reason);
     case smtp::Effect::Kind::turned_away: return record_.note_turned_away(effect.refusal, effect.bytes, effect.reason);
     case smtp::Effect::Kind::message: return message(effect);
@@ -284,18 +286,18 @@ void Session::doubt(std::string_view reason, std::string_view about) {
 // The backend first: what a client is told should have happened already. A connection that proves broken here is not
 // told to the dialogue yet: reading still brings what the peer said before it went (a 421, say), and then its end.
 void Session::flush() {
-  if (backend_) (void)backend_->flush();
+  if (server_) (void)server_->flush();
   (void)client_.flush();
 }
 
 void Session::update_reading() {
-  const bool client_held_up = !held_.empty() || client_.congested() || (backend_ && backend_->congested());
+  const bool client_held_up = !held_.empty() || client_.congested() || (server_ && server_->congested());
   client_.set_reading(!client_held_up);
-  if (backend_) backend_->set_reading(!client_.congested());
+  if (server_) server_->set_reading(!client_.congested());
 }
 
 void Session::start_tls(Side side) {
-  POSTERN_ASSERT(side == Side::client || backend_, "TLS with a server that is not there");
+  POSTERN_ASSERT(side == Side::client || server_, "TLS with a server that is not there");
   record_.note_handshake_begins(side, around_.loop.now());
   auto engine = make_engine(side);
   flush();
@@ -303,15 +305,15 @@ void Session::start_tls(Side side) {
   if (!engine) {
     error = engine.error();
   } else {
-    error = (side == Side::client ? client_ : *backend_).start_tls(std::move(*engine));
+    error = (side == Side::client ? client_ : *server_).start_tls(std::move(*engine));
   }
   if (!error) return;
   record_.note_failed_handshake(side, "other");
   tls_failed(side, error->message);
 }
 
-void Session::adopt_backend(net::StreamPtr socket) {
-  backend_ = std::make_unique<stream::Stream>(*this, around_.scratch.second, std::move(socket));
+void Session::adopt_server(net::StreamPtr socket) {
+  server_ = std::make_unique<stream::Stream>(*this, around_.scratch.second, std::move(socket));
 }
 
 void Session::connect_failed(std::string reason) {
@@ -321,15 +323,15 @@ void Session::connect_failed(std::string reason) {
 
 void Session::tls_failed(Side side, std::string reason) {
   record_.reason = std::move(reason);
-  (side == Side::client ? pending_.client_tls_failed : pending_.backend_tls_failed) = true;
+  (side == Side::client ? pending_.client_tls_failed : pending_.server_tls_failed) = true;
 }
 
-void Session::drop_backend() {
-  release_backend();
-  pending_.connected = pending_.connect_failed = pending_.backend_tls_failed = false;
-  if (!backend_) return;
-  backend_->drop();
-  around_.bury(std::move(backend_));
+void Session::drop_server() {
+  release_server();
+  pending_.connected = pending_.connect_failed = pending_.server_tls_failed = false;
+  if (!server_) return;
+  server_->drop();
+  around_.bury(std::move(server_));
 }
 
 // --- time and the end
@@ -340,7 +342,7 @@ std::chrono::milliseconds Session::wait_for(Timer timer) const {
     case Timer::handshake: return listener().tls.handshake_timeout;
     case Timer::greeting: return limits.greeting;
     case Timer::reply: return limits.reply;
-    case Timer::backend_connect: return limits.connect;
+    case Timer::connect: return limits.connect;
     case Timer::command: return limits.command;
     case Timer::data_block: return limits.data_block;
     case Timer::data_end: return limits.data_end;
@@ -359,10 +361,10 @@ void Session::arm(Timer timer) {
 
 void Session::finish(Ending ending) {
   if (over()) return;
-  if (backend_) (void)backend_->flush();
+  if (server_) (void)server_->flush();
   finishing_ = true;
   record_.ending = ending;
-  drop_backend();
+  drop_server();
   held_ = {};
   if (!client_.finish() || (client_.ended() && !client_.congested())) return retire();
   arm(Timer::closing);
@@ -373,7 +375,7 @@ void Session::finish(Ending ending) {
 void Session::retire() {
   if (retired_) return;
   retired_ = true;
-  drop_backend();
+  drop_server();
   const SessionTotals totals{client_.bytes_in(), client_.bytes_out(), around_.loop.now() - record_.started};
   record_.note_end(totals);
   static const smtp::DialogueOutcome nothing;

@@ -62,15 +62,15 @@ class Session : public stream::Stream::Owner {
   virtual void on_early_end(Early how) = 0;
   // False: these bytes of the client are not to be had, and the session has been finished.
   virtual bool welcome(std::string_view) { return true; }
-  // Performs connect_backend: now or later, connected() or connect_failed().
+  // Performs connect_server: now or later, connected() or connect_failed().
   virtual void dial() = 0;
   // What takes too long is given up. True: something else is being tried, and is waited for anew.
   virtual bool dial_timed_out() = 0;
-  // drop_backend: whatever belongs to the connection or its making, beyond the stream.
-  virtual void release_backend() = 0;
+  // drop_server: whatever belongs to the connection or its making, beyond the stream.
+  virtual void release_server() = 0;
   virtual Result<std::unique_ptr<tls::Engine>> make_engine(smtp::Side side) = 0;
   virtual void on_tls_up(smtp::Side side) = 0;
-  virtual void judge(std::string_view domain) = 0;
+  virtual void ask_policy(std::string_view domain) = 0;
   // After every event: what a direction has to tell the dialogue. True: it told something.
   virtual bool tell_more() { return false; }
   virtual const config::Listener& listener() const = 0;
@@ -80,7 +80,7 @@ class Session : public stream::Stream::Owner {
 
   // --- what it does it with
   void begin(std::unique_ptr<smtp::Dialogue> dialogue);
-  void adopt_backend(net::StreamPtr socket);
+  void adopt_server(net::StreamPtr socket);
   void start_tls(smtp::Side side);
   void connected() { pending_.connected = true; }
   void connect_failed(std::string reason);
@@ -99,7 +99,7 @@ class Session : public stream::Stream::Owner {
   std::shared_ptr<const runtime::Runtime> runtime_;
   stream::Stream client_;
   std::unique_ptr<smtp::Dialogue> dialogue_;  // begins once the client is known
-  std::unique_ptr<stream::Stream> backend_;
+  std::unique_ptr<stream::Stream> server_;
   SessionRecord record_;
   bool closed_in_handshake_ = false;  // why the last handshake that failed did
 
@@ -110,7 +110,7 @@ class Session : public stream::Stream::Owner {
   void on_drained(stream::Stream& stream) override;
 
   smtp::Side side_of(const stream::Stream& stream) const {
-    return &stream == &client_ ? smtp::Side::client : smtp::Side::backend;
+    return &stream == &client_ ? smtp::Side::client : smtp::Side::server;
   }
   void offer(std::string_view bytes);
   void feed_held();
@@ -122,7 +122,7 @@ class Session : public stream::Stream::Owner {
   void message(const smtp::Effect& effect);
   void doubt(std::string_view reason, std::string_view about);
   void update_reading();
-  void drop_backend();
+  void drop_server();
   void retire();
 
   std::string held_;            // bytes of the client that the dialogue did not take yet
@@ -139,7 +139,7 @@ class Session : public stream::Stream::Owner {
     bool connected = false;
     bool connect_failed = false;
     bool client_tls_failed = false;
-    bool backend_tls_failed = false;
+    bool server_tls_failed = false;
   } pending_;
   bool client_is_deaf_ = false;  // its connection is broken: no reply reaches it
   bool finishing_ = false;

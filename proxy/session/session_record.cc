@@ -32,6 +32,14 @@ constexpr TlsNames backend_names{"backend_tls",
                                  "backend_verification",
                                  "backend_verification_error",
                                  "backend_subject"};
+constexpr TlsNames server_names{"server_tls",
+                                "server_cipher",
+                                "server_group",
+                                "server_resumed",
+                                "server_sni",
+                                "server_verification",
+                                "server_verification_error",
+                                "server_subject"};
 
 void add_tls(std::vector<Field>& fields, const TlsNames& names, const tls::SessionFacts* facts) {
   if (facts == nullptr) {
@@ -69,15 +77,15 @@ void add_policy(std::vector<Field>& fields, const PolicyFacts& facts) {
 // What is known where a server behind went without a word, neither its own nor the kernel's.
 std::string_view why(smtp::Ending ending) {
   using enum smtp::Ending;
-  if (ending == backend_closed) return "the server closed the connection";
-  if (ending == backend_lost) return "the server closed the connection while it owed a reply";
-  if (ending == backend_unreachable) return "the server closed the connection before it had begun";
-  if (ending == backend_tls_failed) return "the server closed the connection where TLS should begin";
+  if (ending == server_closed) return "the server closed the connection";
+  if (ending == server_lost) return "the server closed the connection while it owed a reply";
+  if (ending == server_unreachable) return "the server closed the connection before it had begun";
+  if (ending == server_tls_failed) return "the server closed the connection where TLS should begin";
   return {};
 }
 
-std::string_view ended(const SessionRecord& record) {
-  return smtp::to_string(record.ending.value_or(smtp::Ending::client_closed));
+smtp::Ending ended(const SessionRecord& record) {
+  return record.ending.value_or(smtp::Ending::client_closed);
 }
 
 std::string_view name_of(smtp::Side side) {
@@ -114,7 +122,7 @@ void SessionRecord::note_handshake(smtp::Side side, tls::SessionFacts facts, std
   book_->add("tls_handshakes_total", {name_of(side), facts.version, facts.cipher,
                                       facts.group.empty() ? "none" : facts.group, facts.resumed ? "true" : "false"});
   book_->time("tls_handshake_duration_seconds", {name_of(side)}, since(side, now));
-  auto& kept = side == smtp::Side::client ? client_tls : backend_tls;
+  auto& kept = side == smtp::Side::client ? client_tls : server_tls;
   kept = std::make_unique<tls::SessionFacts>(std::move(facts));
 }
 
@@ -123,12 +131,12 @@ void SessionRecord::note_failed_handshake(smtp::Side side, std::string_view why)
 }
 
 void SessionRecord::note_dialing(std::uint64_t now) {
-  note_handshake_begins(smtp::Side::backend, now);
+  note_handshake_begins(smtp::Side::server, now);
 }
 
 void SessionRecord::note_connection(std::string name, std::uint64_t now) {
   server = std::move(name);
-  book_->time("backend_connect_duration_seconds", {}, since(smtp::Side::backend, now));
+  book_->time("backend_connect_duration_seconds", {}, since(smtp::Side::server, now));
 }
 
 void SessionRecord::note_no_connection() {
@@ -176,7 +184,7 @@ void SessionRecord::note_decision(PolicyFacts facts) {
 
 void SessionRecord::note_end(const SessionTotals& totals) {
   book_->take("sessions_active");
-  book_->add("session_ends_total", {ended(*this)});
+  book_->add("session_ends_total", {smtp::to_string(ended(*this))});
   if (!client_tls) book_->add("plaintext_sessions_total");
   book_->add("bytes_total", {"in"}, totals.bytes_in);
   book_->add("bytes_total", {"out"}, totals.bytes_out);
@@ -227,8 +235,11 @@ void with_line(const SessionRecord& record, std::string_view direction, const st
   if (!outcome.helo.empty()) fields.emplace_back("helo", outcome.helo);
   if (!record.server.empty()) fields.emplace_back("server", record.server);
   add_tls(fields, client_names, record.client_tls.get());
-  const bool backend_may_have_tls = record.policy != nullptr && !record.server.empty();
-  if (record.backend_tls || backend_may_have_tls) add_tls(fields, backend_names, record.backend_tls.get());
+  const bool inbound = direction == "inbound";
+  const bool server_may_have_tls = record.policy != nullptr && !record.server.empty();
+  if (record.server_tls || server_may_have_tls) {
+    add_tls(fields, inbound ? backend_names : server_names, record.server_tls.get());
+  }
   if (record.policy) add_policy(fields, *record.policy);
   if (outcome.authenticated) fields.emplace_back("authenticated", true);
   fields.emplace_back("messages", record.accepted);
@@ -247,9 +258,10 @@ void with_line(const SessionRecord& record, std::string_view direction, const st
   fields.emplace_back("bytes_in", totals.bytes_in);
   fields.emplace_back("bytes_out", totals.bytes_out);
   fields.emplace_back("duration", static_cast<double>(totals.duration) / 1000.0);
-  fields.emplace_back("ended", ended(record));
+  const auto way = inbound ? config::Direction::inbound : config::Direction::outbound;
+  fields.emplace_back("ended", smtp::to_string(ended(record), way));
   std::string_view reason = record.reason.empty() ? std::string_view(outcome.trouble) : record.reason;
-  if (reason.empty() && record.ending && direction == "inbound") reason = why(*record.ending);
+  if (reason.empty() && record.ending && inbound) reason = why(*record.ending);
   if (!reason.empty()) fields.emplace_back("reason", reason);
   use(fields);
 }

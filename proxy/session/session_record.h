@@ -71,7 +71,7 @@ struct SessionRecord {
   std::optional<smtp::Ending> ending;
   std::string server;  // the server's address or program; empty: none was reached
   std::unique_ptr<tls::SessionFacts> client_tls;
-  std::unique_ptr<tls::SessionFacts> backend_tls;
+  std::unique_ptr<tls::SessionFacts> server_tls;
   std::unique_ptr<PolicyFacts> policy;  // outbound
   std::string reason;                   // the sentence behind the ending, where there is one
 

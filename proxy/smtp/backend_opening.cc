@@ -19,7 +19,7 @@ void BackendOpening::fail_with(Ending ending, std::string why) {
 }
 
 void BackendOpening::say(std::string_view command, Effects& out) const {
-  out.send_copy(Side::backend, std::string(command) + "\r\n");
+  out.send_copy(Side::server, std::string(command) + "\r\n");
 }
 
 void BackendOpening::ask_for_keywords(State next, Effects& out) {
@@ -39,7 +39,7 @@ void BackendOpening::on_reply(const ReplyPiece& piece, bool more, Effects& out) 
     case State::starttls: return starttls(piece, more, out);
     case State::xclient_ehlo: return xclient_ehlo(piece);
     case State::connecting:
-    case State::handshake: return fail_with(Ending::backend_protocol, "the server spoke where TLS should begin");
+    case State::handshake: return fail_with(Ending::server_protocol, "the server spoke where TLS should begin");
     case State::open:
     case State::rejected:
     case State::failed: return;  // over: the dialogue does not ask
@@ -50,7 +50,7 @@ void BackendOpening::greeting(const ReplyPiece& piece, Effects& out) {
   keep(piece);
   if (!piece.last) return;
   if (piece.negative()) return enter(State::rejected);
-  if (piece.code != 220) return fail_with(Ending::backend_protocol, "the server's greeting is " + quote(piece));
+  if (piece.code != 220) return fail_with(Ending::server_protocol, "the server's greeting is " + quote(piece));
   if (listener_.backend.tls == config::TlsMode::starttls) return ask_for_keywords(State::ehlo, out);
   after_tls(out);
 }
@@ -60,7 +60,7 @@ void BackendOpening::ehlo(const ReplyPiece& piece, Effects& out) {
   if (!piece.last) return;
   knows_ehlo_ = piece.code == 250;
   // Never plaintext where TLS is wanted.
-  if (!keywords_.has("STARTTLS")) return fail_with(Ending::backend_tls_failed, "the server does not offer STARTTLS");
+  if (!keywords_.has("STARTTLS")) return fail_with(Ending::server_tls_failed, "the server does not offer STARTTLS");
   say("STARTTLS", out);
   enter(State::starttls);
 }
@@ -68,11 +68,11 @@ void BackendOpening::ehlo(const ReplyPiece& piece, Effects& out) {
 void BackendOpening::starttls(const ReplyPiece& piece, bool more, Effects& out) {
   if (!piece.last) return;
   if (piece.code != 220) {
-    return fail_with(Ending::backend_tls_failed, "the server answered STARTTLS with " + quote(piece));
+    return fail_with(Ending::server_tls_failed, "the server answered STARTTLS with " + quote(piece));
   }
   // Octets behind the 220 were put there by somebody on the wire (CVE-2021-38371).
-  if (more) return fail_with(Ending::backend_tls_failed, "octets followed the server's reply to STARTTLS in plaintext");
-  out.start_tls(Side::backend);
+  if (more) return fail_with(Ending::server_tls_failed, "octets followed the server's reply to STARTTLS in plaintext");
+  out.start_tls(Side::server);
   enter(State::handshake);
 }
 

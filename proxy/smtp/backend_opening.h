@@ -66,7 +66,7 @@ class BackendOpening {
   const config::InboundListener& listener_;
   std::string_view hostname_;
   State state_ = State::connecting;
-  Ending failure_ = Ending::backend_unreachable;
+  Ending failure_ = Ending::server_unreachable;
   int code_ = 0;
   std::string reply_;
   std::string why_;

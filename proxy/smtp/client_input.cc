@@ -91,7 +91,7 @@ ClientInput::Taken ClientInput::content(std::string_view& rest, Effects& out) {
   const auto scanned = scanner_.scan(rest, [&](std::string_view span) {
     octets_ += span.size();
     if (limit && octets_ > limit->bytes && octets_ - limit->bytes > terminator) too_large = true;
-    if (!too_large) out.send(Side::backend, span);
+    if (!too_large) out.send(Side::server, span);
   });
   rest.remove_prefix(scanned.consumed);
   const bool at_its_end = scanned.outcome != ContentScanner::Outcome::more;
@@ -108,7 +108,7 @@ ClientInput::Taken ClientInput::content(std::string_view& rest, Effects& out) {
 
 ClientInput::Taken ClientInput::chunk(std::string_view& rest, Effects& out) {
   const auto octets = rest.substr(0, std::min<std::uint64_t>(rest.size(), chunk_left_));
-  if (mode_ == Mode::chunk) out.send(Side::backend, octets);
+  if (mode_ == Mode::chunk) out.send(Side::server, octets);
   rest.remove_prefix(octets.size());
   chunk_left_ -= octets.size();
   if (chunk_left_ > 0) return {};

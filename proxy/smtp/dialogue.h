@@ -38,7 +38,7 @@ class Dialogue {
   // Plaintext of the server; always consumed whole.
   virtual void on_server_bytes(std::string_view plaintext, Effects& out) = 0;
 
-  // Answers connect_backend. Where TLS comes first on that side, once the handshake is over.
+  // Answers connect_server. Where TLS comes first on that side, once the handshake is over.
   virtual void on_connected(Effects& out) = 0;
   virtual void on_connect_failed(Effects& out) = 0;
 
@@ -53,7 +53,7 @@ class Dialogue {
   virtual void on_closed(Side side, Effects& out) = 0;
 
   // A server still owes its verdict on a message: it is waited for though the client's connection is broken.
-  virtual bool awaits_verdict() const = 0;
+  virtual bool message_unanswered() const = 0;
 
   // The process is stopping: the session ends at the next command after the running transaction.
   virtual void on_drain(Effects& out) = 0;

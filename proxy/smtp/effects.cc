@@ -42,20 +42,20 @@ void Effects::start_tls(Side side) {
   list_.push_back({.kind = Effect::Kind::start_tls, .side = side});
 }
 
-void Effects::connect_backend() {
-  list_.push_back({.kind = Effect::Kind::connect_backend, .side = Side::backend});
+void Effects::connect_server() {
+  list_.push_back({.kind = Effect::Kind::connect_server, .side = Side::server});
 }
 
-void Effects::drop_backend() {
-  list_.push_back({.kind = Effect::Kind::drop_backend, .side = Side::backend});
+void Effects::drop_server() {
+  list_.push_back({.kind = Effect::Kind::drop_server, .side = Side::server});
 }
 
 void Effects::arm(Timer timer) {
   list_.push_back({.kind = Effect::Kind::arm, .timer = timer});
 }
 
-void Effects::judge(std::string_view domain) {
-  list_.push_back({.kind = Effect::Kind::judge, .bytes = keep(domain)});
+void Effects::ask_policy(std::string_view domain) {
+  list_.push_back({.kind = Effect::Kind::ask_policy, .bytes = keep(domain)});
 }
 
 void Effects::refused(Refusal refusal, std::string_view what, std::string_view reason) {

@@ -10,7 +10,7 @@
 
 namespace postern::smtp {
 
-enum class Side : std::uint8_t { client, backend };
+enum class Side : std::uint8_t { client, server };
 
 // What a session is waiting for; each has a duration in the settings. Arming one replaces the one before it.
 enum class Timer : std::uint8_t {
@@ -18,7 +18,7 @@ enum class Timer : std::uint8_t {
   handshake,  // TLS on the client's side (outbound: on either), or a PROXY header
   greeting,   // the server's 220; inbound also the gateway's own words with it (EHLO, STARTTLS, XCLIENT)
   reply,      // outbound: the server's next line in reply to a command, the gateway's own included
-  backend_connect,
+  connect,
   command,     // the client's next whole command; inbound also the server's reply to one
   data_block,  // more content
   data_end,    // the server's reply to the end of data
@@ -39,18 +39,18 @@ std::string_view to_string(MessageResult result);  // the enumerator's name
 
 struct Effect {
   enum class Kind : std::uint8_t {
-    send,             // `bytes` to `side`
-    start_tls,        // on `side`: everything sent before leaves in plaintext, then the handshake begins
-    connect_backend,  // dial (or start) the server; answered by on_connected or on_connect_failed
-    drop_backend,     // close the connection to the server at once, unsent bytes thrown away
-    arm,              // `timer`
-    judge,            // may mail for the domain in `bytes` leave on the present connection? Answered by on_judged
-    refused,          // count `refusal` (its reply, if any, is a send of its own); `bytes`: what was refused, a verb
-    turned_away,      // count `refusal` and note that `bytes` was refused with the reply in `reason`, which is not the
-                      // row's
-    message,          // count a message and `message_result`; `bytes`: what is known of it
-    because,          // `bytes` say why what follows happens: a sentence for the record, in place of an earlier one
-    finish,           // send what is queued to the client, then close everything; `ending` for the record
+    send,            // `bytes` to `side`
+    start_tls,       // on `side`: everything sent before leaves in plaintext, then the handshake begins
+    connect_server,  // dial (or start) the server; answered by on_connected or on_connect_failed
+    drop_server,     // close the connection to the server at once, unsent bytes thrown away
+    arm,             // `timer`
+    ask_policy,      // may mail for the domain in `bytes` leave on the present connection? Answered by on_policy_answer
+    refused,         // count `refusal` (its reply, if any, is a send of its own); `bytes`: what was refused, a verb
+    turned_away,     // count `refusal` and note that `bytes` was refused with the reply in `reason`, which is not the
+                     // row's
+    message,         // count a message and `message_result`; `bytes`: what is known of it
+    because,         // `bytes` say why what follows happens: a sentence for the record, in place of an earlier one
+    finish,          // send what is queued to the client, then close everything; `ending` for the record
   };
   Kind kind = Kind::send;
   Side side = Side::client;
@@ -71,10 +71,10 @@ class Effects {
   void send_copy(Side side, std::string_view bytes);
 
   void start_tls(Side side);
-  void connect_backend();
-  void drop_backend();
+  void connect_server();
+  void drop_server();
   void arm(Timer timer);
-  void judge(std::string_view domain);  // copied
+  void ask_policy(std::string_view domain);  // copied
   // `what` is static storage, a verb; `reason`, copied, says more than the refusal's own reply does.
   void refused(Refusal refusal, std::string_view what = {}, std::string_view reason = {});
   void turned_away(Refusal refusal, std::string_view what, std::string_view reply);  // `reply` copied

@@ -1,5 +1,9 @@
 #include "proxy/smtp/endings.h"
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
 namespace postern::smtp {
 
 std::string_view to_string(Ending ending) {
@@ -7,11 +11,11 @@ std::string_view to_string(Ending ending) {
     case Ending::quit: return "quit";
     case Ending::client_closed: return "client_closed";
     case Ending::client_lost: return "client_lost";
-    case Ending::backend_closed: return "backend_closed";
-    case Ending::backend_lost: return "backend_lost";
-    case Ending::backend_unreachable: return "backend_unreachable";
-    case Ending::backend_protocol: return "backend_protocol";
-    case Ending::backend_tls_failed: return "backend_tls_failed";
+    case Ending::server_closed: return "server_closed";
+    case Ending::server_lost: return "server_lost";
+    case Ending::server_unreachable: return "server_unreachable";
+    case Ending::server_protocol: return "server_protocol";
+    case Ending::server_tls_failed: return "server_tls_failed";
     case Ending::backend_lacks_xclient: return "backend_lacks_xclient";
     case Ending::client_tls_failed: return "client_tls_failed";
     case Ending::starttls_injection: return "starttls_injection";
@@ -30,6 +34,18 @@ std::string_view to_string(Ending ending) {
     case Ending::internal: return "internal";
   }
   return "internal";
+}
+
+std::string_view to_string(Ending ending, config::Direction direction) {
+  using Word = std::pair<Ending, std::string_view>;
+  static constexpr std::array of_a_backend = {
+      Word{Ending::server_closed, "backend_closed"},           Word{Ending::server_lost, "backend_lost"},
+      Word{Ending::server_unreachable, "backend_unreachable"}, Word{Ending::server_protocol, "backend_protocol"},
+      Word{Ending::server_tls_failed, "backend_tls_failed"},
+  };
+  const auto* const found = std::ranges::find(of_a_backend, ending, &Word::first);
+  const bool inbound = direction == config::Direction::inbound;
+  return inbound && found != of_a_backend.end() ? found->second : to_string(ending);
 }
 
 }  // namespace postern::smtp

@@ -5,17 +5,19 @@
 #include <cstdint>
 #include <string_view>
 
+#include "config/extensions.h"
+
 namespace postern::smtp {
 
 enum class Ending : std::uint8_t {
-  quit,            // QUIT and its 221
-  client_closed,   // the client went away between transactions
-  client_lost,     // … in the middle of one
-  backend_closed,  // the server said 421 or closed by itself
-  backend_lost,    // … in the middle of something
-  backend_unreachable,
-  backend_protocol,  // the server's bytes were no SMTP
-  backend_tls_failed,
+  quit,           // QUIT and its 221
+  client_closed,  // the client went away between transactions
+  client_lost,    // … in the middle of one
+  server_closed,  // the server said 421 or closed by itself
+  server_lost,    // … in the middle of something
+  server_unreachable,
+  server_protocol,  // the server's bytes were no SMTP
+  server_tls_failed,
   backend_lacks_xclient,
   client_tls_failed,
   starttls_injection,
@@ -35,5 +37,7 @@ enum class Ending : std::uint8_t {
 };
 inline constexpr std::size_t ending_count = static_cast<std::size_t>(Ending::internal) + 1;
 std::string_view to_string(Ending ending);  // the enumerator's name
+// The log's word: an inbound session's server is its backend.
+std::string_view to_string(Ending ending, config::Direction direction);
 
 }  // namespace postern::smtp

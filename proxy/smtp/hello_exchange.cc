@@ -25,14 +25,14 @@ void HelloExchange::start(Effects& out) {
 void HelloExchange::say_next(Effects& out) {
   if (first_.empty()) return say_hello(extended_ ? Stage::ehlo : Stage::helo, out);
   stage_ = Stage::xclient;
-  out.send_copy(Side::backend, first_.back());
+  out.send_copy(Side::server, first_.back());
   first_.pop_back();
 }
 
 void HelloExchange::say_hello(Stage stage, Effects& out) {
   stage_ = stage;
   const std::string verb = stage == Stage::ehlo ? "EHLO" : "HELO";
-  out.send_copy(Side::backend, verb + (name_.empty() ? "" : " " + name_) + "\r\n");
+  out.send_copy(Side::server, verb + (name_.empty() ? "" : " " + name_) + "\r\n");
 }
 
 HelloExchange::Outcome HelloExchange::on_reply(const ReplyPiece& piece, Effects& out) {

@@ -47,7 +47,7 @@ void InboundDialogue::on_command(const Command& command, const Line& line, Effec
   if (reply == Expected::mail) outcome_.envelope.mail(command.argument);
   if (reply == Expected::recipient) outcome_.envelope.recipient(command.argument);
   if (command.verb == Verb::mail && standing_.says_size_in_vain(server_extensions_)) {
-    out.send_copy(Side::backend, without_parameter(line.text, "SIZE") + "\r\n");
+    out.send_copy(Side::server, without_parameter(line.text, "SIZE") + "\r\n");
     return answers_.expect(reply);
   }
   forward(line, reply, out);
@@ -91,7 +91,7 @@ void InboundDialogue::bdat(const Command& command, const Line& line, Effects& ou
 void InboundDialogue::bdat_too_large(const BdatArgument& argument, Effects& out) {
   if (!std::exchange(oversized_, true)) {
     answers_.message_refused(row(Refusal::message_too_large).reply, out);
-    out.send(Side::backend, "RSET\r\n");
+    out.send(Side::server, "RSET\r\n");
     answers_.expect(Expected::swallowed);
   }
   answer(Refusal::message_too_large, out);

@@ -20,7 +20,7 @@ unsigned InboundDialogue::may_follow(State state) const {
       states(opening, await_reply, within, starttls, closing),  // command
       states(),                                                 // await_turn
       states(command, closing),                                 // opening
-      states(),                                                 // judgement
+      states(),                                                 // await_policy
       states(opening, command, within),                         // await_reply
       states(command, await_reply),                             // within
       states(handshake, closing),                               // starttls
@@ -47,7 +47,7 @@ void InboundDialogue::start(Effects& out) {
 }
 
 Timer InboundDialogue::opening_timer() const {
-  return opening_ && opening_->state() == BackendOpening::State::connecting ? Timer::backend_connect : Timer::greeting;
+  return opening_ && opening_->state() == BackendOpening::State::connecting ? Timer::connect : Timer::greeting;
 }
 
 void InboundDialogue::time_is_up(Timer which, Effects& out) {
@@ -55,8 +55,8 @@ void InboundDialogue::time_is_up(Timer which, Effects& out) {
     case Timer::none:
     case Timer::closing: return;
     case Timer::handshake: return finish(Ending::timeout, out);
-    case Timer::greeting: return server_gone(Ending::backend_unreachable, "the server took too long to begin", out);
-    case Timer::backend_connect: return server_gone(Ending::backend_unreachable, {}, out);
+    case Timer::greeting: return server_gone(Ending::server_unreachable, "the server took too long to begin", out);
+    case Timer::connect: return server_gone(Ending::server_unreachable, {}, out);
     case Timer::reply:
     case Timer::command:
     case Timer::data_block:
@@ -112,9 +112,9 @@ void InboundDialogue::on_client_tls(const tls::SessionFacts& facts, Effects& out
   const bool certificate_wanted = facts_.listener->client_certificates.mode == config::ClientCertificateMode::require;
   standing_.certificate_missing = certificate_wanted && facts.verification != tls::Verification::verified;
 
-  if (verdict_) return give_verdict(out);
+  if (last_words_) return say_last_words(out);
   if (standing_.certificate_missing) {
-    if (server_ != Server::none) out.drop_backend();
+    if (server_ != Server::none) out.drop_server();
     server_ = Server::none;
     opening_.reset();
     enter(State::command);
@@ -131,7 +131,7 @@ void InboundDialogue::on_client_tls(const tls::SessionFacts& facts, Effects& out
     return enter(State::command);
   }
   // What the plaintext phase did to the server's state goes with its connection.
-  if (server_ != Server::none) out.drop_backend();
+  if (server_ != Server::none) out.drop_server();
   enter(State::opening);
   dial(out);
 }

@@ -37,7 +37,7 @@ void InboundDialogue::on_server_connected() {
 }
 
 void InboundDialogue::on_server_unreachable(Effects& out) {
-  if (opening_) server_gone(Ending::backend_unreachable, {}, out);
+  if (opening_) server_gone(Ending::server_unreachable, {}, out);
 }
 
 void InboundDialogue::on_server_tls(Effects& out) {
@@ -46,7 +46,7 @@ void InboundDialogue::on_server_tls(Effects& out) {
 }
 
 void InboundDialogue::on_server_tls_failed(Effects& out) {
-  server_gone(Ending::backend_tls_failed, {}, out);
+  server_gone(Ending::server_tls_failed, {}, out);
 }
 
 // Looks whether the opening is over, and goes on if the client can be told.
@@ -62,12 +62,12 @@ void InboundDialogue::server_is_ready(Effects& out) {
 void InboundDialogue::server_rejected(Effects& out) {
   const std::string& said = opening_->reply();
   out.because("the server refused to serve: " + said.substr(0, said.find('\r')));
-  if (state_ == State::opening) return server_gone(Ending::backend_unreachable, {}, out);
+  if (state_ == State::opening) return server_gone(Ending::server_unreachable, {}, out);
   const auto opening = std::exchange(opening_, nullptr);
   out.send_copy(Side::client, opening->reply());
   server_ = Server::open;
   server_said_farewell_ = true;
-  if (opening->code() == 421) return finish(Ending::backend_closed, out);
+  if (opening->code() == 421) return finish(Ending::server_closed, out);
   enter(State::command);
 }
 
@@ -95,15 +95,15 @@ void InboundDialogue::on_server_closed(Effects& out) {
   if (opening_) {
     const bool in_tls = opening_->state() == BackendOpening::State::handshake;
     const bool greets = opening_->state() == BackendOpening::State::greeting;
-    server_gone(in_tls ? Ending::backend_tls_failed : Ending::backend_unreachable,
+    server_gone(in_tls ? Ending::server_tls_failed : Ending::server_unreachable,
                 greets ? "the server went before it had greeted" : "the server went before it was ready", out);
   } else if (server_ == Server::open) {
-    server_gone(owes_nothing() || server_said_farewell_ ? Ending::backend_closed : Ending::backend_lost, gone(), out);
+    server_gone(owes_nothing() || server_said_farewell_ ? Ending::server_closed : Ending::server_lost, gone(), out);
   }
 }
 
 void InboundDialogue::abandon_server(Effects& out) {
-  out.drop_backend();
+  out.drop_server();
   server_ = Server::none;
 }
 
@@ -118,7 +118,7 @@ void InboundDialogue::server_gone(Ending ending, std::string_view why, Effects& 
   if (in_content()) answers_.message_cut_off({}, out);
   const bool its_own_words = opening_ && opening_->state() == BackendOpening::State::rejected;
   std::string reply = its_own_words ? opening_->reply() : std::string(row(Refusal::backend_unavailable).reply);
-  out.drop_backend();
+  out.drop_server();
   server_ = Server::none;
   opening_.reset();
   hello_.reset();
@@ -151,7 +151,7 @@ std::string InboundDialogue::late() const {
 
 // A client that has had its last reply would take another, unasked, for a failure of what it was told before.
 void InboundDialogue::server_left(Ending ending, Effects& out) {
-  out.drop_backend();
+  out.drop_server();
   server_ = Server::none;
   standing_.transaction = false;
   if (state_ != State::handshake) left_with_ = ending;  // after TLS there is another
@@ -161,7 +161,7 @@ void InboundDialogue::server_left(Ending ending, Effects& out) {
 
 void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out) {
   if (opening_) {
-    if (opening_->over()) return server_gone(Ending::backend_protocol, unasked_for(piece), out);
+    if (opening_->over()) return server_gone(Ending::server_protocol, unasked_for(piece), out);
     opening_->on_reply(piece, more, out);
     progress_ = true;
     return server_is_ready(out);
@@ -172,7 +172,7 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
   if (piece.last && piece.code == 421) out.because(took_leave(piece));
   if (to == Expected::hello) return hello_reply(piece, out);
   if (!answers_.believable(piece.code, chunk_under_way())) {
-    return server_gone(Ending::backend_protocol, unbelievable(to, piece), out);
+    return server_gone(Ending::server_protocol, unbelievable(to, piece), out);
   }
   outcome_.envelope.replied(to, piece);
   const bool ours = to == Expected::swallowed || (to == Expected::quit && piece.code / 100 == 4);
@@ -183,20 +183,20 @@ void InboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out)
 // The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
 // end of its content, where it listens.
 void InboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
-  if (!piece.negative()) return server_gone(Ending::backend_protocol, unbelievable(Expected::end_of_data, piece), out);
-  end_content({alone(piece), Ending::backend_lost}, out);
+  if (!piece.negative()) return server_gone(Ending::server_protocol, unbelievable(Expected::end_of_data, piece), out);
+  end_content({alone(piece), Ending::server_lost}, out);
 }
 
 void InboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
   const bool farewell = piece.code == 421 || piece.code == 221;
   if (owes_nothing() || piece.code != 421) {
-    const auto ending = farewell ? Ending::backend_closed : Ending::backend_protocol;
+    const auto ending = farewell ? Ending::server_closed : Ending::server_protocol;
     return server_gone(ending, farewell ? took_leave(piece) : unasked_for(piece), out);
   }
   replies_.hand_on(piece, out);
   if (!piece.last) return;
   out.because(took_leave(piece));
-  finish(Ending::backend_closed, out);
+  finish(Ending::server_closed, out);
 }
 
 void InboundDialogue::replied(Expected to, int code, Effects& out) {
@@ -238,7 +238,7 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
   switch (hello_->on_reply(piece, out)) {
     case HelloExchange::Outcome::more: return;
     case HelloExchange::Outcome::pass_on: return pass_hello_line(piece, out);
-    case HelloExchange::Outcome::broken: return server_gone(Ending::backend_protocol, hello_->why(piece), out);
+    case HelloExchange::Outcome::broken: return server_gone(Ending::server_protocol, hello_->why(piece), out);
     case HelloExchange::Outcome::accepted: hello_accepted(piece, out); break;
     case HelloExchange::Outcome::refused:
       if (may_reopen(piece.code)) return reopen(out);
@@ -249,7 +249,7 @@ void InboundDialogue::hello_reply(const ReplyPiece& piece, Effects& out) {
   if (hello_->introduced()) std::string().swap(xclient_listed_);
   hello_.reset();
   answers_.pop();
-  if (piece.code == 421) return finish(Ending::backend_closed, out);
+  if (piece.code == 421) return finish(Ending::server_closed, out);
   if (state_ == State::opening) return resume(out);
   enter(State::command);
 }
@@ -270,7 +270,7 @@ void InboundDialogue::reopen(Effects& out) {
   hello_.reset();
   answers_.pop();
   standing_.transaction = false;
-  out.drop_backend();
+  out.drop_server();
   enter(State::opening);
   dial(out);
 }

@@ -107,12 +107,12 @@ void OutboundDialogue::hello(const Command& command, const Line& line, Effects& 
   outcome_.helo = command.argument;
   nameless_ = command.argument.empty();
   if (!hello_refusal_.empty()) return turn_away(command, hello_refused_as_, hello_refusal_, out);
-  if (facts_.greets_itself || (server_ == Server::open && link_.judged)) return answer_hello(command, out);
+  if (facts_.greets_itself || (server_ == Server::open && link_.approved)) return answer_hello(command, out);
   if (server_ == Server::open) {  // opened for a recipient that could not go out there
     held_ = std::make_unique<std::string>(line.text);
     return ask({}, out);
   }
-  judging_.clear();
+  asked_about_.clear();
   hold(line, State::opening);
   if (opening_) {
     opening_->introduce(name_for_remote(), out);
@@ -184,13 +184,13 @@ void OutboundDialogue::recipient(const Command& command, const Line& line, Effec
 bool OutboundDialogue::begin_at_remote(const Line& line, Effects& out) {
   if (transaction_.sent) return true;
   if (std::exchange(link_.dirty, false)) {
-    out.send(Side::backend, "RSET\r\n");
+    out.send(Side::server, "RSET\r\n");
     answers_.expect(Expected::swallowed);
     if (!link_.pipelines) return in_turn(line);
   }
   const std::string_view mail(transaction_.mail.data(), transaction_.mail.size() - 2);
   const bool in_vain = standing_.says_size_in_vain(link_.extensions);
-  out.send_copy(Side::backend, in_vain ? without_parameter(mail, "SIZE") + "\r\n" : transaction_.mail);
+  out.send_copy(Side::server, in_vain ? without_parameter(mail, "SIZE") + "\r\n" : transaction_.mail);
   answers_.expect(Expected::mail);
   mail_reply_.clear();
   link_.dirty = true;
@@ -210,7 +210,7 @@ void OutboundDialogue::data(const Line& line, Effects& out) {
     return say(transaction_.refusal, out);
   }
   if (!at_once && (!transaction_.accepted || !transaction_.sent)) return answer(Refusal::recipients_first, out);
-  out.send(Side::backend, "DATA\r\n");
+  out.send(Side::server, "DATA\r\n");
   answers_.expect(Expected::data);
   enter(State::await_reply);
 }
@@ -246,14 +246,14 @@ void OutboundDialogue::reset(const Line& line, Effects& out) {
   if (!in_turn(line)) return;
   transaction_ = {};
   if (!std::exchange(link_.dirty, false)) return say("250 2.0.0 Ok\r\n", out);
-  out.send(Side::backend, "RSET\r\n");
+  out.send(Side::server, "RSET\r\n");
   answers_.expect(Expected::reset);
 }
 
 // Its argument means nothing and stays here.
 void OutboundDialogue::noop(const Line& line, Effects& out) {
-  if (server_ == Server::open && link_.judged) {
-    out.send(Side::backend, "NOOP\r\n");
+  if (server_ == Server::open && link_.approved) {
+    out.send(Side::server, "NOOP\r\n");
     return answers_.expect(Expected::plain);
   }
   if (in_turn(line)) say("250 2.0.0 Ok\r\n", out);
@@ -261,7 +261,7 @@ void OutboundDialogue::noop(const Line& line, Effects& out) {
 
 void OutboundDialogue::quit(const Line& line, Effects& out) {
   if (!in_turn(line)) return;
-  if (server_ == Server::open || (opening_ && opening_->greeted())) out.send(Side::backend, "QUIT\r\n");
+  if (server_ == Server::open || (opening_ && opening_->greeted())) out.send(Side::server, "QUIT\r\n");
   bid_farewell(out);
 }
 

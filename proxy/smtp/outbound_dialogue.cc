@@ -28,17 +28,17 @@ unsigned OutboundDialogue::may_follow(State state) const {
   using enum State;
   // In the order of the enumerators.
   static constexpr std::array<unsigned, state_count> moves = {
-      states(handshake, command, judgement),                                           // await_greeting
-      states(await_greeting, command),                                                 // handshake
-      states(await_turn, opening, judgement, await_reply, within, starttls, closing),  // command
-      states(command),                                                                 // await_turn
-      states(judgement),                                                               // opening
-      states(await_greeting, command, opening, judgement),                             // judgement
-      states(command, within),                                                         // await_reply
-      states(command, await_reply),                                                    // within
-      states(handshake, closing),                                                      // starttls
-      states(),                                                                        // closing
-      0U,                                                                              // ended
+      states(handshake, command, await_policy),                                           // await_greeting
+      states(await_greeting, command),                                                    // handshake
+      states(await_turn, opening, await_policy, await_reply, within, starttls, closing),  // command
+      states(command),                                                                    // await_turn
+      states(await_policy),                                                               // opening
+      states(await_greeting, command, opening, await_policy),                             // await_policy
+      states(command, within),                                                            // await_reply
+      states(command, await_reply),                                                       // within
+      states(handshake, closing),                                                         // starttls
+      states(),                                                                           // closing
+      0U,                                                                                 // ended
   };
   return moves[static_cast<std::size_t>(state)];
 }
@@ -74,7 +74,7 @@ void OutboundDialogue::on_server_tls_failed(Effects& out) {
 }
 
 void OutboundDialogue::on_server_closed(Effects& out) {
-  server_gone(idle() ? Ending::backend_closed : Ending::backend_lost, "the connection was closed", out);
+  server_gone(idle() ? Ending::server_closed : Ending::server_lost, "the connection was closed", out);
 }
 
 bool OutboundDialogue::expects_challenge() const {
@@ -96,7 +96,7 @@ void OutboundDialogue::time_is_up(Timer which, Effects& out) {
   switch (which) {
     case Timer::none:
     case Timer::closing: return;
-    case Timer::backend_connect: return on_server_unreachable(out);
+    case Timer::connect: return on_server_unreachable(out);
     case Timer::handshake:
     case Timer::greeting:
     case Timer::reply:
@@ -117,7 +117,7 @@ void OutboundDialogue::server_is_silent(Effects& out) {
 Timer OutboundDialogue::opening_timer() const {
   if (!opening_) return Timer::greeting;
   switch (opening_->state()) {
-    case RemoteOpening::State::connecting: return Timer::backend_connect;
+    case RemoteOpening::State::connecting: return Timer::connect;
     case RemoteOpening::State::handshake: return Timer::handshake;
     case RemoteOpening::State::greeting:
     case RemoteOpening::State::greeted:

@@ -1,5 +1,5 @@
 // Legacy client <-> remote server: the whole outbound protocol, sans-IO (design: which policy applies is known late).
-// MAIL is answered by us and kept; each recipient's domain is judged by the session before anything of the envelope
+// MAIL is answered by us and kept; each recipient's domain is asked about before anything of the envelope
 // goes out, and again on every new connection.
 #pragma once
 
@@ -26,8 +26,8 @@ struct OutboundFacts {
   bool notes_envelopes = true;
 };
 
-// The session's answer to Effect::Kind::judge.
-struct Judgement {
+// The session's answer to Effect::Kind::ask_policy.
+struct PolicyAnswer {
   enum class Action : std::uint8_t {
     proceed,    // this connection will do
     reconnect,  // drop it and connect again: the session has another host, other TLS parameters, or plaintext in mind
@@ -49,18 +49,18 @@ class OutboundDialogue final : public TwoPartyDialogue {
 
   // Set by the session before each on_connected.
   void plan(RemotePlan plan);
-  // Answers Effect::Kind::judge, whose `bytes` name the recipient's domain: lower case, without a final dot; an address
-  // literal with its brackets; "." where the recipient has none (<postmaster>); empty: the connection as such, before
-  // the client has been greeted or when it has been opened for the client's EHLO. Called later, never from inside the
-  // effect's carrying out. A `proceed` for a connection that is gone, or in plaintext where the plan demands TLS, is
-  // not believed: the client gets 451. So is a `reconnect` when may_reconnect() is false.
-  void on_judged(const Judgement& judgement, Effects& out);
+  // Answers Effect::Kind::ask_policy, whose `bytes` name the recipient's domain: lower case, without a final dot; an
+  // address literal with its brackets; "." where the recipient has none (<postmaster>); empty: the connection as such,
+  // before the client has been greeted or when it has been opened for the client's EHLO. Called later, never from
+  // inside the effect's carrying out. A `proceed` for a connection that is gone, or in plaintext where the plan demands
+  // TLS, is not believed: the client gets 451. So is a `reconnect` when may_reconnect() is false.
+  void on_policy_answer(const PolicyAnswer& policy_answer, Effects& out);
 
   const RemoteState& remote() const { return remote_; }
-  // Whatever the judgements, one command of the client is the reason for no more connections than this.
+  // Whatever the answers, one command of the client is the reason for no more connections than this.
   static constexpr unsigned connections_per_command = 20;
   // The number of the client's command (0: its connection) that waits for a server, or was the last to do so. Two
-  // judgements with one number: what came of the first was lost, and the client has had no answer meanwhile.
+  // answers with one number: what came of the first was lost, and the client has had no answer meanwhile.
   std::uint32_t question() const { return commands(); }
   bool asking() const;
   // … or a connection is being made before anybody asks.
@@ -72,7 +72,7 @@ class OutboundDialogue final : public TwoPartyDialogue {
  private:
   // What is known of the present connection; a new one begins afresh.
   struct Link {
-    bool judged = false;               // it may be used at all
+    bool approved = false;             // it may be used at all
     std::vector<std::string> domains;  // … and for mail to these
     EhloReply hello;
     bool pipelines = false;
@@ -103,7 +103,7 @@ class OutboundDialogue final : public TwoPartyDialogue {
   void end_transaction() override { transaction_ = {}; }
   void go_on(Effects& out) override;
   bool drains_at_once() const override;
-  bool goes_on_without_client() const override { return awaits_verdict(); }
+  bool goes_on_without_client() const override { return message_unanswered(); }
   void on_client_tls(const tls::SessionFacts& facts, Effects& out) override;
   Timer opening_timer() const override;
   void time_is_up(Timer which, Effects& out) override;
@@ -157,9 +157,9 @@ class OutboundDialogue final : public TwoPartyDialogue {
   void opening_moved(Effects& out);
   void opening_is_over(Effects& out);
   void ask(std::string domain, Effects& out);
-  void judged_fit(bool vouched, Effects& out);
+  void let_proceed(bool vouched, Effects& out);
   void reconnect(Effects& out);
-  void judged_unfit(const Judgement& judgement, Effects& out);
+  void turned_down(const PolicyAnswer& policy_answer, Effects& out);
   bool fit() const;
   bool before_recipient() const;
   bool tries_again() const;
@@ -184,7 +184,7 @@ class OutboundDialogue final : public TwoPartyDialogue {
   Transaction transaction_;
   std::unique_ptr<RemoteOpening> opening_;  // while Server::opening, and until its failure has been dealt with
   config::ExtensionSet shown_ = 0;          // with parameters, by the reply to the client's EHLO
-  std::string judging_;                     // what was or will be asked
+  std::string asked_about_;                 // what was or will be asked
   std::string mail_reply_;                  // the remote's to MAIL, so far
   std::string hello_refusal_;               // with CRLF: what came of the client's EHLO, instead of a server
   Refusal hello_refused_as_ = Refusal::remote_unusable;  // its row

@@ -41,7 +41,7 @@ bool OutboundDialogue::before_recipient() const {
 }
 
 bool OutboundDialogue::asking() const {
-  return state_ == State::await_greeting || state_ == State::opening || state_ == State::judgement ||
+  return state_ == State::await_greeting || state_ == State::opening || state_ == State::await_policy ||
          before_recipient();
 }
 
@@ -73,7 +73,7 @@ std::string_view OutboundDialogue::due() const {
 void OutboundDialogue::server_gone(Ending ending, std::string_view why, Effects& out) {
   if (state_ == State::ended || server_ == Server::none) return;
   if (server_ == Server::opening) {
-    opening_->on_lost(why, ending == Ending::backend_protocol);
+    opening_->on_lost(why, ending == Ending::server_protocol);
     return opening_moved(out);
   }
   const std::string_view place = in_content() ? " within the content" : "";
@@ -115,7 +115,7 @@ void OutboundDialogue::lose(Ending ending, const std::string& trouble, Effects& 
 // With the reason, where it is more than that it went.
 std::string OutboundDialogue::lost_reply(Refusal refusal, Ending ending) const {
   std::string reply(row(refusal).reply);
-  if (ending != Ending::backend_protocol) return reply;
+  if (ending != Ending::server_protocol) return reply;
   constexpr std::size_t longest = 300;  // of what may quote the server: the line stays within 512 octets
   std::string why = remote_.trouble.substr(0, longest);
   std::replace_if(why.begin(), why.end(), is_8bit, '?');

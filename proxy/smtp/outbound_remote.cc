@@ -1,4 +1,4 @@
-// The remote half of OutboundDialogue: the way to a server, the session's judgement of it, and the server's replies.
+// The remote half of OutboundDialogue: the way to a server, what policies say of it, and the server's replies.
 #include <algorithm>
 #include <utility>
 
@@ -12,7 +12,7 @@ namespace {
 
 using Stage = RemoteState::Stage;
 
-// Domains remembered as judged on a connection; a client with more of them waits for another judgement.
+// Domains remembered as approved on a connection; a client with more of them waits for another answer.
 constexpr std::size_t domain_limit = 64;
 
 // A refusal that can be said as it stands.
@@ -32,7 +32,7 @@ void OutboundDialogue::dial(Effects& out) {
 }
 
 void OutboundDialogue::drop_remote(Effects& out) {
-  if (server_ != Server::none) out.drop_backend();
+  if (server_ != Server::none) out.drop_server();
   server_ = Server::none;
   opening_.reset();
   link_ = {};
@@ -53,14 +53,14 @@ void OutboundDialogue::opening_moved(Effects& out) {
   const bool waited_for = state_ == State::await_greeting || state_ == State::opening;
   if (!waited_for || !opening_->over()) return;
   opening_.reset();
-  ask(judging_, out);
+  ask(asked_about_, out);
 }
 
 void OutboundDialogue::opening_is_over(Effects& out) {
   remote_ = opening_->result();
   link_ = {};
   if (!remote_.usable()) {
-    out.drop_backend();
+    out.drop_server();
     server_ = Server::none;
     replies_ = ReplyReader();
     return;
@@ -76,13 +76,13 @@ void OutboundDialogue::opening_is_over(Effects& out) {
   link_.poorer = lacks_some || opening_->goes_by_memory();
 }
 
-// --- the session's judgement
+// --- the policy's answer
 
 void OutboundDialogue::ask(std::string domain, Effects& out) {
-  judging_ = std::move(domain);
+  asked_about_ = std::move(domain);
   fit_when_asked_ = fit();
-  out.judge(judging_);
-  enter(State::judgement);
+  out.ask_policy(asked_about_);
+  enter(State::await_policy);
 }
 
 // Mail may go out there if the session says so.
@@ -90,55 +90,55 @@ bool OutboundDialogue::fit() const {
   return server_ == Server::open && remote_.usable() && (link_.tls || !link_.demands_tls);
 }
 
-void OutboundDialogue::on_judged(const Judgement& judgement, Effects& out) {
-  if (state_ != State::judgement) return;
+void OutboundDialogue::on_policy_answer(const PolicyAnswer& policy_answer, Effects& out) {
+  if (state_ != State::await_policy) return;
   progress_ = true;
-  switch (judgement.action) {
-    case Judgement::Action::proceed:
+  switch (policy_answer.action) {
+    case PolicyAnswer::Action::proceed:
       if (fit()) {
-        judged_fit(judgement.vouched, out);
+        let_proceed(policy_answer.vouched, out);
       } else if (fit_when_asked_) {
-        ask(judging_, out);  // it was judged well and went meanwhile
+        ask(asked_about_, out);  // it was good, and went meanwhile
       } else {
-        judged_unfit({Judgement::Action::refuse, {}}, out);
+        turned_down({PolicyAnswer::Action::refuse, {}}, out);
       }
       break;
-    case Judgement::Action::reconnect:
+    case PolicyAnswer::Action::reconnect:
       if (!may_reconnect() || dials() >= connections_per_command) {
-        judged_unfit({Judgement::Action::refuse, {}}, out);
+        turned_down({PolicyAnswer::Action::refuse, {}}, out);
       } else if (draining_ && dials() > 0) {
         refuse_now(Refusal::draining, Ending::draining, out);
       } else {
         reconnect(out);
       }
       break;
-    case Judgement::Action::refuse: judged_unfit(judgement, out); break;
+    case PolicyAnswer::Action::refuse: turned_down(policy_answer, out); break;
   }
   settle(out);
 }
 
-void OutboundDialogue::judged_fit(bool vouched, Effects& out) {
-  link_.judged = true;
+void OutboundDialogue::let_proceed(bool vouched, Effects& out) {
+  link_.approved = true;
   link_.vouched = vouched;
-  if (!judging_.empty()) {
+  if (!asked_about_.empty()) {
     if (link_.domains.size() >= domain_limit) link_.domains.erase(link_.domains.begin());
-    link_.domains.push_back(judging_);
+    link_.domains.push_back(asked_about_);
   }
   resume(out);
 }
 
 void OutboundDialogue::reconnect(Effects& out) {
-  if (server_ == Server::open) out.send(Side::backend, "QUIT\r\n");
+  if (server_ == Server::open) out.send(Side::server, "QUIT\r\n");
   drop_remote(out);
   enter(greeted_ ? State::opening : State::await_greeting);
   dial(out);
 }
 
-void OutboundDialogue::judged_unfit(const Judgement& judgement, Effects& out) {
-  Refusal refusal = judgement.refusal;
+void OutboundDialogue::turned_down(const PolicyAnswer& policy_answer, Effects& out) {
+  Refusal refusal = policy_answer.refusal;
   std::string text(row(refusal).reply);
-  if (is_refusal(judgement.reply)) {
-    text = judgement.reply + "\r\n";
+  if (is_refusal(policy_answer.reply)) {
+    text = policy_answer.reply + "\r\n";
   } else if (!greeted_ && is_refusal(remote_.reply)) {
     refusal = Refusal::server_refused;
     text = remote_.reply + "\r\n";
@@ -153,14 +153,14 @@ void OutboundDialogue::judged_unfit(const Judgement& judgement, Effects& out) {
   } else {
     answers_.note_turned_away(refusal, {}, text, out);  // the connection as such
   }
-  if (judging_.empty()) {
-    if (server_ == Server::open) out.send(Side::backend, "QUIT\r\n");
+  if (asked_about_.empty()) {
+    if (server_ == Server::open) out.send(Side::server, "QUIT\r\n");
     drop_remote(out);
     hello_refusal_ = text;
     hello_refused_as_ = refusal;
   }
   say(text, out);
-  const Ending ending = remote_.stage == Stage::lost ? Ending::backend_lost : Ending::backend_unreachable;
+  const Ending ending = remote_.stage == Stage::lost ? Ending::server_lost : Ending::server_unreachable;
   if (!greeted_ || text.starts_with("421")) return finish(ending, out);
   enter(State::command);
 }
@@ -178,12 +178,12 @@ void OutboundDialogue::on_piece(const ReplyPiece& piece, bool more, Effects& out
   // A server that cannot forget a transaction must not see the next one.
   const bool forgets = piece.code / 100 == 2 || (to != Expected::swallowed && to != Expected::reset);
   if (!forgets || !answers_.believable(piece.code, chunk_under_way())) {
-    return lose(Ending::backend_protocol, wrong_answer(due(), piece), out);
+    return lose(Ending::server_protocol, wrong_answer(due(), piece), out);
   }
   if (piece.last && piece.code == 421) out.because(took_leave(piece));
   // It takes its leave instead of a message that another host may take.
   if (piece.code == 421 && facts_.greets_itself && before_recipient()) {
-    if (piece.last) lose(Ending::backend_closed, wrong_answer(due(), piece), out);
+    if (piece.last) lose(Ending::server_closed, wrong_answer(due(), piece), out);
     return;
   }
   if (to == Expected::recipient && !transaction_.refusal.empty()) {
@@ -274,15 +274,15 @@ void OutboundDialogue::message_result(Expected to, int code, Effects& out) {
 // The server has had enough of a message that is still coming. Only a refusal can be true; the client hears it at the
 // end of its content, where it listens.
 void OutboundDialogue::early_reply(const ReplyPiece& piece, Effects& out) {
-  if (!piece.negative()) return lose(Ending::backend_protocol, unasked_answer(piece), out);
-  const auto ending = piece.code == 421 ? std::optional(Ending::backend_closed) : std::nullopt;
+  if (!piece.negative()) return lose(Ending::server_protocol, unasked_answer(piece), out);
+  const auto ending = piece.code == 421 ? std::optional(Ending::server_closed) : std::nullopt;
   if (ending) out.because(took_leave(piece));
   end_content({alone(piece), ending}, out);
 }
 
 void OutboundDialogue::unasked(const ReplyPiece& piece, Effects& out) {
   const bool farewell = piece.code == 421 || piece.code == 221;
-  lose(farewell ? Ending::backend_closed : Ending::backend_protocol, unasked_answer(piece), out);
+  lose(farewell ? Ending::server_closed : Ending::server_protocol, unasked_answer(piece), out);
 }
 
 }  // namespace postern::smtp

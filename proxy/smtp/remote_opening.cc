@@ -90,7 +90,7 @@ void RemoteOpening::finish(Stage stage) {
 }
 
 void RemoteOpening::say(std::string_view line, Effects& out) const {
-  out.send_copy(Side::backend, std::string(line) + "\r\n");
+  out.send_copy(Side::server, std::string(line) + "\r\n");
 }
 
 void RemoteOpening::say_ehlo(Effects& out) {
@@ -252,7 +252,7 @@ void RemoteOpening::starttls(const ReplyPiece& piece, bool more, Effects& out) {
   if (piece.code != 220) return finish(Stage::tls_broken);
   // Octets behind the 220 were put there by somebody on the wire (CVE-2021-38371).
   if (more) return finish(Stage::tls_injected);
-  out.start_tls(Side::backend);
+  out.start_tls(Side::server);
   enter(State::handshake);
 }
 

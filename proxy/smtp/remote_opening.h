@@ -1,5 +1,5 @@
 // Our own words with a remote server before any mail: its greeting, EHLO, STARTTLS, EHLO again, AUTH. It ends with a
-// stage for the session to judge; whatever it is, no envelope has been sent.
+// stage for policies to judge; whatever it is, no envelope has been sent.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,7 @@ struct RemotePlan {
   std::string auth_secret;  // password or token; never in any log or record
 };
 
-// How far we came with the remote server. The session judges it.
+// How far we came with the remote server. Policies judge it.
 struct RemoteState {
   enum class Stage : std::uint8_t {
     none,  // not connected yet

@@ -11,7 +11,7 @@ bool TwoPartyDialogue::takes_client_bytes() const {
     case State::await_greeting:
     case State::await_turn:
     case State::opening:
-    case State::judgement:
+    case State::await_policy:
     case State::await_reply:
     case State::ended: return false;
     case State::command: return !must_wait();
@@ -42,7 +42,7 @@ void TwoPartyDialogue::serve_client(std::string_view& rest, Effects& out) {
     case State::await_greeting:
     case State::await_turn:
     case State::opening:
-    case State::judgement:
+    case State::await_policy:
     case State::await_reply:
     case State::ended: POSTERN_ASSERT(false, "the client must wait in this state");
   }
@@ -63,7 +63,7 @@ void TwoPartyDialogue::take(std::string_view& rest, Effects& out) {
     case Item::response: return response(taken.line, out);
     case Item::content_end: answers_.expect(Expected::end_of_data); return enter(State::command);
     case Item::chunk_end: return enter(State::command);
-    case Item::discarded: return verdict_ ? give_verdict(out) : enter(State::command);
+    case Item::discarded: return last_words_ ? say_last_words(out) : enter(State::command);
     case Item::bare_newline: return refuse_content(Refusal::bare_newline, Ending::bare_newline, out);
     case Item::too_large: return refuse_content(Refusal::message_too_large, Ending::message_too_large, out);
   }
@@ -97,11 +97,11 @@ void TwoPartyDialogue::obey(const Command& command, const Line& line, Effects& o
 
 void TwoPartyDialogue::forward(const Line& line, Expected reply, Effects& out) {
   if (line.bare_lf) {
-    out.send_copy(Side::backend, std::string(line.text) + "\r\n");
+    out.send_copy(Side::server, std::string(line.text) + "\r\n");
   } else if (line.in_input) {
-    out.send(Side::backend, line.raw);
+    out.send(Side::server, line.raw);
   } else {
-    out.send_copy(Side::backend, line.raw);
+    out.send_copy(Side::server, line.raw);
   }
   answers_.expect(reply);
 }
@@ -134,7 +134,7 @@ void TwoPartyDialogue::response(const Line& line, Effects& out) {
   progress_ = true;
   if (line.too_long || line.nul || line.bare_cr) {
     answers_.note(line.too_long ? Refusal::line_too_long : Refusal::malformed_line, to_string(Verb::auth), out);
-    out.send(Side::backend, "*\r\n");
+    out.send(Side::server, "*\r\n");
     answers_.expect(Expected::auth);
   } else {
     forward(line, Expected::auth, out);
@@ -176,26 +176,26 @@ void TwoPartyDialogue::refuse_content(Refusal refusal, Ending ending, Effects& o
   end_content({std::string(row(refusal).reply), ending}, out);
 }
 
-void TwoPartyDialogue::end_content(Verdict verdict, Effects& out) {
-  answers_.message_refused(verdict.reply, out);
+void TwoPartyDialogue::end_content(LastWords last_words, Effects& out) {
+  answers_.message_refused(last_words.reply, out);
   abandon_server(out);
-  discard_message(std::move(verdict), out);
+  discard_message(std::move(last_words), out);
 }
 
 // A client that has authenticated cannot go on with another connection, where it has not.
-void TwoPartyDialogue::discard_message(Verdict verdict, Effects& out) {
-  if (standing_.authenticated && !verdict.ending) verdict.ending = Ending::backend_lost;
-  verdict_ = std::make_unique<Verdict>(std::move(verdict));
+void TwoPartyDialogue::discard_message(LastWords last_words, Effects& out) {
+  if (standing_.authenticated && !last_words.ending) last_words.ending = Ending::server_lost;
+  last_words_ = std::make_unique<LastWords>(std::move(last_words));
   input_.discard();
-  if (!input_.in_message() && state_ != State::handshake) give_verdict(out);
+  if (!input_.in_message() && state_ != State::handshake) say_last_words(out);
 }
 
-void TwoPartyDialogue::give_verdict(Effects& out) {
-  const auto verdict = std::exchange(verdict_, nullptr);
+void TwoPartyDialogue::say_last_words(Effects& out) {
+  const auto last_words = std::exchange(last_words_, nullptr);
   end_transaction();
   POSTERN_ASSERT(answers_.empty(), "a reply overtakes another");
-  out.send_copy(Side::client, verdict->reply);
-  if (verdict->ending) return finish(*verdict->ending, out);
+  out.send_copy(Side::client, last_words->reply);
+  if (last_words->ending) return finish(*last_words->ending, out);
   enter(State::command);
 }
 

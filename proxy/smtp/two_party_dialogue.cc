@@ -53,7 +53,7 @@ void TwoPartyDialogue::on_server_bytes(std::string_view plaintext, Effects& out)
     if (*piece) {
       on_piece(**piece, !rest.empty(), out);
     } else {
-      server_gone(Ending::backend_protocol, piece->error().message, out);
+      server_gone(Ending::server_protocol, piece->error().message, out);
     }
   }
   outcome_.blank_lines += replies_.take_blank_lines();
@@ -76,7 +76,7 @@ void TwoPartyDialogue::on_tls(Side side, const tls::SessionFacts& facts, Effects
     begin_standing();
     on_client_tls(facts, out);
   }
-  if (side == Side::backend && server_ == Server::opening) {
+  if (side == Side::server && server_ == Server::opening) {
     replies_ = ReplyReader();
     on_server_tls(out);
   }
@@ -86,7 +86,7 @@ void TwoPartyDialogue::on_tls(Side side, const tls::SessionFacts& facts, Effects
 
 void TwoPartyDialogue::on_tls_failed(Side side, Effects& out) {
   if (side == Side::client && state_ == State::handshake) finish(Ending::client_tls_failed, out);
-  if (side == Side::backend && server_ == Server::opening) on_server_tls_failed(out);
+  if (side == Side::server && server_ == Server::opening) on_server_tls_failed(out);
   settle(out);
 }
 
@@ -137,7 +137,7 @@ Timer TwoPartyDialogue::timer() const {
     case State::await_greeting:
     case State::opening: return opening_timer();
     case State::handshake: return Timer::handshake;
-    case State::judgement: return Timer::none;  // the session's own lookups have their own limits
+    case State::await_policy: return Timer::none;  // the session's own lookups have their own limits
     case State::within:
       if (input_.in_message()) return Timer::data_block;
       [[fallthrough]];
@@ -166,7 +166,7 @@ void TwoPartyDialogue::client_is_gone(Effects& out) {
       return finish(standing_.certificate_missing ? Ending::client_certificate : ending, out);
     case State::await_turn:
     case State::opening:
-    case State::judgement:
+    case State::await_policy:
     case State::await_reply:
       if (!goes_on_without_client()) finish(ending, out);
       return;
@@ -178,7 +178,7 @@ void TwoPartyDialogue::client_is_gone(Effects& out) {
 // The server is dropped first, with whatever it has not read yet: half a message never gets an end.
 void TwoPartyDialogue::finish(Ending ending, Effects& out) {
   if (state_ == State::ended) return;
-  if (server_ != Server::none && input_.sends_on()) out.drop_backend();
+  if (server_ != Server::none && input_.sends_on()) out.drop_server();
   enter(State::ended);
   out.finish(ending);
   answers_.clear();
@@ -214,7 +214,7 @@ void TwoPartyDialogue::dial(Effects& out) {
   ++connections_;
   replies_ = ReplyReader();
   server_ = Server::opening;
-  out.connect_backend();
+  out.connect_server();
 }
 
 void TwoPartyDialogue::go_within(Expected to, int code) {
@@ -227,7 +227,7 @@ void TwoPartyDialogue::go_within(Expected to, int code) {
 // Its 421 stands for the replies that would follow.
 void TwoPartyDialogue::server_takes_leave(Effects& out) {
   answers_.lose_messages(out);
-  finish(Ending::backend_closed, out);
+  finish(Ending::server_closed, out);
 }
 
 std::string TwoPartyDialogue::took_leave(const ReplyPiece& piece) {

@@ -42,7 +42,7 @@ class TwoPartyDialogue : public Dialogue {
   void on_drain(Effects& out) final;
   const DialogueOutcome& outcome() const final { return outcome_; }
   bool idle() const final;
-  bool awaits_verdict() const final { return answers_.messages() > 0; }
+  bool message_unanswered() const final { return answers_.messages() > 0; }
 
  protected:
   enum class State : std::uint8_t {
@@ -51,7 +51,7 @@ class TwoPartyDialogue : public Dialogue {
     command,         // the client's next command
     await_turn,      // held_ waits until every outstanding reply has come (outbound)
     opening,         // the client has been greeted, and it or held_ waits for the server to be there
-    judgement,       // held_ (or the greeting) waits for on_judged (outbound)
+    await_policy,    // held_ (or the greeting) waits for on_policy_answer (outbound)
     await_reply,     // nothing of the client is read before the server's reply to its last command
     within,          // what its last command began goes on: an exchange of AUTH, content, a chunk (input_ knows)
     starttls,        // earlier replies go out, then our 220
@@ -62,7 +62,7 @@ class TwoPartyDialogue : public Dialogue {
   enum class Server : std::uint8_t { none, opening, open };
   // What the client is told once its content has been thrown away, or its handshake is over; with an ending, the
   // session ends.
-  struct Verdict {
+  struct LastWords {
     std::string reply;
     std::optional<Ending> ending;
   };
@@ -97,9 +97,9 @@ class TwoPartyDialogue : public Dialogue {
   void discard_chunk(const BdatArgument& argument);
   void refuse_bdat(const Command& command, Refusal refusal, Effects& out);
   // The message is refused without an end of data: the server, left in the middle of it, delivers nothing.
-  void end_content(Verdict verdict, Effects& out);
-  void discard_message(Verdict verdict, Effects& out);
-  void give_verdict(Effects& out);
+  void end_content(LastWords last_words, Effects& out);
+  void discard_message(LastWords last_words, Effects& out);
+  void say_last_words(Effects& out);
   bool in_content() const { return input_.mode() == ClientInput::Mode::content; }
   bool chunk_under_way() const { return input_.mode() == ClientInput::Mode::chunk; }
 
@@ -126,7 +126,7 @@ class TwoPartyDialogue : public Dialogue {
   ClientInput input_;
   ReplyReader replies_;
   std::unique_ptr<std::string> held_;  // a command that waits, without CRLF
-  std::unique_ptr<Verdict> verdict_;
+  std::unique_ptr<LastWords> last_words_;
 
  private:
   // The moves of each direction: states() for each State.

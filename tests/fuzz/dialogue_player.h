@@ -89,7 +89,7 @@ class DialoguePlayer {
   // Whatever has been asked of the session; TLS is done only where it was asked for.
   void advance() {
     if (rig_.link == Link::dialing) return rig_.connected();
-    if (rig_.link == Link::handshake) return rig_.tls(Side::backend);
+    if (rig_.link == Link::handshake) return rig_.tls(Side::server);
     if (!client_handshake_) return;
     client_handshake_ = introduced_ = false;
     rig_.tls(Side::client, input_.octet() % 2 == 0 ? tls::Verification::verified : tls::Verification::no_certificate);
@@ -99,10 +99,10 @@ class DialoguePlayer {
     if (which == 0) rig_.time_out();
     if (which == 1) rig_.drain();
     if (which == 2) client_closed_ = true, rig_.close(Side::client);
-    if (which == 3 && rig_.link != Link::down && rig_.link != Link::dialing) rig_.close(Side::backend);
+    if (which == 3 && rig_.link != Link::down && rig_.link != Link::dialing) rig_.close(Side::server);
     if (which == 4 && rig_.link == Link::dialing) rig_.connect_failed();
     if (which == 5 && client_handshake_) client_handshake_ = false, rig_.tls_failed(Side::client);
-    if (which == 6 && rig_.link == Link::handshake) rig_.tls_failed(Side::backend);
+    if (which == 6 && rig_.link == Link::handshake) rig_.tls_failed(Side::server);
   }
 
   Rig& rig() { return rig_; }
@@ -115,7 +115,7 @@ class DialoguePlayer {
     for (; seen_ < rig_.events.size(); ++seen_) {
       const std::string& event = rig_.events[seen_];
       if (event == "message accepted") ++accepted;
-      if (event == "dial" || event == "drop" || event == "tls backend") replies_ = {};
+      if (event == "dial" || event == "drop" || event == "tls server") replies_ = {};
       if (event == "tls client") {
         client_handshake_ = true;
         POSTERN_ASSERT(rig_.unread.empty(), "plaintext is left over when TLS begins");

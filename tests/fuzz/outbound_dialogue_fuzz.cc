@@ -22,7 +22,7 @@
 namespace {
 
 using namespace postern;
-using smtp::Judgement;
+using smtp::PolicyAnswer;
 using smtp::Side;
 using smtp::outbound_rig::Link;
 using smtp::outbound_rig::Options;
@@ -178,10 +178,10 @@ class Traveller {
     if (judged_.dialing()) return what == 4 ? judged_.connect_failed() : judged_.connected();
     if (rig.link == Link::handshake) {
       if (what % 2 == 0) return judged_.secured();
-      return judged_.tell([](Rig& all) { all.tls_failed(Side::backend); });
+      return judged_.tell([](Rig& all) { all.tls_failed(Side::server); });
     }
     if (what == 13) return judged_.tell([](Rig& all) { all.time_out(); });
-    if (rig.link == Link::up) judged_.tell([](Rig& all) { all.close(Side::backend); });
+    if (rig.link == Link::up) judged_.tell([](Rig& all) { all.close(Side::server); });
   }
 
   static constexpr std::string_view lone_words[] = {

@@ -289,7 +289,7 @@ def test_a_connection_in_plaintext_says_why(start_relaying, scripted_server, cer
     for line in (the_line(gateway), the_line(gateway, "policy decision")):
         assert f" plaintext={reason}" in line, line
         assert any(each in line for each in detail.split("|")) and line.lower().count("handshake failed") <= 1, line
-    assert " backend_tls=none " in the_line(gateway)
+    assert " server_tls=none " in the_line(gateway)
     assert f"plaintext={reason}:1" in last_line(gateway)
 
 
@@ -299,7 +299,7 @@ def test_a_connection_in_tls_has_no_such_reason(start_relaying, scripted_server,
     gateway = start_relaying(scripted_server(Remote(context)).address)
     send_one(gateway)
     line = the_line(gateway)
-    assert " backend_tls=TLSv1.3 " in line and "plaintext" not in line
+    assert " server_tls=TLSv1.3 " in line and "plaintext" not in line
 
 
 @pytest.mark.parametrize("as_json", [False, True])

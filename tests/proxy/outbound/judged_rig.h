@@ -14,7 +14,7 @@
 
 namespace postern::session::judged_rig {
 
-using smtp::Judgement;
+using smtp::PolicyAnswer;
 using smtp::Side;
 using smtp::outbound_rig::Link;
 using smtp::outbound_rig::Options;
@@ -101,7 +101,7 @@ class Judged {
   }
   void secured() {
     tls_up_ = true;
-    tell([](Rig& rig) { rig.tls(Side::backend); });
+    tell([](Rig& rig) { rig.tls(Side::server); });
   }
 
   Rig& rig() { return rig_; }
@@ -152,9 +152,9 @@ class Judged {
     present.version = config::TlsVersion::tls1_3;
     present.question = question;
     if (tls_up_ && rig_.link == Link::up) present.evidence.emplace();  // nobody looks at certificates here
-    const auto judgement = choice_.decide(domain, look_up(domain, question), present);
-    rig_.vouched = judgement.vouched;
-    rig_.judge(judgement.action, judgement.reply);
+    const auto answer = choice_.decide(domain, look_up(domain, question), present);
+    rig_.vouched = answer.vouched;
+    rig_.judge(answer.action, answer.reply);
     return true;
   }
 

@@ -72,7 +72,7 @@ class World {
     }
     if (rig.link == Link::handshake) {
       if (at("HANDSHAKE")) {
-        judged_.tell([](Rig& all) { all.tls_failed(Side::backend); });
+        judged_.tell([](Rig& all) { all.tls_failed(Side::server); });
       } else {
         tls_ = true;
         judged_.secured();
@@ -114,11 +114,11 @@ class World {
 
   void answer(std::string_view step, const std::string& usual) {
     if (!at(step)) return judged_.server(usual);
-    if (server_.misdeed == closes) return judged_.tell([](Rig& rig) { rig.close(Side::backend); });
+    if (server_.misdeed == closes) return judged_.tell([](Rig& rig) { rig.close(Side::server); });
     if (server_.misdeed == is_silent) return judged_.tell([](Rig& rig) { rig.time_out(); });
     judged_.server(server_.misdeed);
     // Whoever still trusts that connection sees its end.
-    if (judged_.rig().link == Link::up) judged_.tell([](Rig& rig) { rig.close(Side::backend); });
+    if (judged_.rig().link == Link::up) judged_.tell([](Rig& rig) { rig.close(Side::server); });
   }
 
   Judged judged_;
@@ -220,11 +220,11 @@ TEST_CASE("outbound budget: a connection that has served before, and is lost at 
   judged.server("250 reset\r\n");
   judged.rig().take_client();
   judged.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<y@one.example>\r\n");
-  judged.tell([](Rig& rig) { rig.close(Side::backend); });
+  judged.tell([](Rig& rig) { rig.close(Side::server); });
   CHECK(judged.dialing());
   opened();
   CHECK(judged.rig().take_server().ends_with("MAIL FROM:<a@b.example>\r\n"));
-  judged.tell([](Rig& rig) { rig.close(Side::backend); });
+  judged.tell([](Rig& rig) { rig.close(Side::server); });
   CHECK_FALSE(judged.dialing());
   CHECK(judged.connections == 2);
   CHECK(judged.rig().to_client ==

@@ -14,9 +14,9 @@ using config::TlsLevel;
 using config::TlsVersion;
 using policy::DomainFacts;
 using policy::MailHost;
-using smtp::Judgement;
+using smtp::PolicyAnswer;
 using smtp::RemoteState;
-using Action = Judgement::Action;
+using Action = PolicyAnswer::Action;
 using Stage = RemoteState::Stage;
 
 config::IpAddress ip(std::string_view text) {
@@ -94,8 +94,8 @@ struct Rig {
     return present;
   }
 
-  Judgement decide(const std::string& domain, Stage stage, std::string_view name = {},
-                   const DomainFacts* found = nullptr) {
+  PolicyAnswer decide(const std::string& domain, Stage stage, std::string_view name = {},
+                      const DomainFacts* found = nullptr) {
     return choice->decide(domain, found, present(stage, name));
   }
 };
@@ -113,9 +113,9 @@ TEST_CASE("remote choice: an intercepted connection goes where it was going, wit
 TEST_CASE("remote choice: a remote server that cannot be reached is no greeting for the client") {
   Rig rig;
   REQUIRE(rig.start().begin(nullptr));
-  const auto judgement = rig.decide("", Stage::connect_failed);
-  CHECK(judgement.action == Action::refuse);
-  CHECK(judgement.reply.starts_with("451 4.4.1 192.0.2.1: "));
+  const auto answer = rig.decide("", Stage::connect_failed);
+  CHECK(answer.action == Action::refuse);
+  CHECK(answer.reply.starts_with("451 4.4.1 192.0.2.1: "));
 }
 
 TEST_CASE("remote choice: opportunistic TLS that fails is followed by a connection in plaintext") {
@@ -143,9 +143,9 @@ TEST_CASE("remote choice: a server that breaks off where TLS begins is one whose
   REQUIRE(broken.decide("", Stage::tls_broken).action == Action::reconnect);
   REQUIRE(broken.decide("", Stage::open).action == Action::proceed);
   REQUIRE(broken.decide("example.org", Stage::open).action == Action::reconnect);
-  const auto judgement = broken.decide("example.org", Stage::tls_broken);
-  CHECK(judgement.action == Action::refuse);
-  CHECK(judgement.reply.starts_with("451 4.7.5 192.0.2.1: "));
+  const auto answer = broken.decide("example.org", Stage::tls_broken);
+  CHECK(answer.action == Action::refuse);
+  CHECK(answer.reply.starts_with("451 4.7.5 192.0.2.1: "));
 }
 
 TEST_CASE("remote choice: a ClientHello with post-quantum groups is tried again without them, once") {
@@ -177,9 +177,9 @@ TEST_CASE("remote choice: one more connection, with the right name in SNI, then 
   CHECK(rig.decide("example.org", Stage::open, "default.example.net", &found).action == Action::reconnect);
   CHECK(rig.choice->way().server_name == "mx.example.org");
   CHECK(rig.choice->way().demand_tls);
-  const auto judgement = rig.decide("example.org", Stage::open, "default.example.net");
-  CHECK(judgement.action == Action::refuse);
-  CHECK(judgement.reply.starts_with("451 4.7.5 mx.example.org: "));
+  const auto answer = rig.decide("example.org", Stage::open, "default.example.net");
+  CHECK(answer.action == Action::refuse);
+  CHECK(answer.reply.starts_with("451 4.7.5 mx.example.org: "));
   // Asked again, on the connection that was made with all that could be wished for: no third one.
   CHECK(rig.decide("example.org", Stage::open, "default.example.net", &found).action == Action::refuse);
 }
@@ -216,10 +216,10 @@ TEST_CASE("remote choice: another recipient's stricter policy is no reason to br
   const auto bank = facts({mail_host("mx.bank.example", "192.0.2.1")});
   auto present = rig.present(Stage::open, "mx.example.org");
   present.may_reconnect = false;
-  const auto judgement = rig.choice->decide("bank.example", &bank, present);
-  CHECK(judgement.action == Action::refuse);
-  CHECK(judgement.reply.starts_with("451 4.7.5 mx.bank.example: "));
-  CHECK(judgement.refusal == smtp::Refusal::tls_failed);
+  const auto answer = rig.choice->decide("bank.example", &bank, present);
+  CHECK(answer.action == Action::refuse);
+  CHECK(answer.reply.starts_with("451 4.7.5 mx.bank.example: "));
+  CHECK(answer.refusal == smtp::Refusal::tls_failed);
 }
 
 TEST_CASE(
@@ -304,10 +304,10 @@ TEST_CASE("remote choice: versions are asked for where nobody can connect again,
     return rig.choice->decide("bank.example", &found, present);
   };
   CHECK(decide(TlsVersion::tls1_3).action == Action::proceed);
-  const auto judgement = decide(TlsVersion::tls1_2);
-  CHECK(judgement.action == Action::refuse);
-  CHECK(judgement.reply.starts_with("452 4.5.3 "));
-  CHECK(judgement.refusal == smtp::Refusal::own_connection);
+  const auto answer = decide(TlsVersion::tls1_2);
+  CHECK(answer.action == Action::refuse);
+  CHECK(answer.reply.starts_with("452 4.5.3 "));
+  CHECK(answer.refusal == smtp::Refusal::own_connection);
   REQUIRE(rig.choice->decision());
   CHECK(rig.choice->decision()->verdict.reason == policy::Reason::tls_parameters);
   rig.listener.enforcement = config::Enforcement::observe;
@@ -355,9 +355,9 @@ TEST_CASE("remote choice: a client's password goes where the listener's own dema
     const auto found = facts({mail_host("smtp.example.com", "192.0.2.9")});
     rig.state.offers_auth = true;
     REQUIRE(rig.start().begin(&found));
-    const auto judgement = rig.decide("", Stage::open, shown);
-    CHECK(judgement.action == Action::proceed);
-    CHECK(judgement.vouched == vouched);
+    const auto answer = rig.decide("", Stage::open, shown);
+    CHECK(answer.action == Action::proceed);
+    CHECK(answer.vouched == vouched);
     // Nobody looks at certificates for a password that nobody can give.
     rig.state.offers_auth = false;
     REQUIRE(rig.start().begin(&found));
@@ -447,8 +447,8 @@ TEST_CASE("remote choice: MTA-STS that does not list the host refuses, and says 
   Rig rig;
   rig.greeted(Stage::open, "mx.example.org");
   const auto found = enforced("other.example.org", {mail_host("mx.example.org", "192.0.2.1")});
-  const auto judgement = rig.decide("example.org", Stage::open, "mx.example.org", &found);
-  CHECK(judgement.reply.starts_with("451 4.7.5 mx.example.org: MTA-STS: "));
+  const auto answer = rig.decide("example.org", Stage::open, "mx.example.org", &found);
+  CHECK(answer.reply.starts_with("451 4.7.5 mx.example.org: MTA-STS: "));
   REQUIRE(rig.choice->decision());
   CHECK(rig.choice->decision()->verdict.source == policy::Source::mta_sts);
   REQUIRE(rig.choice->decision()->policies.size() == 1);

@@ -68,7 +68,7 @@ TEST_CASE("session record: a handshake") {
 TEST_CASE("session record: every word for a failed handshake is one of the label's") {
   Noted noted;
   for (unsigned i = 0; i <= static_cast<unsigned>(tls::HandshakeFailure::not_tls); ++i) {
-    noted.record.note_failed_handshake(Side::backend, tls::to_string(static_cast<tls::HandshakeFailure>(i)));
+    noted.record.note_failed_handshake(Side::server, tls::to_string(static_cast<tls::HandshakeFailure>(i)));
   }
   noted.record.note_failed_handshake(Side::client, "timeout");
   noted.record.note_failed_handshake(Side::client, "peer_closed");
@@ -143,7 +143,7 @@ class Refuser final : public smtp::Dialogue {
   void on_tls_failed(Side, smtp::Effects&) override {}
   void on_timer(smtp::Timer, smtp::Effects&) override {}
   void on_closed(Side, smtp::Effects& out) override { out.finish(smtp::Ending::client_closed); }
-  bool awaits_verdict() const override { return false; }
+  bool message_unanswered() const override { return false; }
   void on_drain(smtp::Effects&) override {}
   const smtp::DialogueOutcome& outcome() const override { return outcome_; }
   bool idle() const override { return true; }
@@ -169,10 +169,10 @@ class RefusingSession final : public session::Session {
   void on_early_end(Early) override {}
   void dial() override {}
   bool dial_timed_out() override { return false; }
-  void release_backend() override {}
+  void release_server() override {}
   Result<std::unique_ptr<tls::Engine>> make_engine(Side) override { return fail(Errc::tls, "there is none"); }
   void on_tls_up(Side) override {}
-  void judge(std::string_view) override {}
+  void ask_policy(std::string_view) override {}
   const config::Listener& listener() const override { return runtime_->settings.inbound[0]; }
   std::string_view direction() const override { return direction_; }
 

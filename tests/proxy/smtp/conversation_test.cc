@@ -127,8 +127,8 @@ class Player {
   // What happens between the gateway, its session and a server, and not to one that is in use, is no reason for a
   // client to pause.
   static bool begins_segment(const Step& step) {
-    static const std::vector<std::string> others = {"connected", "connect-failed", "plan",        "proceed",
-                                                    "reconnect", "refuse",         "tls backend", "tls-failed backend"};
+    static const std::vector<std::string> others = {"connected", "connect-failed", "plan",       "proceed",
+                                                    "reconnect", "refuse",         "tls server", "tls-failed server"};
     return std::none_of(others.begin(), others.end(),
                         [&](const std::string& other) { return step.value.starts_with(other); });
   }
@@ -167,7 +167,7 @@ class Player {
   }
 
   void happens(const std::string& text) {
-    static const std::map<std::string, Side> sides = {{"client", Side::client}, {"backend", Side::backend}};
+    static const std::map<std::string, Side> sides = {{"client", Side::client}, {"server", Side::server}};
     const auto event = words(text);
     const std::string& what = event.at(0);
     if (what == "connected" || what == "connect-failed") {

@@ -16,7 +16,7 @@
 
 namespace postern::smtp::dialogue_rig {
 
-// "dial", "drop", "tls client", "tls backend", "judge DOMAIN", "refused LABEL", "message RESULT", "end ENDING"
+// "dial", "drop", "tls client", "tls server", "ask_policy DOMAIN", "refused LABEL", "message RESULT", "end ENDING"
 using Events = std::vector<std::string>;
 
 inline std::string_view name_of(Timer timer) {
@@ -25,7 +25,7 @@ inline std::string_view name_of(Timer timer) {
     case Timer::handshake: return "handshake";
     case Timer::greeting: return "greeting";
     case Timer::reply: return "reply";
-    case Timer::backend_connect: return "backend_connect";
+    case Timer::connect: return "connect";
     case Timer::command: return "command";
     case Timer::data_block: return "data_block";
     case Timer::data_end: return "data_end";
@@ -104,7 +104,7 @@ class DialogueRig {
     tell_and_pump([&] { dialogue_->on_connect_failed(effects_); });
   }
   void tls(Side side, tls::Verification verification = tls::Verification::not_requested) {
-    if (side == Side::backend) {
+    if (side == Side::server) {
       link = Link::up;
       server_secured();
     }
@@ -116,7 +116,7 @@ class DialogueRig {
     tell_and_pump([&] { dialogue_->on_tls_failed(side, effects_); });
   }
   void close(Side side) {
-    if (side == Side::backend) link = Link::down;
+    if (side == Side::server) link = Link::down;
     tell_and_pump([&] { dialogue_->on_closed(side, effects_); });
   }
   void time_out() { time_out(timer); }
@@ -198,19 +198,19 @@ class DialogueRig {
     switch (effect.kind) {
       case Effect::Kind::send: return send(effect);
       case Effect::Kind::start_tls:
-        if (effect.side == Side::backend) link = Link::handshake;
-        return happens(effect.side == Side::client ? "tls client" : "tls backend");
-      case Effect::Kind::connect_backend:
+        if (effect.side == Side::server) link = Link::handshake;
+        return happens(effect.side == Side::client ? "tls client" : "tls server");
+      case Effect::Kind::connect_server:
         POSTERN_ASSERT(link == Link::down, "a second connection");
         link = Link::dialing;
         ++dials_;
         return happens("dial");
-      case Effect::Kind::drop_backend: link = Link::down; return happens("drop");
+      case Effect::Kind::drop_server: link = Link::down; return happens("drop");
       case Effect::Kind::arm:
         timer = effect.timer;
         ++armed;
         return;
-      case Effect::Kind::judge: return happens("judge " + std::string(effect.bytes));
+      case Effect::Kind::ask_policy: return happens("ask_policy " + std::string(effect.bytes));
       case Effect::Kind::refused:
         errors += row(effect.refusal).is_error ? 1 : 0;
         counted_as.emplace_back(row(effect.refusal).label);
@@ -230,7 +230,7 @@ class DialogueRig {
         reason = effect.bytes;
         reasons += reason + "\n";
         return;
-      case Effect::Kind::finish: ending = to_string(effect.ending); return happens("end " + ending);
+      case Effect::Kind::finish: ending = to_string(effect.ending, Options::direction); return happens("end " + ending);
     }
   }
 

@@ -7,8 +7,8 @@ namespace postern::smtp::effects_test {
 TEST_CASE("effects: bytes that continue the last send join it") {
   const std::string_view input = "MAIL\r\nRCPT\r\nDATA\r\n";
   Effects effects;
-  effects.send(Side::backend, input.substr(0, 6));
-  effects.send(Side::backend, input.substr(6, 6));
+  effects.send(Side::server, input.substr(0, 6));
+  effects.send(Side::server, input.substr(6, 6));
   REQUIRE(effects.list().size() == 1);
   CHECK(effects.list()[0].bytes == input.substr(0, 12));
   effects.send(Side::client, input.substr(12));

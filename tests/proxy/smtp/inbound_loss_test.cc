@@ -68,7 +68,7 @@ TEST_CASE("server lost: at every octet of a session, the client never gets a suc
         if (time_runs_out) {
           rig.time_out();
         } else {
-          rig.close(Side::backend);
+          rig.close(Side::server);
         }
         // A client in the middle of its content is heard to the end of it first.
         if (!rig.ended()) rig.client(turns[last].client.substr(said.size()));
@@ -92,7 +92,7 @@ TEST_CASE("server lost: a message whose verdict is missing is in doubt") {
   rig.client("DATA\r\n");
   rig.server("354 go\r\n");
   rig.client("hello\r\n.\r\nNOOP\r\n");
-  rig.close(Side::backend);
+  rig.close(Side::server);
   CHECK(happened(rig, "message in_doubt"));
   CHECK(rig.to_client.ends_with("421 4.3.2 Mail server not available, try again later\r\n"));
   CHECK(rig.ending == "backend_lost");
@@ -104,7 +104,7 @@ TEST_CASE("server lost: a message that was not sent whole is lost, those before 
   rig.client("MAIL FROM:<a@x.example>\r\nRCPT TO:<b@x.example>\r\n");
   rig.server("250 sender\r\n250 recipient\r\n");
   rig.client("BDAT 5 LAST\r\nhelloMAIL FROM:<c@x.example>\r\nRCPT TO:<b@x.example>\r\nBDAT 5 LAST\r\nhel");
-  rig.close(Side::backend);
+  rig.close(Side::server);
   CHECK(happened(rig, "message in_doubt"));
   CHECK(happened(rig, "message lost"));
   const auto items = rig.dialogue().outcome().envelope.items();
@@ -133,7 +133,7 @@ TEST_CASE("server lost: the rest of a message is not looked at for bare newlines
     rig->client("hello\r\n");
     rig->take_client();
     if (then.empty()) {
-      rig->close(Side::backend);
+      rig->close(Side::server);
     } else {
       rig->server(then);
     }
@@ -177,7 +177,7 @@ TEST_CASE("server lost: cut off at every octet of a reply, the client is told no
       rig.take_client();
       rig.server(turns[last].second.substr(0, octets));
       CHECK(rig.to_client.empty());
-      rig.close(Side::backend);
+      rig.close(Side::server);
       CHECK((rig.to_client.starts_with("421 ") || rig.to_client == "221 2.0.0 Bye\r\n"));
     }
   }
@@ -201,7 +201,7 @@ TEST_CASE("server lost: while the client begins TLS, another takes its place") {
   Rig rig;
   introduce(rig);
   rig.client("STARTTLS\r\n");
-  rig.close(Side::backend);
+  rig.close(Side::server);
   CHECK(rig.events == std::vector<std::string>{"tls client", "drop"});
   rig.tls(Side::client);
   CHECK(rig.events.back() == "dial");

@@ -9,6 +9,7 @@ namespace postern::smtp::inbound_rig {
 using dialogue_rig::Link;
 
 struct Options {
+  static constexpr auto direction = config::Direction::inbound;
   config::InboundListener listener;
   bool tls_available = true;
   bool cut = false;  // every input octet by octet
@@ -41,7 +42,7 @@ class Rig final : public dialogue_rig::DialogueRig<InboundDialogue, Options> {
 
  private:
   void look_at(const Effect& effect) override {
-    if (effect.kind == Effect::Kind::drop_backend) to_server.clear();  // what it has not read yet
+    if (effect.kind == Effect::Kind::drop_server) to_server.clear();  // what it has not read yet
   }
 };
 

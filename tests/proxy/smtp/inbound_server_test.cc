@@ -157,7 +157,7 @@ TEST_CASE("the record: who went, and who let the time run out") {
     introduce(rig);
     rig.client(said);
     if (said == "DATA\r\n") rig.server("354 go\r\n");
-    closes ? rig.close(Side::backend) : rig.time_out();
+    closes ? rig.close(Side::server) : rig.time_out();
     return rig.reason;
   };
   CHECK(reason("", true) == "the server went while nothing was asked of it");

@@ -138,7 +138,7 @@ TEST_CASE("starttls: octets behind the server's own 220 are never used") {
   rig.server("250-mx.example\r\n250 STARTTLS\r\n");
   rig.server("220 go\r\n250 injected\r\n");
   CHECK(rig.ending == "backend_tls_failed");
-  CHECK_FALSE(happened(rig, "tls backend"));
+  CHECK_FALSE(happened(rig, "tls server"));
 }
 
 }  // namespace postern::smtp::inbound_starttls_test

@@ -14,7 +14,7 @@ TEST_CASE("timers: each wait has its own") {
   rig.start();
   CHECK(rig.timer == Timer::handshake);
   rig.tls(Side::client);
-  CHECK(rig.timer == Timer::backend_connect);
+  CHECK(rig.timer == Timer::connect);
   rig.connected();
   CHECK(rig.timer == Timer::greeting);
   rig.server(greeting);

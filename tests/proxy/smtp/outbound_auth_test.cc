@@ -105,9 +105,9 @@ TEST_CASE("outbound: a client that has authenticated goes on with no other conne
     Rig rig;
     authenticated(rig);
     rig.client("RCPT TO:<e@d.example>\r\n");
-    rig.close(Side::backend);
+    rig.close(Side::server);
     CHECK(rig.to_client == lost + closed);
-    CHECK(rig.ending == "backend_lost");
+    CHECK(rig.ending == "server_lost");
   }
   SECTION("within content") {
     Rig rig;
@@ -116,7 +116,7 @@ TEST_CASE("outbound: a client that has authenticated goes on with no other conne
     rig.server("354 go\r\n");
     rig.client("half");
     rig.take_client();
-    rig.close(Side::backend);
+    rig.close(Side::server);
     rig.client("\r\n.\r\nMAIL FROM:<a@b.example>\r\n");
     CHECK(rig.to_client == lost_message);
     CHECK(rig.ended());
@@ -128,7 +128,7 @@ TEST_CASE("outbound: a client that has authenticated goes on with no other conne
     rig.server("354 go\r\n");
     rig.client("x\r\n.\r\n");
     rig.take_client();
-    rig.close(Side::backend);
+    rig.close(Side::server);
     CHECK(rig.to_client == lost_message + closed);
     CHECK(rig.ended());
   }
@@ -184,7 +184,7 @@ TEST_CASE("outbound: what another connection offered and the present one cannot 
   rig.take_server();
   rig.server(plain_hello);
   rig.server("220 go\r\n");
-  rig.tls(Side::backend);
+  rig.tls(Side::server);
   rig.server("250-mx2.example\r\n250 PIPELINING\r\n");
   rig.take_server();
   rig.proceed();

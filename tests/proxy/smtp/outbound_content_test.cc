@@ -103,7 +103,7 @@ TEST_CASE("outbound: a server that takes its leave in the middle of content is t
   rig.take_client();
   rig.client("other half\r\n.\r\n");
   CHECK(rig.to_client == "421 4.3.2 going down\r\n");
-  CHECK(rig.ending == "backend_closed");
+  CHECK(rig.ending == "server_closed");
   CHECK(rig.reason == "the server took its leave: \"421 4.3.2 going down\"");
 }
 
@@ -118,7 +118,7 @@ TEST_CASE("outbound: the rest of a message that was refused early is content, wh
     rig.client("DATA\r\n");
     rig.server("354 go\r\n");
     rig.client("half\r\n");
-    if (lost) rig.close(Side::backend);
+    if (lost) rig.close(Side::server);
     rig.server("552 full\r\n");
     rig.take_client();
     rig.client(rest.substr(0, 30));
@@ -135,7 +135,7 @@ TEST_CASE("outbound: the rest of a message that was refused early is content, wh
     rig.take_server();
     rig.server(plain_hello);
     rig.server("220 go\r\n");
-    rig.tls(Side::backend);
+    rig.tls(Side::server);
     rig.server(tls_hello);
     rig.proceed();
     rig.server("250 sender\r\n250 recipient\r\n");
@@ -153,7 +153,7 @@ TEST_CASE("outbound: a server that takes its leave with 421 is the reason") {
   accepted(rig);
   rig.client("DATA\r\n");
   rig.server("421 4.3.2 going down\r\n");
-  CHECK(rig.ending == "backend_closed");
+  CHECK(rig.ending == "server_closed");
   CHECK(rig.reason == "the server took its leave: \"421 4.3.2 going down\"");
 }
 
@@ -165,7 +165,7 @@ TEST_CASE("outbound: a server lost after the final dot has taken nothing, and th
   rig.client("x\r\n.\r\n");
   CHECK(rig.timer == Timer::data_end);
   rig.take_client();
-  rig.close(Side::backend);
+  rig.close(Side::server);
   CHECK(rig.take_client() == "451 4.4.2 The connection was lost before the remote server took the message\r\n");
   CHECK(rig.take_events() == Events{"drop", "message in_doubt", "refused remote_lost_message"});
   CHECK(!rig.ended());
@@ -187,7 +187,7 @@ TEST_CASE("outbound: a server lost within content is told of at its end") {
   rig.server("354 go\r\n");
   rig.client("half");
   rig.take_client();
-  rig.close(Side::backend);
+  rig.close(Side::server);
   CHECK(rig.take_client().empty());
   rig.client("\r\n.\r\nRSET\r\n");
   CHECK(rig.take_client() ==
@@ -198,7 +198,7 @@ TEST_CASE("outbound: a server lost within a chunk is told of, and the chunk is n
   Rig rig;
   accepted(rig);
   rig.client("BDAT 10 LAST\r\nQUIT");
-  rig.close(Side::backend);
+  rig.close(Side::server);
   rig.client("\r\nQUIT.NOOP\r\n");
   CHECK(rig.to_client ==
         "451 4.4.2 The connection was lost before the remote server took the message\r\n500 5.5.2 Malformed command "
@@ -209,7 +209,7 @@ TEST_CASE("outbound: a server lost in a transaction spoils the rest of it") {
   Rig rig;
   accepted(rig);
   rig.client("RCPT TO:<e@d.example>\r\n");
-  rig.close(Side::backend);
+  rig.close(Side::server);
   rig.client("RCPT TO:<f@g.example>\r\nDATA\r\nRSET\r\nMAIL FROM:<a@b.example>\r\n");
   const std::string lost = "451 4.4.2 The connection to the remote server was lost\r\n";
   CHECK(rig.to_client == lost + lost + lost + "250 2.0.0 Ok\r\n250 2.1.0 Ok\r\n");
@@ -222,7 +222,7 @@ TEST_CASE("outbound: a server that leaves between transactions is told of at the
       INFO(last_words << command);
       Rig rig;
       introduced(rig);
-      if (last_words.empty()) rig.close(Side::backend);
+      if (last_words.empty()) rig.close(Side::server);
       rig.server(last_words);
       CHECK(rig.to_client.empty());
       CHECK(rig.dialogue().idle());
@@ -261,7 +261,7 @@ TEST_CASE("outbound: a reply that is cut off reaches nobody") {
   rig.take_client();
   rig.server("250-first\r\n250 sec");
   CHECK(rig.to_client.empty());
-  rig.close(Side::backend);
+  rig.close(Side::server);
   CHECK(rig.to_client.starts_with("451 4.4.2 "));
   CHECK(rig.reason.ends_with("it may be delivered twice"));
 }
@@ -304,9 +304,9 @@ TEST_CASE("outbound: a server lost while its judgement is awaited is judged anew
   Rig rig;
   introduced(rig);
   rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
-  rig.close(Side::backend);
+  rig.close(Side::server);
   rig.proceed();
-  CHECK(rig.take_events() == Events{"judge d.example", "drop", "judge d.example"});
+  CHECK(rig.take_events() == Events{"ask_policy d.example", "drop", "ask_policy d.example"});
   CHECK(rig.stage() == "lost");
   rig.take_client();
   rig.proceed();
@@ -321,7 +321,7 @@ TEST_CASE("outbound: 421 to a command is passed on and ends the session") {
   rig.take_client();
   rig.server("421 busy\r\n");
   CHECK(rig.to_client == "421 busy\r\n");
-  CHECK(rig.ending == "backend_closed");
+  CHECK(rig.ending == "server_closed");
 }
 
 TEST_CASE("outbound: replies that cannot be true are not passed on") {

@@ -39,7 +39,7 @@ TEST_CASE("outbound: a whole session over STARTTLS") {
     CHECK(rig.take_client() == "221 2.0.0 Bye\r\n");
     CHECK(rig.take_server() == "QUIT\r\n");
     CHECK(rig.take_events() ==
-          Events{"dial", "tls backend", "judge ", "judge d.example", "message accepted", "end quit"});
+          Events{"dial", "tls server", "ask_policy ", "ask_policy d.example", "message accepted", "end quit"});
     CHECK(rig.accepted == 1);
   }
 }
@@ -55,7 +55,7 @@ TEST_CASE("outbound: a pipelining client gets its replies in order") {
   rig.proceed();
   CHECK(rig.take_server() == "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\n");
   rig.server("250 s\r\n250 c\r\n550 e\r\n");
-  CHECK(rig.events.back() == "judge g.example");
+  CHECK(rig.events.back() == "ask_policy g.example");
   rig.refuse("451 4.7.5 no");
   CHECK(rig.take_server() == "DATA\r\n");
   rig.server("354 go\r\n");

@@ -30,7 +30,7 @@ TEST_CASE("outbound: an address that cannot be reached is judged, and another on
   rig.start();
   rig.connect_failed();
   CHECK(rig.stage() == "connect_failed");
-  CHECK(rig.take_events() == Events{"dial", "drop", "judge "});
+  CHECK(rig.take_events() == Events{"dial", "drop", "ask_policy "});
   rig.reconnect();
   CHECK(rig.take_events() == Events{"dial"});
   rig.connected();
@@ -44,7 +44,7 @@ TEST_CASE("outbound: what no address can be reached for is told in place of a gr
   rig.connect_failed();
   rig.refuse("421 4.4.1 cannot reach it");
   CHECK(rig.to_client == "421 4.4.1 cannot reach it\r\n");
-  CHECK(rig.ending == "backend_unreachable");
+  CHECK(rig.ending == "server_unreachable");
 }
 
 TEST_CASE("outbound: a refusal to greet is passed on unless the session knows better") {
@@ -56,7 +56,7 @@ TEST_CASE("outbound: a refusal to greet is passed on unless the session knows be
   CHECK(rig.dialogue().remote().reply == "554 go");
   rig.proceed();
   CHECK(rig.to_client == "554 go\r\n");
-  CHECK(rig.ending == "backend_unreachable");
+  CHECK(rig.ending == "server_unreachable");
 }
 
 TEST_CASE("outbound: with implicit TLS the dial hides behind the client's handshake") {
@@ -134,7 +134,7 @@ TEST_CASE("outbound: octets behind the 220 to STARTTLS end the connection") {
   rig.take_server();
   rig.server("220 go\r\n250 injected\r\n");
   CHECK(rig.stage() == "tls_injected");
-  CHECK(rig.take_events() == Events{"dial", "drop", "judge "});
+  CHECK(rig.take_events() == Events{"dial", "drop", "ask_policy "});
   rig.proceed();  // not believed
   CHECK(rig.take_client() == "451 4.4.1 The remote server cannot be used now\r\n");
   rig.client("MAIL FROM:<a@b.example>\r\nQUIT\r\n");
@@ -149,7 +149,7 @@ TEST_CASE("outbound: a plain text retry after a failed handshake begins afresh")
   rig.server(plain_hello);
   rig.server("220 go\r\n");
   rig.take_server();
-  rig.tls_failed(Side::backend);
+  rig.tls_failed(Side::server);
   CHECK(rig.stage() == "tls_failed");
   rig.plan.try_starttls = false;
   rig.reconnect();
@@ -183,7 +183,7 @@ TEST_CASE("outbound: what the server offered before TLS is forgotten") {
   rig.take_server();
   rig.server("250-mx.example\r\n250-CHUNKING\r\n250-AUTH PLAIN\r\n250-SIZE 7\r\n250 STARTTLS\r\n");
   rig.server("220 go\r\n");
-  rig.tls(Side::backend);
+  rig.tls(Side::server);
   rig.server("250-inner.example\r\n250 8BITMIME\r\n");
   rig.proceed();
   CHECK(rig.to_client == "250-inner.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n");
@@ -229,10 +229,10 @@ TEST_CASE("outbound: a server that is silent or goes while it is opened is judge
       CHECK(rig.timer == Timer::reply);
       rig.time_out();
     } else {
-      rig.close(Side::backend);
+      rig.close(Side::server);
     }
     CHECK(rig.stage() == "lost");
-    CHECK(rig.take_events() == Events{"dial", "drop", "judge "});
+    CHECK(rig.take_events() == Events{"dial", "drop", "ask_policy "});
     rig.refuse("451 4.4.1 gone");
     CHECK(rig.to_client == "451 4.4.1 gone\r\n");
   }

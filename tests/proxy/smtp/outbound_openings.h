@@ -27,7 +27,7 @@ inline void secured(Rig& rig, std::string_view reply = tls_hello) {
   rig.server(plain_hello);
   CHECK(rig.take_server() == "STARTTLS\r\n");
   rig.server("220 go\r\n");
-  rig.tls(Side::backend);
+  rig.tls(Side::server);
   CHECK(rig.take_server() == "EHLO client.example\r\n");
   rig.server(reply);
 }

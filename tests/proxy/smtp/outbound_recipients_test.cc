@@ -17,29 +17,29 @@ TEST_CASE("outbound: each domain is judged once on a connection") {
   rig.client("RCPT TO:<e@D.EXAMPLE>\r\n");
   rig.server("250 e\r\n");
   rig.client("RCPT TO:<f@g.example.>\r\n");
-  CHECK(rig.take_events() == Events{"judge d.example", "judge g.example"});
+  CHECK(rig.take_events() == Events{"ask_policy d.example", "ask_policy g.example"});
   CHECK(!rig.dialogue().may_reconnect());
 }
 
 TEST_CASE("outbound: recipients' domains as they are judged") {
   const std::vector<std::pair<std::string, std::string>> table = {
-      {"<a@B.example>", "judge b.example"},
-      {"<@x.example:a@b.example>", "judge b.example"},
-      {"<a@[192.0.2.1]>", "judge [192.0.2.1]"},
-      {"<a@[IPv6:2001:DB8::1]>", "judge [ipv6:2001:db8::1]"},
-      {"<postmaster>", "judge ."},
-      {"<\"x@y\"@b.example>", "judge b.example"},
-      {"<a@b.example.>", "judge b.example"},
+      {"<a@B.example>", "ask_policy b.example"},
+      {"<@x.example:a@b.example>", "ask_policy b.example"},
+      {"<a@[192.0.2.1]>", "ask_policy [192.0.2.1]"},
+      {"<a@[IPv6:2001:DB8::1]>", "ask_policy [ipv6:2001:db8::1]"},
+      {"<postmaster>", "ask_policy ."},
+      {"<\"x@y\"@b.example>", "ask_policy b.example"},
+      {"<a@b.example.>", "ask_policy b.example"},
       {"<a@>", ""},
       {"<a@.>", ""},
-      {"<a@mail_1.b_c.example>", "judge mail_1.b_c.example"},
+      {"<a@mail_1.b_c.example>", "ask_policy mail_1.b_c.example"},
       {"<a@b.example..>", ""},
       {"<a@..>", ""},
       {"<a@.b.example>", ""},
       {"<a@b..example>", ""},
       {"<a@b\xe3\x80\x82"
        "example\xe3\x80\x82>",
-       "judge b\xe3\x80\x82"
+       "ask_policy b\xe3\x80\x82"
        "example"},
       {"<a@b.example\xe3\x80\x82.>", ""},
       {"<a@b.example.\xef\xbc\x8e>", ""},
@@ -69,12 +69,12 @@ TEST_CASE("outbound: one reconnection for a recipient, with the client none the 
   CHECK(rig.dialogue().may_reconnect());
   rig.take_client();
   rig.reconnect();
-  CHECK(rig.take_events() == Events{"judge d.example", "drop", "dial"});
+  CHECK(rig.take_events() == Events{"ask_policy d.example", "drop", "dial"});
   CHECK(rig.take_server() == "QUIT\r\n");
   rig.connected();
   rig.server("220-other\r\n220 greeting\r\n");
   secured(rig);
-  CHECK(rig.take_events() == Events{"tls backend", "judge d.example"});
+  CHECK(rig.take_events() == Events{"tls server", "ask_policy d.example"});
   CHECK(rig.take_server().empty());
   rig.proceed();
   CHECK(rig.take_server() == "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
@@ -127,7 +127,7 @@ TEST_CASE("outbound: where there is no server, every EHLO and MAIL is told, and 
   Rig rig;
   greeted(rig);
   rig.client("EHLO client.example\r\n");
-  rig.close(Side::backend);
+  rig.close(Side::server);
   rig.refuse("451 4.4.1 mx.example: why", Refusal::unreachable);
   rig.client("EHLO client.example\r\nMAIL FROM:<a@b.example>\r\n");
   CHECK(rig.take_client() == "451 4.4.1 mx.example: why\r\n451 4.4.1 mx.example: why\r\n451 4.4.1 mx.example: why\r\n");
@@ -215,7 +215,7 @@ TEST_CASE("outbound: a server lost before it answered MAIL leaves no command una
   rig.server("250 s\r\n");
   rig.take_client();
   rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
-  rig.close(Side::backend);
+  rig.close(Side::server);
   CHECK(rig.to_client.starts_with("250 2.1.0 Ok\r\n451 4.4.2 "));
   CHECK(std::count(rig.to_client.begin(), rig.to_client.end(), '\n') == 3);
 }
@@ -310,13 +310,13 @@ TEST_CASE("outbound mx: nobody is dialled before the first recipient") {
         "250-ENHANCEDSTATUSCODES\r\n250 LIMITS RCPTDOMAINMAX=1\r\n250 2.1.0 Ok\r\n");
   CHECK(rig.events.empty());
   rig.client("RCPT TO:<c@d.example>\r\n");
-  CHECK(rig.take_events() == Events{"judge d.example"});
+  CHECK(rig.take_events() == Events{"ask_policy d.example"});
   CHECK(rig.stage() == "none");
   rig.reconnect();
   rig.connected();
   rig.server(greeting);
   secured(rig);
-  CHECK(rig.take_events() == Events{"dial", "tls backend", "judge d.example"});
+  CHECK(rig.take_events() == Events{"dial", "tls server", "ask_policy d.example"});
   rig.proceed();
   CHECK(rig.take_server() == "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n");
   rig.server("250 s\r\n250 c\r\n");
@@ -343,7 +343,7 @@ TEST_CASE("outbound mx: one recipient domain in each transaction") {
   rig.take_server();
   rig.take_events();
   rig.client("MAIL FROM:<a@b.example>\r\nRCPT TO:<e@f.example>\r\n");
-  CHECK(rig.take_events() == Events{"judge f.example"});
+  CHECK(rig.take_events() == Events{"ask_policy f.example"});
   rig.reconnect();
   CHECK(rig.take_server() == "QUIT\r\n");
   CHECK(rig.take_events() == Events{"drop", "dial"});
@@ -361,7 +361,7 @@ TEST_CASE("outbound mx: a domain whose every recipient was refused gives way to 
   rig.server("250 s\r\n550 c\r\n");
   rig.take_events();
   rig.client("RCPT TO:<e@f.example>\r\n");
-  CHECK(rig.take_events() == Events{"judge f.example"});
+  CHECK(rig.take_events() == Events{"ask_policy f.example"});
   CHECK(rig.dialogue().may_reconnect());
 }
 
@@ -406,7 +406,7 @@ TEST_CASE("outbound: EHLO on a connection that was opened for a recipient in vai
   rig.take_client();
   rig.take_events();
   rig.client("EHLO client.example\r\n");
-  CHECK(rig.take_events() == Events{"judge "});
+  CHECK(rig.take_events() == Events{"ask_policy "});
   rig.proceed();
   CHECK(rig.take_client() == "250-mx.example\r\n250-PIPELINING\r\n250 DSN\r\n");
 }

@@ -33,6 +33,7 @@ inline std::string_view name_of(RemoteState::Stage stage) {
 }
 
 struct Options {
+  static constexpr auto direction = config::Direction::outbound;
   config::OutboundListener listener;
   RemotePlan plan;
   bool tls_available = true;
@@ -58,15 +59,15 @@ class Rig final : public dialogue_rig::DialogueRig<OutboundDialogue, Options> {
     dialogue().plan(plan);
     DialogueRig::connected();
   }
-  void judge(Judgement::Action action, std::string reply = {}, Refusal refusal = Refusal::remote_unusable) {
+  void judge(PolicyAnswer::Action action, std::string reply = {}, Refusal refusal = Refusal::remote_unusable) {
     judging = false;
-    if (action == Judgement::Action::proceed) watch_.proceed(domain_judged);
-    tell_and_pump([&] { dialogue().on_judged({action, reply, vouched, refusal}, effects()); });
+    if (action == PolicyAnswer::Action::proceed) watch_.proceed(domain_judged);
+    tell_and_pump([&] { dialogue().on_policy_answer({action, reply, vouched, refusal}, effects()); });
   }
-  void proceed() { judge(Judgement::Action::proceed); }
-  void reconnect() { judge(Judgement::Action::reconnect); }
+  void proceed() { judge(PolicyAnswer::Action::proceed); }
+  void reconnect() { judge(PolicyAnswer::Action::reconnect); }
   void refuse(std::string reply, Refusal refusal = Refusal::remote_unusable) {
-    judge(Judgement::Action::refuse, std::move(reply), refusal);
+    judge(PolicyAnswer::Action::refuse, std::move(reply), refusal);
   }
 
   std::string stage() { return std::string(name_of(dialogue().remote().stage)); }
@@ -83,15 +84,15 @@ class Rig final : public dialogue_rig::DialogueRig<OutboundDialogue, Options> {
   void look_at(const Effect& effect) override {
     switch (effect.kind) {
       case Effect::Kind::send:
-        if (effect.side == Side::backend) watch_.sent(effect.bytes);
+        if (effect.side == Side::server) watch_.sent(effect.bytes);
         return;
       case Effect::Kind::start_tls:
         if (effect.side == Side::client) watch_.client_begins_anew();
         return;
-      case Effect::Kind::connect_backend:
+      case Effect::Kind::connect_server:
         POSTERN_ASSERT(!client_authenticated(), "the client has authenticated on another connection");
         return;
-      case Effect::Kind::judge:
+      case Effect::Kind::ask_policy:
         POSTERN_ASSERT(!judging, "asked twice");
         judging = true;
         domain_judged = effect.bytes;

@@ -12,7 +12,7 @@ namespace postern::smtp::outbound_worlds_test {
 using outbound_rig::Link;
 using outbound_rig::Options;
 using outbound_rig::Rig;
-using Action = Judgement::Action;
+using Action = PolicyAnswer::Action;
 
 enum class Play { whole, cut, pipelined };
 
@@ -43,10 +43,10 @@ std::vector<Remote> remotes() {
 
 struct Judge {
   std::string name;
-  std::function<Judgement(Rig&)> decide;
+  std::function<PolicyAnswer(Rig&)> decide;
 };
 
-Judgement proceed_or(Rig& rig, bool good) {
+PolicyAnswer proceed_or(Rig& rig, bool good) {
   if (good) return {Action::proceed, {}};
   return {Action::refuse, "451 4.7.5 " + rig.domain_judged + " is not served"};
 }
@@ -142,7 +142,7 @@ class World {
     }
     if (rig_.link == Link::handshake) {
       secure_ = true;
-      rig_.tls(Side::backend);
+      rig_.tls(Side::server);
       return true;
     }
     sent_ += rig_.take_server();
@@ -153,7 +153,7 @@ class World {
       return true;
     }
     if (!rig_.judging) return false;
-    const Judgement judgement = judge_.decide(rig_);
+    const PolicyAnswer judgement = judge_.decide(rig_);
     rig_.judge(judgement.action, judgement.reply);
     return true;
   }
@@ -181,7 +181,7 @@ class World {
     if (line != ".") return;
     content_ = false;
     recipients_ = 0;
-    if (remote_.verdict.empty()) return rig_.close(Side::backend);
+    if (remote_.verdict.empty()) return rig_.close(Side::server);
     if (remote_.verdict.starts_with("250")) ++given;
     rig_.server(remote_.verdict);
   }
@@ -209,7 +209,7 @@ Judge dialling(Judge judge) {
   const auto decide = judge.decide;
   judge.decide = [decide](Rig& rig) {
     const std::string stage = rig.stage();
-    if (stage == "none" || stage == "lost") return Judgement{Action::reconnect, {}};
+    if (stage == "none" || stage == "lost") return PolicyAnswer{Action::reconnect, {}};
     return decide(rig);
   };
   return judge;

@@ -93,4 +93,4 @@ def test_a_session_to_the_same_host_is_resumed(world, start_gateway, legacy_post
     with firewall(world.gateway, "nft-redirect-router"):
         for _ in range(3):
             delivered(world, legacy_postfix, "ee-spki-256")
-        gateway.wait_for_log(r"session ended .*backend_resumed=true.* level_reached=dane\b.* messages=1")
+        gateway.wait_for_log(r"session ended .*server_resumed=true.* level_reached=dane\b.* messages=1")
