@@ -61,7 +61,7 @@ void Worker::prepare() {
   if (!runtime_->outbound.empty()) outbound_ = outbound::OutboundService::make(surroundings_, runtime_);
 }
 
-void Worker::use_resolver(UniqueFd connection, resolver::Client::OnTrouble on_trouble) {
+void Worker::use_resolver(UniqueFd connection, const resolver::Client::OnTrouble& on_trouble) {
   auto held = std::make_shared<UniqueFd>(std::move(connection));  // a task of the loop is copyable, a socket is not
   loop_.post([this, held, on_trouble] { resolver_.connect(std::move(*held), on_trouble); });
 }

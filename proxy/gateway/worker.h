@@ -38,7 +38,7 @@ class Worker {
   // Makes what the first session needs, before any worker starts.
   void prepare();
   // Thread-safe: names are looked up there from now on. `on_trouble` is called in the worker's thread.
-  void use_resolver(UniqueFd connection, resolver::Client::OnTrouble on_trouble);
+  void use_resolver(UniqueFd connection, const resolver::Client::OnTrouble& on_trouble);
   // After prepare(): takes the sockets and starts the thread. `on_end` is called in that thread when the worker has
   // drained.
   void start(std::vector<Socket> sockets, std::function<void()> on_end);

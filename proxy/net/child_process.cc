@@ -10,15 +10,13 @@
 
 namespace postern::net {
 
-namespace {
-std::vector<char*> pointers(std::vector<std::string>& strings) {
+std::vector<char*> c_strings(std::vector<std::string>& strings) {
   std::vector<char*> result;
   result.reserve(strings.size() + 1);
   for (auto& text : strings) result.push_back(text.data());
   result.push_back(nullptr);
   return result;
 }
-}  // namespace
 
 Result<ChildProcess::Started> ChildProcess::start(uv_loop_t* loop, const std::vector<std::string>& argv,
                                                   const std::vector<std::string>& environment) {
@@ -31,8 +29,8 @@ Result<ChildProcess::Started> ChildProcess::start(uv_loop_t* loop, const std::ve
 
   std::vector<std::string> arguments = argv;
   std::vector<std::string> variables = environment;
-  auto argument_pointers = pointers(arguments);
-  auto variable_pointers = pointers(variables);
+  auto argument_pointers = c_strings(arguments);
+  auto variable_pointers = c_strings(variables);
   uv_stdio_container_t stdio[3];
   stdio[0].flags = UV_INHERIT_FD;
   stdio[0].data.fd = theirs.get();

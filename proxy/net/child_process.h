@@ -11,6 +11,9 @@
 
 namespace postern::net {
 
+// As execve(2) wants them: they point into `strings`, and a null pointer is the last.
+std::vector<char*> c_strings(std::vector<std::string>& strings);
+
 class ChildProcess {
  public:
   struct Started {

@@ -7,16 +7,11 @@
 #include <thread>
 #include <utility>
 
+#include "proxy/net/child_process.h"
+
 namespace postern::net {
 
 namespace {
-
-std::vector<char*> c_strings(std::vector<std::string>& strings) {
-  std::vector<char*> result;
-  for (auto& text : strings) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
 
 uv_stdio_container_t inherited(int fd) {
   uv_stdio_container_t container{};

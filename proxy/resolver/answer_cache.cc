@@ -8,7 +8,7 @@ namespace {
 
 std::size_t size_of(const dns::Answer& answer) {
   std::size_t size = answer.canonical_name.size();
-  for (const std::string& rdata : answer.rdata) size += sizeof rdata + rdata.size();
+  for (const std::string& rdata : answer.rdata) size += sizeof(std::string) + rdata.size();
   return size;
 }
 
