@@ -115,7 +115,7 @@ def test_a_server_that_leaves_behind_its_last_250(in_front_of, scripted_server, 
         client.socket.settimeout(PATIENCE)
         client.expect(code, command)
         assert client.rest() == b""
-    gateway.wait_for_log(r"session ended.* messages=1 .*ended=" + ("quit" if code == 221 else "backend_"))
+    gateway.wait_for_log(r"session ended.* messages=1 .*ended=" + ("quit" if code == 221 else "(backend|server)_"))
 
 
 def test_a_server_that_has_left_holds_up_no_stop(in_front_of, scripted_server):
