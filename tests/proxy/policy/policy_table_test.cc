@@ -57,7 +57,7 @@ TEST_CASE("policy_table: one row that honours MTA-STS is enough for policies to 
 TEST_CASE("policy_table: before any recipient is known nothing is demanded, whatever the level") {
   for (const config::LevelRow& level : config::levels()) {
     INFO(level.name);
-    const LocalPolicy& opening = table_of(with_rows(level.level, {})).opening().local;
+    const LocalPolicy opening = table_of(with_rows(level.level, {})).opening().local;
     CHECK(opening.uses_tls() == level.uses_tls);
     CHECK_FALSE(row_of(opening.level).encrypts);
     CHECK_FALSE(opening.wants_dane());
