@@ -119,8 +119,9 @@ Result<void> DemoClient::write_all(std::string_view bytes) {
 Result<tls::Engine::Received> DemoClient::receive() {
   std::array<char, 16384> raw{};
   ssize_t count = 0;
-  do count = ::recv(socket_.get(), raw.data(), raw.size(), 0);
-  while (count < 0 && errno == EINTR);
+  do {
+    count = ::recv(socket_.get(), raw.data(), raw.size(), 0);
+  } while (count < 0 && errno == EINTR);
   if (count < 0) return system_failure("cannot receive");
   if (count == 0) return fail(Errc::closed, "the server closed the connection");
   const std::string_view bytes(raw.data(), static_cast<std::size_t>(count));
