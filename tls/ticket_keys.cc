@@ -89,7 +89,7 @@ TicketKeys::TicketKeys(config::Duration period, Clock clock)
 
 std::shared_ptr<TicketKeys> TicketKeys::random(config::Duration rotate, Clock clock) {
   std::shared_ptr<TicketKeys> keys(new TicketKeys(rotate, std::move(clock)));
-  keys->keys_ = random_key_before(nullptr);
+  keys->keys_.set(random_key_before(nullptr));
   return keys;
 }
 
@@ -105,19 +105,19 @@ Result<bool> TicketKeys::renew(const std::string& path, std::string_view octets)
   if (!parsed) return tl::unexpected(parsed.error());
   std::string digest = sha256(octets);
   if (digest == digest_) return false;
-  keys_ = std::move(*parsed);
+  keys_.set(std::move(*parsed));
   digest_ = std::move(digest);
   return true;
 }
 
 TicketKeys::Keys TicketKeys::current() {
-  if (due_.load() == Time::max()) return keys_.load();
+  if (due_.load() == Time::max()) return keys_.get();
   const auto now = clock_();
   if (now >= due_.load()) {
     const std::lock_guard lock(rotation_);
     if (now >= due_.load()) rotate(now);
   }
-  return keys_.load();
+  return keys_.get();
 }
 
 TicketKeys::Keys TicketKeys::random_key_before(std::shared_ptr<const TicketKey> previous) {
@@ -132,7 +132,7 @@ TicketKeys::Keys TicketKeys::random_key_before(std::shared_ptr<const TicketKey> 
 void TicketKeys::rotate(Time now) {
   // Where nobody came for two periods, the current key has had its time as the previous one, too.
   const bool current_still_opens = now - due_.load() < period_;
-  keys_ = random_key_before(current_still_opens ? keys_.load()->front() : nullptr);
+  keys_.set(random_key_before(current_still_opens ? keys_.get()->front() : nullptr));
   due_ = now + period_;
 }
 

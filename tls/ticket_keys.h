@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/published.h"
 #include "config/result.h"
 #include "config/values.h"
 
@@ -80,7 +81,7 @@ class TicketKeys {
   const config::Duration period_;  // between rotations; zero: the keys are shared
   const Clock clock_;
 
-  std::atomic<Keys> keys_;
+  config::Published<Keys::element_type> keys_;
   std::atomic<Time> due_;  // of the next rotation
   std::mutex rotation_;    // held by who rotates
   std::string digest_;     // of the octets of shared keys

@@ -45,8 +45,8 @@ Result<std::string> secret_in(const std::string& path, const Result<config::File
 
 bool Secret::renew(const Result<config::File>& read) {
   auto found = secret_in(path_, read);
-  if (same(*now_.load(), found)) return false;
-  now_ = std::shared_ptr<const Result<std::string>>(new Result<std::string>(std::move(found)), Wipe());
+  if (same(*now_.get(), found)) return false;
+  now_.set({new Result<std::string>(std::move(found)), Wipe()});
   return true;
 }
 

@@ -1,11 +1,11 @@
 // A password or a token that stands in a file of its own.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 
 #include "config/file.h"
+#include "config/published.h"
 #include "config/result.h"
 
 namespace postern::process {
@@ -23,11 +23,11 @@ class Secret {
   // What is in the file now, or why there is nothing to be used. True: it is another than before.
   bool renew(const Result<config::File>& read);
   // As it was last renewed.
-  Result<std::string> now() const { return *now_.load(); }
+  Result<std::string> now() const { return *now_.get(); }
 
  private:
   std::string path_;
-  std::atomic<std::shared_ptr<const Result<std::string>>> now_{std::make_shared<const Result<std::string>>()};
+  config::Published<Result<std::string>> now_{std::make_shared<const Result<std::string>>()};
 };
 
 }  // namespace postern::process
