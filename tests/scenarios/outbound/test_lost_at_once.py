@@ -78,8 +78,9 @@ def test_it_is_called_once(world, start_gateway, reach, case, route):
                 if replies[-1].code not in (220, 250):
                     break
                 replies.append(client.command(line))
-            idle = case == "hangs up behind EHLO" and route != "mx"  # nothing was under way: the client's session ends
-            assert str(replies[-1]).startswith("421 4." if idle else "451 4.4.2 "), replies
+            # Where nothing was under way the client's session ends; RCPT may be there before that is noticed.
+            idle = case == "hangs up behind EHLO" and route != "mx"
+            assert str(replies[-1]).startswith(("421 4.", "451 4.4.2 ") if idle else "451 4.4.2 "), replies
             client.send(b"QUIT\r\n")
         gateway.wait_for_log("session ended ")
         # One for EHLO, one for the recipient, where both are answered on connections of their own.
