@@ -42,12 +42,17 @@ struct Played {
   std::string to_client;
   std::string to_server;
   smtp::dialogue_rig::Events events;
+  bool ended = false;
   bool timing_matters = false;  // whether two things came together decides: cutting them apart does change something
 };
 
 inline void must_be_the_same(const Played& whole, const Played& cut) {
   if (whole.timing_matters || cut.timing_matters) return;
-  POSTERN_ASSERT(whole.to_client == cut.to_client, "the client is told something else when bytes are cut");
+  // Where the input ends before the session does, a reply to MAIL may still wait for what was said with it.
+  const auto& shorter = whole.to_client.size() < cut.to_client.size() ? whole.to_client : cut.to_client;
+  const auto& longer = &shorter == &cut.to_client ? whole.to_client : cut.to_client;
+  const bool said = whole.ended && cut.ended ? longer == shorter : longer.starts_with(shorter);
+  POSTERN_ASSERT(said, "the client is told something else when bytes are cut");
   POSTERN_ASSERT(whole.to_server == cut.to_server, "the server is told something else when bytes are cut");
   POSTERN_ASSERT(whole.events == cut.events, "something else happens when bytes are cut");
 }
@@ -67,6 +72,7 @@ class DialoguePlayer {
       look();
     }
     played_.events = rig_.events;
+    played_.ended = rig_.ended();
     return played_;
   }
 
@@ -120,6 +126,8 @@ class DialoguePlayer {
         client_handshake_ = true;
         POSTERN_ASSERT(rig_.unread.empty(), "plaintext is left over when TLS begins");
       }
+      // How much of it went out before that was known, and what is seen of the rest, is for the cuts to say.
+      if (event == "refused message_too_large") timing_matters();
       look_at(event);
     }
     POSTERN_ASSERT(accepted <= successes_, "a success that no server gave");
