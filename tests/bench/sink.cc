@@ -28,9 +28,9 @@ struct Listener {
 
 // The server's half of a dialogue. Trusts the bench's own client: it waits for the reply to the end of data, so the end
 // of data is always the end of what has arrived.
-class session::Session {
+class Session {
  public:
-  session::Session(int fd, const Listener& listener, Totals& totals)
+  Session(int fd, const Listener& listener, Totals& totals)
       : channel_(fd), listener_(listener), totals_(totals), number_(++totals.sessions) {
     if (listener.settings.security == Security::implicit) start_tls();
   }
@@ -70,7 +70,7 @@ class session::Session {
   bool last_ = false;       // that chunk is the last one
 };
 
-bool session::Session::on_readable(std::span<char> scratch) {
+bool Session::on_readable(std::span<char> scratch) {
   for (;;) {
     const std::ptrdiff_t got = channel_.read(scratch);
     if (got == 0) return false;
@@ -92,7 +92,7 @@ bool session::Session::on_readable(std::span<char> scratch) {
   return true;
 }
 
-void session::Session::start_tls() {
+void Session::start_tls() {
   SSL* ssl = SSL_new(listener_.tls);
   SSL_set_accept_state(ssl);
   SSL_set_shed_handshake_config(ssl, 1);
@@ -103,14 +103,14 @@ void session::Session::start_tls() {
   channel_.start_tls(ssl);
 }
 
-void session::Session::count_handshake() {
+void Session::count_handshake() {
   handshake_counted_ = true;
   demand_common_protocol(channel_.ssl());
   ++totals_.handshakes;
   if (SSL_session_reused(channel_.ssl())) ++totals_.resumed;
 }
 
-void session::Session::take(std::string_view octets) {
+void Session::take(std::string_view octets) {
   while (!octets.empty() && state_ != State::over) {
     if (state_ == State::data) return take_data(octets);
     if (state_ == State::bdat) {
@@ -133,7 +133,7 @@ void session::Session::take(std::string_view octets) {
   }
 }
 
-void session::Session::take_data(std::string_view octets) {
+void Session::take_data(std::string_view octets) {
   constexpr std::string_view end = "\r\n.\r\n";
   totals_.octets += octets.size();
   tail_ += octets.substr(octets.size() - std::min(octets.size(), end.size()));
@@ -144,12 +144,12 @@ void session::Session::take_data(std::string_view octets) {
   accept_message();
 }
 
-void session::Session::accept_message() {
+void Session::accept_message() {
   ++totals_.messages;
   reply("250 2.0.0 accepted\r\n");
 }
 
-void session::Session::take_command(std::string_view line) {
+void Session::take_command(std::string_view line) {
   if (listener_.settings.auth_backend != 0) return line == "\r\n" ? answer_auth() : void();
   const std::string_view verb = line.substr(0, 4);
   if (verb == "EHLO" || verb == "HELO") {
@@ -172,24 +172,24 @@ void session::Session::take_command(std::string_view line) {
   }
 }
 
-void session::Session::greet_back() {
+void Session::greet_back() {
   reply("250-sink\r\n250-PIPELINING\r\n250-SIZE 104857600\r\n250-8BITMIME\r\n");
   reply(waits_for_tls() ? "250-STARTTLS\r\n250 CHUNKING\r\n" : "250 CHUNKING\r\n");
 }
 
-void session::Session::begin_chunk(std::string_view line) {
+void Session::begin_chunk(std::string_view line) {
   state_ = State::bdat;
   std::from_chars(line.data() + 5, line.data() + line.size(), left_);
   last_ = line.find("LAST") != std::string_view::npos;
 }
 
-void session::Session::answer_starttls() {
+void Session::answer_starttls() {
   reply("220 2.0.0 go ahead\r\n");
   channel_.flush();
   start_tls();
 }
 
-void session::Session::answer_auth() {
+void Session::answer_auth() {
   reply("HTTP/1.0 200 OK\r\nAuth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: " +
         std::to_string(listener_.settings.auth_backend) + "\r\n\r\n");
   state_ = State::over;
@@ -230,7 +230,7 @@ class Sink {
 
   const int epoll_ = epoll_create1(EPOLL_CLOEXEC);
   std::vector<char> scratch_;
-  std::vector<std::unique_ptr<session::Session>> sessions_;  // by descriptor
+  std::vector<std::unique_ptr<Session>> sessions_;  // by descriptor
   std::vector<Listener> listeners_;
   Totals totals_;
 };
@@ -267,7 +267,7 @@ void Sink::accept_from(const Listener& listener) {
     const int fd = accept4(listener.fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) return;
     auto& session = sessions_.at(static_cast<std::size_t>(fd));
-    session = std::make_unique<session::Session>(fd, listener, totals_);
+    session = std::make_unique<Session>(fd, listener, totals_);
     session->greet();
     watch(fd);
   }
