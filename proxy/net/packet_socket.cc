@@ -10,8 +10,47 @@
 
 namespace postern::net {
 
-PacketSocket::PacketSocket(uv_loop_t* loop, UniqueFd fd, std::size_t largest, Owner& owner)
-    : fd_(std::move(fd)), owner_(owner), largest_(largest), buffer_(new char[largest]) {
+namespace {
+
+// Whatever they are wrapped in, each is ours from here on.
+Descriptors take_descriptors(msghdr& message) {
+  Descriptors taken;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+      taken.emplace_back(fd);
+    }
+  }
+  return taken;
+}
+
+// `space` is what `message` will point to.
+void put_descriptors(msghdr& message, const Descriptors& descriptors, std::vector<char>& space) {
+  const std::size_t size = descriptors.size() * sizeof(int);
+  space.assign(CMSG_SPACE(size), 0);
+  message.msg_control = space.data();
+  message.msg_controllen = space.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(size);
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    const int fd = descriptors[i].get();
+    std::memcpy(CMSG_DATA(header) + i * sizeof fd, &fd, sizeof fd);
+  }
+}
+
+}  // namespace
+
+PacketSocket::PacketSocket(uv_loop_t* loop, UniqueFd fd, Bounds bounds, Owner& owner)
+    : fd_(std::move(fd)),
+      owner_(owner),
+      bounds_(bounds),
+      buffer_(new char[bounds.octets]),
+      control_(bounds.descriptors == 0 ? 0 : CMSG_SPACE(bounds.descriptors * sizeof(int))) {
   auto handle = std::make_unique<uv_poll_t>();
   POSTERN_ASSERT(uv_poll_init(loop, handle.get(), fd_.get()) == 0, "a socket of our own cannot be watched");
   handle->data = this;
@@ -24,16 +63,23 @@ PacketSocket::~PacketSocket() {
   poll_.reset();
 }
 
-PacketSocket::Sent PacketSocket::send_now(const std::string& packet) const {
+PacketSocket::Sent PacketSocket::send_now(const Packet& packet) const {
+  iovec part{const_cast<char*>(packet.octets.data()), packet.octets.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  std::vector<char> space;
+  if (!packet.descriptors.empty()) put_descriptors(message, packet.descriptors, space);
   while (true) {
-    if (::send(fd_.get(), packet.data(), packet.size(), MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return Sent::yes;
+    if (::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return Sent::yes;
     if (errno == EINTR) continue;
     return errno == EAGAIN || errno == ENOBUFS ? Sent::full : Sent::lost;
   }
 }
 
-void PacketSocket::send(std::string packet) {
+void PacketSocket::send(std::string octets, Descriptors descriptors) {
   if (ended_) return;
+  Packet packet{std::move(octets), std::move(descriptors)};
   // One that is lost is found by reading, or by waiting for room, and told from there.
   if (waiting_.empty() && send_now(packet) == Sent::yes) return;
   waiting_.push_back(std::move(packet));
@@ -80,19 +126,24 @@ bool PacketSocket::flush() {
 }
 
 void PacketSocket::read() {
-  iovec part{buffer_.get(), largest_};
+  iovec part{buffer_.get(), bounds_.octets};
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
+  message.msg_control = control_.empty() ? nullptr : control_.data();
+  message.msg_controllen = control_.size();
   const ssize_t size = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size < 0) return end(std::strerror(errno));
-  if (size == 0) return end({});
-  // The kernel has dropped what had no room, the descriptors too.
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-    return end("a message was too large, or brought descriptors");
+  Descriptors descriptors = control_.empty() ? Descriptors() : take_descriptors(message);
+  if (size == 0 && descriptors.empty()) return end({});
+  // The kernel has dropped what had no room; the padding of the last has room for one more.
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || descriptors.size() > bounds_.descriptors) {
+    return end("a message was too large, or brought too many descriptors");
   }
-  owner_.on_packet({buffer_.get(), static_cast<std::size_t>(size)});
+  const std::string_view packet(buffer_.get(), static_cast<std::size_t>(size));
+  if (descriptors.empty()) return owner_.on_packet(packet);
+  owner_.on_packet_with(packet, std::move(descriptors));
 }
 
 void PacketSocket::end(const std::string& why) {

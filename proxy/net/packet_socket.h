@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "config/result.h"
 #include "config/unique_fd.h"
@@ -14,34 +15,51 @@
 
 namespace postern::net {
 
+using Descriptors = std::vector<UniqueFd>;
+
 class PacketSocket {
  public:
+  // What the other side may send. More than that ends the connection, and closes the descriptors.
+  struct Bounds {
+    std::size_t octets = 0;       // of a packet
+    std::size_t descriptors = 0;  // that come with it; at most 253, which is all that the kernel takes along
+  };
+
   // Each may destroy the socket.
   class Owner {
    public:
     virtual void on_packet(std::string_view packet) = 0;  // dies with the call
-    virtual void on_end(const std::string& why) = 0;      // once; empty: the other end has closed it
-    virtual void on_drained() {}                          // what waited has been sent
+    // One that has brought descriptors, closed on exec; only where the bounds allow any.
+    virtual void on_packet_with(std::string_view packet, Descriptors) { on_packet(packet); }
+    virtual void on_end(const std::string& why) = 0;  // once; empty: the other end has closed it
+    virtual void on_drained() {}                      // what waited has been sent
 
    protected:
     ~Owner() = default;
   };
 
-  // A packet of more than `largest` octets ends the connection, and so does one that brings descriptors: nobody here
-  // sends any. Reads from the start. `owner` outlives it.
-  PacketSocket(uv_loop_t* loop, UniqueFd fd, std::size_t largest, Owner& owner);
+  // Reads from the start. `owner` outlives it.
+  PacketSocket(uv_loop_t* loop, UniqueFd fd, Bounds bounds, Owner& owner);
+  // No descriptors: a packet that brings any ends the connection.
+  PacketSocket(uv_loop_t* loop, UniqueFd fd, std::size_t largest, Owner& owner)
+      : PacketSocket(loop, std::move(fd), Bounds{largest, 0}, owner) {}
   ~PacketSocket();
   PacketSocket(const PacketSocket&) = delete;
   PacketSocket& operator=(const PacketSocket&) = delete;
 
-  // In order; what the kernel has no room for waits. A connection that is lost is told by on_end, later.
-  void send(std::string packet);
+  // In order; what the kernel has no room for waits. A connection that is lost is told by on_end, later. The
+  // descriptors go along, and are closed here once they have gone.
+  void send(std::string packet, Descriptors descriptors = {});
   std::size_t waiting() const { return waiting_.size(); }
   void set_reading(bool on);
 
  private:
   enum class Sent { yes, full, lost };
-  Sent send_now(const std::string& packet) const;
+  struct Packet {
+    std::string octets;
+    Descriptors descriptors;
+  };
+  Sent send_now(const Packet& packet) const;
   void update();
   void on_event(int status, int events);
   bool flush();
@@ -50,9 +68,10 @@ class PacketSocket {
 
   UniqueFd fd_;
   Owner& owner_;
-  std::size_t largest_;
+  Bounds bounds_;
   std::unique_ptr<char[]> buffer_;
-  std::deque<std::string> waiting_;
+  std::vector<char> control_;  // what the kernel says beside a packet
+  std::deque<Packet> waiting_;
   bool reading_ = true;
   bool ended_ = false;
   HandlePtr<uv_poll_t> poll_;

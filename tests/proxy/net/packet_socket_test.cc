@@ -1,6 +1,9 @@
 #include "proxy/net/packet_socket.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <functional>
@@ -18,12 +21,17 @@ using test_support::turn_until;
 
 struct Heard final : net::PacketSocket::Owner {
   std::vector<std::string> packets;
+  net::Descriptors descriptors;  // of the last packet that had any
   std::optional<std::string> end;
   bool drained = false;
   std::function<void()> at_each;
   void on_packet(std::string_view packet) override {
     packets.emplace_back(packet);
     if (at_each) at_each();
+  }
+  void on_packet_with(std::string_view packet, net::Descriptors brought) override {
+    descriptors = std::move(brought);
+    on_packet(packet);
   }
   void on_end(const std::string& why) override { end = why; }
   void on_drained() override { drained = true; }
@@ -35,11 +43,34 @@ struct World {
   Heard heard;
   std::unique_ptr<net::PacketSocket> socket;
 
-  World() {
+  explicit World(std::size_t descriptors = 0) {
     auto pair = net::packet_pair();
     REQUIRE(pair);
     other = std::move(pair->first);
-    socket = std::make_unique<net::PacketSocket>(loop.raw(), std::move(pair->second), 100, heard);
+    socket = std::make_unique<net::PacketSocket>(loop.raw(), std::move(pair->second),
+                                                 net::PacketSocket::Bounds{100, descriptors}, heard);
+  }
+  // With as many descriptors as that, all of the same pipe, of which the reading end is returned.
+  UniqueFd say_with(const std::string& packet, std::size_t count) const {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    const UniqueFd writing(ends[1]);
+    iovec part{const_cast<char*>(packet.data()), packet.size()};
+    std::vector<char> space(CMSG_SPACE(count * sizeof(int)));
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = space.data();
+    message.msg_controllen = space.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(count * sizeof(int));
+    for (std::size_t i = 0; i < count; ++i) {
+      std::memcpy(CMSG_DATA(header) + i * sizeof(int), &ends[1], sizeof(int));
+    }
+    REQUIRE(::sendmsg(other.get(), &message, 0) == static_cast<ssize_t>(packet.size()));
+    return UniqueFd(ends[0]);
   }
   void say(const std::string& packet) const {
     REQUIRE(::send(other.get(), packet.data(), packet.size(), 0) == static_cast<ssize_t>(packet.size()));
@@ -65,25 +96,70 @@ TEST_CASE("packet_socket: a packet that is too large ends it") {
   CHECK_FALSE(world.heard.end->empty());
 }
 
-TEST_CASE("packet_socket: one that brings a descriptor ends it") {
+// Whether nobody has the writing end any more.
+bool is_closed(const UniqueFd& reading) {
+  pollfd looked{reading.get(), 0, 0};
+  return ::poll(&looked, 1, 0) == 1 && (looked.revents & POLLHUP) != 0;
+}
+
+TEST_CASE("packet_socket: one that brings a descriptor ends it where none is expected") {
   World world;
-  char octet = 'x';
-  iovec part{&octet, 1};
-  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = space;
-  message.msg_controllen = sizeof space;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  const int descriptor = 0;
-  std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
-  REQUIRE(::sendmsg(world.other.get(), &message, 0) == 1);
+  const UniqueFd reading = world.say_with("x", 1);
   CHECK(turn_until(world.loop, [&] { return world.heard.end.has_value(); }));
   CHECK(world.heard.packets.empty());
+  CHECK(is_closed(reading));
+}
+
+TEST_CASE("packet_socket: descriptors come with the packet that they were sent with, closed on exec") {
+  World world(3);
+  world.say("none");
+  const UniqueFd reading = world.say_with("three", 3);
+  world.say("none either");
+  CHECK(turn_until(world.loop, [&] { return world.heard.packets.size() == 3; }));
+  REQUIRE(world.heard.descriptors.size() == 3);
+  for (const UniqueFd& fd : world.heard.descriptors) CHECK((::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
+  CHECK_FALSE(is_closed(reading));
+  world.heard.descriptors.clear();
+  CHECK(is_closed(reading));
+}
+
+TEST_CASE("packet_socket: more descriptors than are expected end it, and all of them are closed") {
+  for (const std::size_t allowed : {1U, 2U, 3U}) {
+    for (const std::size_t more : {1U, 2U, 100U}) {
+      World world(allowed);
+      const UniqueFd reading = world.say_with("x", allowed + more);
+      CHECK(turn_until(world.loop, [&] { return world.heard.end.has_value(); }));
+      CHECK(world.heard.packets.empty());
+      CHECK(is_closed(reading));
+    }
+  }
+}
+
+TEST_CASE(
+    "packet_socket: descriptors go along with what waits for room, too, and are closed here once they have gone") {
+  World world;
+  Heard heard;
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const UniqueFd reading(ends[0]);
+  UniqueFd writing(ends[1]);
+  std::size_t sent = 0;
+  for (; world.socket->waiting() < 3; ++sent) {
+    net::Descriptors one;
+    one.emplace_back(::fcntl(writing.get(), F_DUPFD_CLOEXEC, 0));
+    REQUIRE(one[0].get() >= 0);
+    world.socket->send(std::to_string(sent), std::move(one));
+  }
+  const net::PacketSocket other(world.loop.raw(), std::move(world.other), net::PacketSocket::Bounds{100, 1}, heard);
+  std::size_t with = 0;
+  heard.at_each = [&] { with += heard.descriptors.size(); };
+  CHECK(turn_until(world.loop, [&] { return heard.packets.size() == sent; }));
+  CHECK(with == sent);
+  CHECK(heard.packets.back() == std::to_string(sent - 1));
+  CHECK(world.socket->waiting() == 0);
+  heard.descriptors.clear();
+  writing = UniqueFd();
+  CHECK(is_closed(reading));
 }
 
 TEST_CASE("packet_socket: the end of the other side is told once, after what it has said") {
