@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "config/packing.h"
 #include "proxy/dns/records.h"
 
 namespace postern::resolver {
@@ -15,84 +16,17 @@ enum class Kind : std::uint8_t { question = 1, answer = 2, settings = 3, report 
 
 constexpr std::uint32_t longest_ttl = 0x7fff'ffff;  // RFC 2181 8
 
-class Writer {
+class Writer : public config::Packer {
  public:
   explicit Writer(Kind kind) { number(static_cast<std::uint8_t>(kind)); }
-
-  template <class Number>
-  void number(Number value) {
-    for (std::size_t octet = sizeof value; octet-- > 0;) {
-      bytes_ += static_cast<char>(static_cast<std::uint64_t>(value) >> (8 * octet) & 0xffU);
-    }
-  }
-  void text(std::string_view text) {
-    number(static_cast<std::uint16_t>(text.size()));
-    bytes_ += text;
-  }
-  std::string take() { return std::move(bytes_); }
-  std::size_t size() const { return bytes_.size(); }
-
- private:
-  std::string bytes_;
 };
 
-// Reads what Writer writes. After something that is not there all else is empty, and ok() says so.
-class Reader {
+class Reader : public config::Unpacker {
  public:
-  Reader(std::string_view bytes, Kind kind) : rest_(bytes) {
-    ok_ = bytes.size() <= max_message && number<std::uint8_t>() == static_cast<std::uint8_t>(kind);
+  Reader(std::string_view message, Kind kind) : Unpacker(message) {
+    demand(message.size() <= max_message && number<std::uint8_t>() == static_cast<std::uint8_t>(kind));
   }
-
-  template <class Number>
-  Number number() {
-    const std::string_view octets = take(sizeof(Number));
-    std::uint64_t value = 0;
-    for (const char octet : octets) value = value << 8U | static_cast<unsigned char>(octet);
-    return static_cast<Number>(value);
-  }
-  // One of the enumerators up to `last`, which are numbered from 0.
-  template <class Enum>
-  Enum choice(Enum last) {
-    const auto value = number<std::uint8_t>();
-    demand(value <= static_cast<std::uint8_t>(last));
-    return ok_ ? static_cast<Enum>(value) : Enum{};
-  }
-  bool flag() { return choice(One::yes) == One::yes; }
-  std::string text(std::size_t longest) {
-    const auto length = number<std::uint16_t>();
-    demand(length <= longest);
-    return std::string(ok_ ? take(length) : std::string_view());
-  }
-  std::vector<std::string> list(std::size_t most, std::size_t longest) {
-    const auto count = number<std::uint16_t>();
-    demand(count <= most);
-    std::vector<std::string> found;
-    for (std::size_t i = 0; ok_ && i < count; ++i) found.push_back(text(longest));
-    return found;
-  }
-  void demand(bool condition) { ok_ = ok_ && condition; }
-  // Everything was there, and nothing more.
-  bool done() const { return ok_ && rest_.empty(); }
-
- private:
-  enum class One : std::uint8_t { no, yes };
-
-  std::string_view take(std::size_t count) {
-    demand(count <= rest_.size());
-    if (!ok_) return {};
-    const std::string_view taken = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return taken;
-  }
-
-  std::string_view rest_;
-  bool ok_ = true;
 };
-
-void write_list(Writer& writer, const std::vector<std::string>& list) {
-  writer.number(static_cast<std::uint16_t>(list.size()));
-  for (const std::string& text : list) writer.text(text);
-}
 
 bool all_fit(const std::vector<std::string>& list, std::size_t most, std::size_t longest) {
   return list.size() <= most && std::ranges::all_of(list, [&](const auto& text) { return text.size() <= longest; });
@@ -167,13 +101,13 @@ std::string encode(const Answer& message) {
   Writer writer(Kind::answer);
   writer.number(message.id);
   writer.number(static_cast<std::uint8_t>(answer.status));
-  writer.number(static_cast<std::uint8_t>(answer.secure));
+  writer.flag(answer.secure);
   writer.number(static_cast<std::uint32_t>(std::clamp<std::int64_t>(answer.ttl.count(), 0, longest_ttl)));
   writer.text(answer.canonical_name);
   writer.text(answer.reason);
   writer.text(sentence(std::move(answer.asked)));
   const bool each_fits = all_fit(answer.rdata, dns::max_records, 0xffff);
-  if (each_fits) write_list(writer, answer.rdata);
+  if (each_fits) writer.list(answer.rdata);
   if (!each_fits || writer.size() > max_message) {
     return encode(Answer{message.id, dns::failure("the answer is larger than any that mail needs")});
   }
@@ -203,12 +137,12 @@ Result<std::string> encode(const Settings& settings) {
                     all_fit(settings.trust_anchor, max_anchors, max_anchor) && settings.user.size() <= max_user;
   Writer writer(Kind::settings);
   writer.number(version);
-  writer.number(static_cast<std::uint8_t>(settings.servers.recursive));
-  writer.number(static_cast<std::uint8_t>(settings.follow_resolv_conf));
+  writer.flag(settings.servers.recursive);
+  writer.flag(settings.follow_resolv_conf);
   writer.text(sentence(settings.servers.origin));
   writer.text(fits ? settings.user : std::string());
-  if (fits) write_list(writer, settings.servers.servers);
-  if (fits) write_list(writer, settings.trust_anchor);
+  if (fits) writer.list(settings.servers.servers);
+  if (fits) writer.list(settings.trust_anchor);
   if (!fits || writer.size() > max_message) {
     return fail(Errc::limit_exceeded, "the trust anchor, or what else the resolver has to know, is too large");
   }
