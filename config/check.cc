@@ -13,14 +13,14 @@ class DistinctAddresses {
   explicit DistinctAddresses(Loaded& loaded) : loaded_(loaded) {}
 
   void add(const std::string& listener_path, const std::vector<Endpoint>& listen) {
-    for (std::size_t i = 0; i < listen.size(); ++i) {
-      const std::string path = at(listener_path + ".listen", i);
-      if (listen[i].port == 0 || loaded_.is_wrong(path)) continue;
-      const auto [first, is_new] = seen_.emplace(listen[i], path);
-      if (is_new) continue;
-      loaded_.add_error(path, path + ": " + quote(to_string(listen[i])) + " is given twice: the first is " +
-                                  first->second + " on line " + std::to_string(loaded_.place_of(first->second).line));
-    }
+    for (std::size_t i = 0; i < listen.size(); ++i) add(at(listener_path + ".listen", i), listen[i]);
+  }
+  void add(const std::string& path, const Endpoint& listen) {
+    if ((listen.kind == Endpoint::Kind::ip && listen.port == 0) || loaded_.is_wrong(path)) return;
+    const auto [first, is_new] = seen_.emplace(listen, path);
+    if (is_new) return;
+    loaded_.add_error(path, path + ": " + quote(to_string(listen)) + " is given twice: the first is " + first->second +
+                                " on line " + std::to_string(loaded_.place_of(first->second).line));
   }
 
  private:
@@ -32,15 +32,22 @@ void check_listen_addresses(Loaded& loaded) {
   DistinctAddresses addresses(loaded);
   for (const InboundListener& l : loaded.settings.inbound) addresses.add("inbound." + l.name, l.listen);
   for (const OutboundListener& l : loaded.settings.outbound) addresses.add("outbound." + l.name, l.listen);
+  if (loaded.settings.admin.listen) addresses.add("admin.listen", *loaded.settings.admin.listen);
 }
 
 void check_listeners(Loaded& loaded) {
   const Settings& s = loaded.settings;
   ListenAddresses own;
   for (const InboundListener& listener : s.inbound) own.add(listener.listen);
-  for (const InboundListener& listener : s.inbound) check_inbound(loaded, listener, own);
+  for (const InboundListener& listener : s.inbound) {
+    check_inbound(loaded, listener, own);
+    check_limits(loaded, "inbound." + listener.name, listener.limits);
+  }
   for (const OutboundListener& listener : s.outbound) own.add(listener.listen);
-  for (const OutboundListener& listener : s.outbound) check_outbound(loaded, listener, own);
+  for (const OutboundListener& listener : s.outbound) {
+    check_outbound(loaded, listener, own);
+    check_limits(loaded, "outbound." + listener.name, listener.limits);
+  }
 }
 
 void check_any_listener(Loaded& loaded) {

@@ -57,6 +57,15 @@ void check_versions(Loaded& loaded, const std::string& path, TlsVersion min, Tls
   }
 }
 
+void check_limits(Loaded& loaded, const std::string& path, const Limits& limits) {
+  const std::string all = path + ".limits.sessions";
+  const std::string each = path + ".limits.sessions_per_client";
+  if (loaded.is_wrong(all) || loaded.is_wrong(each) || loaded.place_of(each).line == 0) return;
+  if (limits.sessions == 0 || limits.sessions_per_client <= limits.sessions) return;
+  loaded.add_warning(
+      each, each + ": never reached, since sessions, for all clients together, is " + std::to_string(limits.sessions));
+}
+
 void ListenerCheck::error(const std::string& key, const std::string& message) {
   loaded_.add_error(at_key(key), at_key(key) + ": " + message);
 }

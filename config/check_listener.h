@@ -54,6 +54,8 @@ class ListenerCheck {
 };
 
 // `own_addresses`: those that lead to an inbound listener.
+void check_limits(Loaded& loaded, const std::string& path, const Limits& limits);
+
 void check_inbound(Loaded& loaded, const InboundListener& listener, const ListenAddresses& own_addresses);
 // `own_addresses`: those that lead to any listener.
 void check_outbound(Loaded& loaded, const OutboundListener& listener, const ListenAddresses& own_addresses);

@@ -307,6 +307,14 @@ Kind<Endpoint> listen_address() {
   return parsed<Endpoint>("an address and port such as 0.0.0.0:25", parse_listen_address);
 }
 
+Kind<Endpoint> admin_address() {
+  const auto parse = [](std::string_view text) {
+    auto endpoint = parse_endpoint(text);
+    return endpoint && endpoint->kind == Endpoint::Kind::unix_socket ? endpoint : parse_listen_address(text);
+  };
+  return parsed<Endpoint>("an address and port such as 127.0.0.1:9025, or unix:PATH", parse);
+}
+
 Kind<Endpoint> name_server() {
   return parsed<Endpoint>("an IP address such as 127.0.0.1 or [::1]:53", parse_name_server);
 }

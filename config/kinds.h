@@ -45,6 +45,7 @@ Kind<std::uint32_t> socket_mark();                             // decimal, or he
 Kind<Network> network();
 Kind<DomainPattern> domain();
 Kind<Endpoint> listen_address();   // an IP address and a port
+Kind<Endpoint> admin_address();    // likewise, or a unix socket
 Kind<Endpoint> connect_address();  // anything to connect to
 Kind<Endpoint> name_server();      // an IP address, port 53 unless there is another
 

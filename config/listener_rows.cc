@@ -19,7 +19,16 @@ Rows<TicketSettings> ticket_rows() {
 
 Rows<Limits> limit_rows() {
   using L = Limits;
+  constexpr std::uint32_t most = 10'000'000;
   return {
+      row("sessions", &L::sessions, between(0, most), new_sessions, "sessions at a time; 0: no limit"),
+      row("sessions_per_client", &L::sessions_per_client, between(0, most), new_sessions,
+          "likewise of one client: an IPv4 address, or an IPv6 network of 64 bits"),
+      row("connections_per_client_per_minute", &L::connections_per_client_per_minute, between(0, most), new_sessions,
+          "connections that one client may make within a minute; 0: no limit"),
+      row("handshakes_per_client_per_minute", &L::handshakes_per_client_per_minute, between(0, most), new_sessions,
+          "TLS handshakes that one client may begin within a minute; 0: no limit"),
+      row("exempt", &L::exempt, list_of(network()), new_sessions, "networks whose clients have no limit of their own"),
       row("command_length", &L::command_length, between(512, 65536), new_sessions,
           "octets of a command line, its CRLF included"),
       row("errors", &L::errors, between(1, 10000), new_sessions, "refused commands after which a session ends"),
@@ -98,7 +107,7 @@ Row<Listener> bare_newline_row() {
 }
 
 Row<Listener> limits_row() {
-  return section("limits", &Listener::limits, limit_rows(), "what one session may use");
+  return section("limits", &Listener::limits, limit_rows(), "what clients may use");
 }
 
 Row<Listener> timeouts_row(std::string_view command, const Rows<Timeouts>& own) {

@@ -21,6 +21,14 @@ Rows<LogSettings> log_rows() {
   };
 }
 
+Rows<AdminSettings> admin_rows() {
+  return {
+      row("listen", &AdminSettings::listen, maybe(admin_address()), restart,
+          "an address and port, or unix:PATH; whoever reaches it may read everything there, and change nothing")
+          .example("127.0.0.1:9025"),
+  };
+}
+
 Rows<CertificatePair> certificate_pair_rows() {
   using P = CertificatePair;
   return {
@@ -65,6 +73,9 @@ const Rows<Settings>& settings_rows() {
           "for replies the gateway makes itself; without it the machine's own full name")
           .example("mail.example.org"),
       section("log", &S::log, log_rows(), "what goes to stderr"),
+      section("admin", &S::admin, admin_rows(), "an HTTP server for /metrics, /healthz and /readyz"),
+      row("buffer_limit", &S::buffer_limit, between(ByteSize{1 << 20}, ByteSize{std::uint64_t{1} << 40}), new_sessions,
+          "what may wait in memory for peers that do not read, all together; beyond it new sessions are refused"),
       certificates_row(),
       section("tls", &S::tls, tls_rows(), "defaults; every listener may have its own"),
       inbound_row(),

@@ -46,6 +46,10 @@ struct LogSettings {
   bool envelope = true;  // a session's line names senders and recipients
 };
 
+struct AdminSettings {
+  std::optional<Endpoint> listen;  // an address, or a unix socket; absent: there is no admin server
+};
+
 // One private key and the chain that belongs to it (leaf first), both PEM files.
 struct CertificatePair {
   std::string chain;
@@ -91,9 +95,17 @@ struct EhloSettings {
   std::optional<ByteSize> size_limit;
 };
 
+std::vector<Network> loopback_networks();  // 127.0.0.0/8 and ::1/128
+
+// 0: none. A client is an IPv4 address, or the first 64 bits of an IPv6 address.
 struct Limits {
-  std::uint32_t command_length = 2048;  // octets of a command line, CRLF included
-  std::uint32_t errors = 20;            // refusals of ours before 421 4.7.0
+  std::uint32_t sessions = 10'000;                      // at a time
+  std::uint32_t sessions_per_client = 50;               // likewise
+  std::uint32_t connections_per_client_per_minute = 0;  // that became sessions
+  std::uint32_t handshakes_per_client_per_minute = 0;   // of TLS, begun
+  std::vector<Network> exempt = loopback_networks();    // from what holds for each client
+  std::uint32_t command_length = 2048;                  // octets of a command line, CRLF included
+  std::uint32_t errors = 20;                            // refusals of ours before 421 4.7.0
 };
 
 struct Timeouts {
@@ -155,11 +167,10 @@ struct OutboundPolicy {
   std::vector<std::string> fingerprints;  // level fingerprint: SHA-256 of SPKI or certificate, 64 hexadecimal digits
 };
 
-std::vector<Network> loopback_networks();  // 127.0.0.0/8 and ::1/128
-
 struct OutboundListener : Listener {
   OutboundListener() {
     mode = TlsMode::none;
+    limits.sessions_per_client = 0;  // one mail server with all of its connections is often the only client
     timeouts.connect = 30s;
     timeouts.greeting = 5min;  // RFC 5321 4.5.3.2.1
   }
@@ -193,6 +204,8 @@ struct Settings {
   std::string user;      // empty: stay who we are
   std::string hostname;  // empty: the machine's FQDN
   LogSettings log;
+  AdminSettings admin;
+  ByteSize buffer_limit{256ULL << 20U};  // what may wait for peers that do not read, all together
   std::map<std::string, std::vector<CertificatePair>> certificates;
   TlsSettings tls;
   std::vector<OutboundListener> outbound;
