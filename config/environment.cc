@@ -1,6 +1,7 @@
 #include "config/environment.h"
 
 #include <cstdlib>
+#include <utility>
 
 #include "config/yaml.h"
 
@@ -69,6 +70,21 @@ class Expansion {
 
 Environment process_environment() {
   return [](const std::string& name) -> const char* { return std::getenv(name.c_str()); };
+}
+
+Environment environment_of(Variables variables) {
+  return [variables = std::move(variables)](const std::string& name) -> const char* {
+    const auto found = variables.find(name);
+    return found == variables.end() ? nullptr : found->second.c_str();
+  };
+}
+
+Environment recording(const Environment& environment, Variables& used) {
+  return [&environment, &used](const std::string& name) -> const char* {
+    const char* const value = environment(name);
+    if (value != nullptr) used.insert_or_assign(name, value);
+    return value;
+  };
 }
 
 Result<std::string> expand(std::string_view text, const Environment& environment) {

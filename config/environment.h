@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -16,8 +17,15 @@ struct Node;  // config/yaml.h
 // Looks up an environment variable; nullptr where it is not set. Tests pass their own.
 using Environment = std::function<const char*(const std::string& name)>;
 
+// Those that are set, with their values.
+using Variables = std::map<std::string, std::string>;
+
 // The process's own environment.
 Environment process_environment();
+// Of these and no others.
+Environment environment_of(Variables variables);
+// That one, which notes in `used` what it was asked for and has. Both outlive what is returned.
+Environment recording(const Environment& environment, Variables& used);
 
 // Replaces ${NAME}, ${NAME:-default} (used when NAME is unset or empty, as in a shell) and $$ (one dollar). An unset
 // NAME without default, and a dollar that is none of these, are errors. What is put in is not expanded again.

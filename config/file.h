@@ -13,6 +13,7 @@ namespace postern::config {
 struct File {
   std::string content;
   bool world_readable = false;
+  bool key_elsewhere = false;  // a private key's, which another process has: `content` is the public key alone
 };
 
 // A regular file: nobody is waited for who might write into a FIFO or type at a device. Errc::not_found, Errc::io or

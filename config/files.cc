@@ -78,7 +78,9 @@ void Files::wipe() noexcept {
 }
 
 void Files::put(const std::string& path, Result<File> file) {
-  files_.insert_or_assign(path, std::move(file));
+  auto& place = files_.try_emplace(path, File()).first->second;
+  if (place) config::wipe(place->content);
+  place = std::move(file);
 }
 
 const Result<File>& Files::at(const std::string& path) const {

@@ -45,6 +45,7 @@ class Files {
   Files(const Files&) = delete;
   Files& operator=(const Files&) = delete;
 
+  // What was there before is wiped.
   void put(const std::string& path, Result<File> file);
   void put_authorities(Authorities found) { authorities_ = std::move(found); }
 
@@ -52,10 +53,13 @@ class Files {
   const Result<File>& at(const std::string& path) const;
   const Authorities& authorities() const { return authorities_; }
 
+  using ByPath = std::map<std::string, Result<File>, std::less<>>;
+  const ByPath& by_path() const { return files_; }
+
  private:
   void wipe() noexcept;
 
-  std::map<std::string, Result<File>, std::less<>> files_;
+  ByPath files_;
   Authorities authorities_;
 };
 

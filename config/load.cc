@@ -64,10 +64,11 @@ Loaded load_file(const std::string& path, const Environment& environment) {
 Loaded load_text(std::string_view yaml, const std::string& file_name, const Environment& environment) {
   Loaded loaded;
   loaded.file = file_name;
+  loaded.text = yaml;
   Mistakes mistakes;
   std::optional<Node> root = parse_yaml(yaml, mistakes);
   if (root) {
-    expand_values(*root, environment, mistakes);
+    expand_values(*root, recording(environment, loaded.variables), mistakes);
     read_settings(*root, loaded);
     check(loaded);
   }

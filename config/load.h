@@ -15,6 +15,8 @@ namespace postern::config {
 
 struct Loaded {
   std::string file;
+  std::string text;                     // the file's, whole, but where it could not be read
+  Variables variables;                  // of the environment: those that the text refers to
   Settings settings;                    // meaningful only when ok()
   std::vector<Diagnostic> diagnostics;  // every mistake and warning found, in file order
   std::map<std::string, Place> places;  // "certificates.mx[0].key", "inbound.mx.listen[1]" -> where it stands

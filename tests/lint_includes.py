@@ -17,7 +17,7 @@ FLOORS = [
     ["dns", "observe", "stream"],
     ["policy", "resolver", "sink"],
     ["runtime"],
-    ["session"],
+    ["session", "keeper"],
     ["inbound", "outbound"],
     ["probe", "gateway"],
     ["commands"],

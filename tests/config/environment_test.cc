@@ -64,4 +64,13 @@ TEST_CASE("environment: the sum of what variables add is bounded") {
   CHECK(root->children.at(1).kind == Node::Kind::invalid);
 }
 
+TEST_CASE("environment: what was used is noted, and does for the same text elsewhere") {
+  Variables used;
+  const Environment environment = variable;
+  const std::string text = "${HOST} ${EMPTY:-x} ${UNSET:-y}";
+  REQUIRE(expand(text, recording(environment, used)) == "mail.example.org x y");
+  CHECK(used == Variables{{"EMPTY", ""}, {"HOST", "mail.example.org"}});
+  CHECK(expand(text, environment_of(used)) == "mail.example.org x y");
+}
+
 }  // namespace environment_test

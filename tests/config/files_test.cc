@@ -98,6 +98,17 @@ TEST_CASE("files: each is read, or it is told why not, and what nobody read is n
   before != nullptr ? ::setenv("SSL_CERT_FILE", kept.c_str(), 1) : ::unsetenv("SSL_CERT_FILE");
 }
 
+TEST_CASE("files: another content takes the place of the one before, and an error does") {
+  Files files;
+  files.put("/key", File{"one", true});
+  files.put("/key", File{"two"});
+  CHECK(files.at("/key")->content == "two");
+  CHECK_FALSE(files.at("/key")->world_readable);
+  files.put("/key", fail(Errc::io, "gone"));
+  CHECK(files.at("/key").error().message == "gone");
+  CHECK(files.by_path().size() == 1);
+}
+
 TEST_CASE("files: a secret that is wiped leaves nothing behind") {
   std::string secret(100, 's');
   const char* const octets = secret.data();

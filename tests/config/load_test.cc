@@ -235,6 +235,14 @@ TEST_CASE("load: a file is read from disk") {
   CHECK_FALSE(load_file(POSTERN_TESTS "/bad_configs/unknown_key.yaml", environment).ok());
 }
 
+TEST_CASE("load: text and variables are kept, from which the same comes where there is no file") {
+  const std::string yaml = "workers: ${WORKERS}\n" + std::string(minimal);
+  const Loaded loaded = load(yaml);
+  CHECK(loaded.text == yaml);
+  CHECK(loaded.variables == Variables{{"WORKERS", "3"}});
+  CHECK(load_text(loaded.text, loaded.file, environment_of(loaded.variables)).settings.workers == 3);
+}
+
 TEST_CASE("load: size, depth and number of values are bounded") {
   CHECK(report(load(std::string(yaml_size_limit + 1, '#'))) == "test.yaml: error: the file is larger than 1 MiB\n");
   CHECK(report(load("workers: [" + std::string(200'000, ',') + "]")).find("not YAML") != std::string::npos);
