@@ -15,7 +15,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
 FLOORS = [
     ["net", "process", "smtp", "wire"],
     ["dns", "observe", "stream"],
-    ["policy", "resolver", "sink"],
+    ["policy", "programs", "resolver", "sink"],
     ["runtime"],
     ["session", "keeper"],
     ["inbound", "outbound"],
@@ -36,6 +36,7 @@ OURS = {
     "proxy/stream": ["proxy/stream/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
     "proxy/observe": ["proxy/observe/", "proxy/smtp/", "proxy/wire/", "config/"],
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "proxy/smtp/refusals.h", "tls/", "config/"],
+    "proxy/programs": ["proxy/programs/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/resolver": ["proxy/resolver/", "proxy/dns/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/sink": ["proxy/sink/", "proxy/net/", "proxy/smtp/", "proxy/wire/", "proxy/observe/", "proxy/process/", "config/"],
 }

@@ -76,7 +76,7 @@ int ChildProcess::pid() const {
   return uv_process_get_pid(handle_.get());
 }
 
-void ChildReaper::take(std::unique_ptr<ChildProcess> child, std::uint64_t now, std::uint64_t patience) {
+void ChildReaper::take(std::unique_ptr<Child> child, std::uint64_t now, std::uint64_t patience) {
   if (child->exited()) return;
   if (patience == 0) child->terminate();
   dying_.push_back({std::move(child), now + patience, now + patience + kill_after});

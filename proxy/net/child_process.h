@@ -14,7 +14,16 @@ namespace postern::net {
 // As execve(2) wants them: they point into `strings`, and a null pointer is the last.
 std::vector<char*> c_strings(std::vector<std::string>& strings);
 
-class ChildProcess {
+// A program that somebody may ask to end (SIGTERM), or make it (SIGKILL). Harmless once it has exited.
+class Child {
+ public:
+  virtual ~Child() = default;
+  virtual void terminate() = 0;
+  virtual void kill() = 0;
+  virtual bool exited() const = 0;
+};
+
+class ChildProcess final : public Child {
  public:
   struct Started {
     std::unique_ptr<ChildProcess> process;
@@ -24,10 +33,9 @@ class ChildProcess {
   static Result<Started> start(uv_loop_t* loop, const std::vector<std::string>& argv,
                                const std::vector<std::string>& environment);
 
-  // Ask it to end (SIGTERM), or make it (SIGKILL). Harmless once it has exited.
-  void terminate();
-  void kill();
-  bool exited() const { return exited_; }
+  void terminate() override;
+  void kill() override;
+  bool exited() const override { return exited_; }
   int pid() const;
 
  private:
@@ -40,7 +48,7 @@ class ChildProcess {
 class ChildReaper {
  public:
   // `patience` in milliseconds before SIGTERM; SIGKILL follows `kill_after` later.
-  void take(std::unique_ptr<ChildProcess> child, std::uint64_t now, std::uint64_t patience);
+  void take(std::unique_ptr<Child> child, std::uint64_t now, std::uint64_t patience);
   void sweep(std::uint64_t now);
   void kill_all();
   bool empty() const { return dying_.empty(); }
@@ -49,7 +57,7 @@ class ChildReaper {
 
  private:
   struct Dying {
-    std::unique_ptr<ChildProcess> child;
+    std::unique_ptr<Child> child;
     std::uint64_t terminate_at = 0;
     std::uint64_t kill_at = 0;
   };

@@ -105,7 +105,8 @@ void PacketSocket::update() {
 
 // At most one call to the owner in a turn, as each may be our end: what is left to be read is told again.
 void PacketSocket::on_event(int status, int events) {
-  if (status != 0) return end(uv_strerror(status));
+  // libuv's word for a connection whose other end was closed before it had read everything.
+  if (status != 0) return end(status == UV_EBADF ? std::string() : uv_strerror(status));
   if ((events & UV_WRITABLE) != 0 && !waiting_.empty()) {
     if (!flush()) return end({});
     if (waiting_.empty()) {
