@@ -51,6 +51,15 @@ std::vector<NamedFile> files_of(const Loaded& loaded) {
   return files;
 }
 
+std::map<std::string, std::size_t> limits_of(const std::vector<NamedFile>& files) {
+  std::map<std::string, std::size_t> limits;
+  for (const NamedFile& file : files) {
+    std::size_t& limit = limits[file.path];
+    limit = std::max(limit, largest_file(file.use));
+  }
+  return limits;
+}
+
 bool uses_system_authorities(const Settings& settings) {
   return !settings.certificates.empty() || std::ranges::find(settings.outbound, system_authorities,
                                                              &OutboundListener::ca_file) != settings.outbound.end();
@@ -89,13 +98,8 @@ const Result<File>& Files::at(const std::string& path) const {
 }
 
 Files read_files(const Loaded& loaded) {
-  std::map<std::string, std::size_t> limits;  // one file may be read for several things
-  for (const NamedFile& file : files_of(loaded)) {
-    std::size_t& limit = limits[file.path];
-    limit = std::max(limit, largest_file(file.use));
-  }
   Files files;
-  for (const auto& [path, limit] : limits) files.put(path, read_file(path, limit));
+  for (const auto& [path, limit] : limits_of(files_of(loaded))) files.put(path, read_file(path, limit));
   if (uses_system_authorities(loaded.settings)) files.put_authorities(read_system_authorities());
   return files;
 }

@@ -26,6 +26,9 @@ struct NamedFile {
 // are ok().
 std::vector<NamedFile> files_of(const Loaded& loaded);
 
+// How large the content of each may be, by path: one file may be read for several things.
+std::map<std::string, std::size_t> limits_of(const std::vector<NamedFile>& files);
+
 // Whether this machine's own list of CAs is asked: to vouch for servers, or whether it knows who issued a certificate.
 bool uses_system_authorities(const Settings& settings);
 
