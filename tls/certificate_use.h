@@ -14,7 +14,7 @@ namespace postern::tls {
 
 struct Certificate;  // tls/certificates.h
 
-// Gives the context chain and key. What the library has against them, in an operator's words.
+// Gives the context chain and key; both outlive it. What the library has against them, in an operator's words.
 std::optional<Error> set_certificate(SSL_CTX* context, const Certificate& certificate);
 
 // Why the library would never use this pair, found before anybody connects.

@@ -21,6 +21,7 @@
 #include "tls/certificate_use.h"
 #include "tls/error.h"
 #include "tls/pem.h"
+#include "tls/tlsa.h"
 #include "tls/verify_name.h"
 #include "tls/x509_text.h"
 
@@ -163,7 +164,20 @@ Error unreadable_key(const std::string& path, bool passphrase_asked) {
 
 }  // namespace
 
-Result<PrivateKey> parse_private_key(const std::string& path, const config::File& file) {
+namespace {
+
+Result<PrivateKey> public_half(const std::string& path, const config::File& file) {
+  ERR_clear_error();
+  PrivateKey key;
+  key.key.reset(PEM_read_bio_PUBKEY(bio_over(file.content).get(), nullptr, nullptr, nullptr));
+  if (key.key == nullptr) {
+    return fail(Errc::certificate, "the public key of " + path + " cannot be read: " + take_error_reason());
+  }
+  key.elsewhere = name_of(*key.key);
+  return key;
+}
+
+Result<PrivateKey> whole_key(const std::string& path, const config::File& file) {
   auto found = find_private_key(path, file.content);
   if (!found) return tl::unexpected(found.error());
   ERR_clear_error();
@@ -173,13 +187,29 @@ Result<PrivateKey> parse_private_key(const std::string& path, const config::File
   OPENSSL_cleanse(found->text.data(), found->text.size());
   if (key.key == nullptr) return tl::unexpected(unreadable_key(path, passphrase_asked));
   key.warnings = std::move(found->warnings);
-  if (!describe_key(key)) {
+  return key;
+}
+
+}  // namespace
+
+Result<PrivateKey> parse_private_key(const std::string& path, const config::File& file) {
+  auto key = file.key_elsewhere ? public_half(path, file) : whole_key(path, file);
+  if (!key) return key;
+  if (!describe_key(*key)) {
     return fail(Errc::unsupported, "the private key in " + path + " is neither RSA, P-256, P-384, P-521 nor Ed25519");
   }
   if (file.world_readable) {
-    key.warnings.push_back("the private key in " + path + " is readable by every user of this machine");
+    key->warnings.push_back("the private key in " + path + " is readable by every user of this machine");
   }
   return key;
+}
+
+std::string name_of(const EVP_PKEY& key) {
+  std::uint8_t* der = nullptr;
+  const int size = i2d_PUBKEY(&key, &der);
+  const bssl::UniquePtr<std::uint8_t> owned(der);
+  POSTERN_ASSERT(size > 0, "a key that was read cannot be written");
+  return sha256({reinterpret_cast<const char*>(der), static_cast<std::size_t>(size)});
 }
 
 namespace {

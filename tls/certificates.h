@@ -43,7 +43,8 @@ Result<Chain> parse_chain(const std::string& path, std::string_view content);
 enum class KeyType : std::uint8_t { rsa, ecdsa, ed25519 };
 
 struct PrivateKey {
-  bssl::UniquePtr<EVP_PKEY> key;
+  bssl::UniquePtr<EVP_PKEY> key;  // the public half alone, where the key is elsewhere
+  std::string elsewhere;          // the name by which whoever holds it knows it (see name_of); empty: it is here
   KeyType type = KeyType::rsa;
   std::uint16_t tls13_signature = 0;  // SignatureScheme, and group, that an EC key is tied to in TLS 1.3; 0 for RSA
   std::uint16_t group = 0;
@@ -51,7 +52,11 @@ struct PrivateKey {
 };
 
 // The first private key of a PEM file. An encrypted one is an error of its own: nobody is there to type a passphrase.
+// Of a file whose key is elsewhere, the first public key.
 Result<PrivateKey> parse_private_key(const std::string& path, const config::File& file);
+
+// What a key is called between those who hold it and those who have it used: the SHA-256 of its SubjectPublicKeyInfo.
+std::string name_of(const EVP_PKEY& key);
 
 // One usable pair: a chain and the key of its leaf.
 struct Certificate {

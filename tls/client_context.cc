@@ -10,6 +10,7 @@
 #include "config/values.h"
 #include "tls/certificates.h"
 #include "tls/error.h"
+#include "tls/key_use.h"
 #include "tls/protocol_settings.h"
 #include "tls/session_cache.h"
 #include "tls/signatures.h"
@@ -49,6 +50,7 @@ int show_certificate(SSL* ssl, void* store) noexcept {
     const Certificate& certificate = *ours.all()[position];
     if (server_can_verify(ssl, certificate.key)) {
       const std::vector<CRYPTO_BUFFER*> chain = borrowed(certificate.chain);
+      if (!certificate.key.elsewhere.empty()) return KeyUse::set(ssl, chain, certificate.key) ? 1 : 0;
       return SSL_set_chain_and_key(ssl, chain.data(), chain.size(), certificate.key.key.get(), nullptr);
     }
   }

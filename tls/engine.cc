@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "config/assert.h"
 #include "config/text.h"
 #include "tls/error.h"
+#include "tls/key_use.h"
 #include "tls/session_cache.h"
 
 namespace postern::tls {
@@ -73,17 +75,46 @@ Engine::~Engine() {
 Engine::Received Engine::start(OutputBuffer& out) {
   Received result;
   if (SSL_is_server(ssl_.get())) return result;
-  round_ = {{}, &out};
+  round_ = {{}, &out, key_use_.get()};
   handshake(result);
   round_ = {};
   return result;
 }
 
+void Engine::sign_with(Signer& signer, std::function<void()> on_answer) {
+  key_use_ = std::make_unique<KeyUse>(signer, std::move(on_answer));
+}
+
+void Engine::forget_signature() {
+  if (key_use_) key_use_->cancel();
+}
+
 Engine::Received Engine::receive(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out) {
+  POSTERN_ASSERT(!key_use_ || !key_use_->waits(), "a handshake that waits for its signature is not fed");
+  return work(ciphertext, plaintext, out);
+}
+
+Engine::Received Engine::resume(std::span<char> plaintext, OutputBuffer& out) {
+  POSTERN_ASSERT(key_use_ != nullptr, "a handshake goes on that did not wait");
+  const std::string unread = std::exchange(key_use_->unread, {});
+  return work(unread, plaintext, out);
+}
+
+bool Engine::keeps_ciphertext() const {
+  return key_use_ != nullptr && !key_use_->unread.empty();
+}
+
+void Engine::keep(std::string_view ciphertext) {
+  POSTERN_ASSERT(key_use_ && key_use_->waits() && !keeps_ciphertext(), "ciphertext is kept once, and while waiting");
+  key_use_->unread.assign(ciphertext);
+}
+
+Engine::Received Engine::work(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out) {
   POSTERN_ASSERT(plaintext.size() >= ciphertext.size() + max_record, "the plaintext buffer is too small");
   Received result;
-  round_ = {ciphertext, &out};
+  round_ = {ciphertext, &out, key_use_.get()};
   if (handshake(result)) decrypt(plaintext, result);
+  if (result.waits) key_use_->unread.assign(std::exchange(round_.input, {}));
   POSTERN_ASSERT(round_.input.empty() || result.peer_closed || result.error, "ciphertext was left unread");
   round_ = {};
   return result;
@@ -96,16 +127,26 @@ bool Engine::handshake(Received& result) {
   const int done = SSL_do_handshake(ssl_.get());
   if (done == 1) {
     completed_ = true;
+    key_use_.reset();
+    round_.key_use = nullptr;
     if (sessions_ != nullptr) sessions_->handshake_succeeded();
     result.handshake_completed = true;
     return true;
   }
-  if (SSL_get_error(ssl_.get(), done) != SSL_ERROR_WANT_READ) {
-    if (refused_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_KEY_USAGE_BIT_INCORRECT) refused_();
-    failure_ = handshake_failure(ERR_peek_error());
-    result.error = take_error(Errc::tls, "TLS handshake failed");
-  }
+  const int why = SSL_get_error(ssl_.get(), done);
+  result.waits = why == SSL_ERROR_WANT_PRIVATE_KEY_OPERATION;
+  if (!result.waits && why != SSL_ERROR_WANT_READ) give_up(result);
   return false;
+}
+
+void Engine::give_up(Received& result) {
+  if (refused_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_KEY_USAGE_BIT_INCORRECT) refused_();
+  failure_ = handshake_failure(ERR_peek_error());
+  result.error = take_error(Errc::tls, "TLS handshake failed");
+  if (failure_ != HandshakeFailure::no_signature) return;
+  if (key_use_) result.error->message = "TLS handshake failed: no signature: " + key_use_->failure();
+  SSL_send_fatal_alert(ssl_.get(), SSL_AD_INTERNAL_ERROR);  // or the peer would hear nothing
+  ERR_clear_error();
 }
 
 void Engine::decrypt(std::span<char> plaintext, Received& result) {

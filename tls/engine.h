@@ -19,7 +19,9 @@ typedef struct ssl_st SSL;
 
 namespace postern::tls {
 
+class KeyUse;      // tls/key_use.h
 class SessionUse;  // tls/session_cache.h
+class Signer;      // tls/signer.h
 class TrustStore;  // tls/trust_store.h
 
 class Engine {
@@ -29,6 +31,7 @@ class Engine {
     std::size_t plaintext = 0;         // octets written into the caller's plaintext buffer
     bool handshake_completed = false;  // true in exactly one round of a connection's life
     bool peer_closed = false;          // close_notify came; nothing more will be read
+    bool waits = false;                // for a key that is elsewhere: resume() goes on, and nothing is received before
     std::optional<Error> error;        // the connection is broken; send what is in `out` (an alert) and close
   };
 
@@ -44,6 +47,12 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  // Who is asked for the handshake's signature where the key is elsewhere; outlives the handshake. `on_answer` is
+  // called once, later, after a round that `waits`, and resume() goes on. Before the handshake begins.
+  void sign_with(Signer& signer, std::function<void()> on_answer);
+  // Nobody is called any more.
+  void forget_signature();
+
   // A client speaks first: puts the ClientHello into `out`. Does nothing on a server.
   // Any failure is reported as from `receive`.
   Received start(OutputBuffer& out);
@@ -52,7 +61,13 @@ class Engine {
   // library), writes decrypted octets to `plaintext` and what must be sent (handshake, alerts) to `out`.
   // Tickets of a server ride with its first `send`. What follows a close_notify or an error is dropped.
   // `plaintext` must hold at least ciphertext.size() + max_record octets, so that one call always suffices.
+  // A handshake that `waits` keeps what it has not read of `ciphertext`.
   Received receive(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out);
+  // Goes on with what was kept, as receive.
+  Received resume(std::span<char> plaintext, OutputBuffer& out);
+  // Whether a handshake that waits has kept something, and what came meanwhile where it has not.
+  bool keeps_ciphertext() const;
+  void keep(std::string_view ciphertext);
 
   // Encrypts all of `plaintext` into full records. Only after the handshake, not after close().
   std::optional<Error> send(std::string_view plaintext, OutputBuffer& out);
@@ -78,13 +93,16 @@ class Engine {
     void operator()(SSL* ssl) const noexcept;
   };
 
+  Received work(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out);
   bool handshake(Received& result);
+  void give_up(Received& result);
   void decrypt(std::span<char> plaintext, Received& result);
 
   std::unique_ptr<SessionUse> sessions_;  // null: none are kept. Outlives the SSL, which points at it.
   std::unique_ptr<SSL, FreeSsl> ssl_;
   const TrustStore* trust_;
-  std::function<void()> refused_;  // may be empty
+  std::function<void()> refused_;    // may be empty
+  std::unique_ptr<KeyUse> key_use_;  // until the handshake is over; null: nobody signs
   SpanBioRound round_;
   bool completed_ = false;  // handshake_completed has been reported
   HandshakeFailure failure_ = HandshakeFailure::other;

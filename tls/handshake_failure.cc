@@ -15,6 +15,7 @@ std::string_view to_string(HandshakeFailure failure) {
     case HandshakeFailure::certificate_required: return "certificate_required";
     case HandshakeFailure::certificate_bad: return "certificate_bad";
     case HandshakeFailure::not_tls: return "not_tls";
+    case HandshakeFailure::no_signature: return "no_signature";
   }
   return "other";
 }
@@ -39,6 +40,7 @@ HandshakeFailure handshake_failure(std::uint32_t packed) {
     case SSL_R_HTTP_REQUEST:
     case SSL_R_HTTPS_PROXY_REQUEST:
     case SSL_R_WRONG_VERSION_NUMBER: return HandshakeFailure::not_tls;
+    case SSL_R_PRIVATE_KEY_OPERATION_FAILED: return HandshakeFailure::no_signature;
     default: break;
   }
   return ERR_GET_REASON(packed) > SSL_AD_REASON_OFFSET ? HandshakeFailure::peer_alert : HandshakeFailure::other;

@@ -15,6 +15,7 @@ enum class HandshakeFailure : std::uint8_t {
   certificate_required,  // one of us wanted one of the other
   certificate_bad,       // the peer's is none that could be used
   not_tls,               // what came was something else
+  no_signature,          // ours is elsewhere, and was not to be had
 };
 std::string_view to_string(HandshakeFailure failure);  // the enumerator's name
 

@@ -8,11 +8,11 @@
 #include "config/assert.h"
 
 namespace postern::tls {
-namespace {
-
 SpanBioRound& round_of(BIO* bio) {
   return *static_cast<SpanBioRound*>(BIO_get_data(bio));
 }
+
+namespace {
 
 int read_span(BIO* bio, char* out, int size) noexcept {
   BIO_clear_retry_flags(bio);

@@ -76,7 +76,7 @@ inline constexpr const char* groups[] = {"none", "X25519MLKEM768", "X25519", "P-
 inline constexpr const char* truths[] = {"false", "true"};
 inline constexpr const char* handshake_failures[] = {
     "no_common_version", "no_common_cipher",     "no_common_group", "timeout", "peer_closed",
-    "peer_alert",        "certificate_required", "certificate_bad", "not_tls"};
+    "peer_alert",        "certificate_required", "certificate_bad", "not_tls", "no_signature"};
 inline constexpr const char* limits[] = {"command_length", "errors", "size"};
 inline constexpr const char* ways[] = {"in", "out"};
 inline constexpr const char* policies[] = {"local", "dane", "mta-sts"};

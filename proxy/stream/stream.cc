@@ -148,6 +148,7 @@ std::optional<Error> Stream::start_tls(std::unique_ptr<tls::Engine> engine) {
   flush();  // what was noted before belongs to the time before TLS
   engine_ = std::move(engine);
   handshaking_ = true;
+  if (auto* const signer = lane_.scratch.signer) engine_->sign_with(*signer, [this] { on_signature(); });
   const auto started = engine_->start(lane_.cipher);
   write_out();
   return started.error;
@@ -156,12 +157,32 @@ std::optional<Error> Stream::start_tls(std::unique_ptr<tls::Engine> engine) {
 void Stream::drop() {
   finishing_ = ended_ = broken_ = true;
   reading_ = false;
+  wait_for_signature(false);
   socket_.reset();
   forget_unsent();
 }
 
 void Stream::set_reading(bool on) {
-  on = on && !ended_;
+  wants_to_read_ = on;
+  update_reading();
+}
+
+// A peer that has nothing to say until we have is the rule: reading goes on, so that it is noticed when it goes. Once
+// there is something that the handshake has to keep, the rest stays with the kernel, and with the peer.
+void Stream::wait_for_signature(bool on) {
+  if (waits_for_signature_ && !on) engine_->forget_signature();
+  waits_for_signature_ = on;
+  update_reading();
+}
+
+void Stream::on_signature() {
+  wait_for_signature(false);
+  POSTERN_ASSERT(lane_.cipher.empty(), "a stream left octets that another one would send");
+  take(engine_->resume(lane_.scratch.plain, lane_.cipher));
+}
+
+void Stream::update_reading() {
+  const bool on = wants_to_read_ && !ended_ && !(waits_for_signature_ && engine_->keeps_ciphertext());
   if (on == reading_) return;
   reading_ = on;
   if (!on) {
@@ -201,9 +222,17 @@ void Stream::feed(std::string_view raw) {
 }
 
 void Stream::receive(std::string_view raw) {
+  if (waits_for_signature_) {
+    engine_->keep(raw);
+    return update_reading();
+  }
+  POSTERN_ASSERT(lane_.cipher.empty(), "a stream left octets that another one would send");
+  take(engine_->receive(raw, lane_.scratch.plain, lane_.cipher));
+}
+
+void Stream::take(const tls::Engine::Received& got) {
   auto& cipher = lane_.cipher;
-  POSTERN_ASSERT(cipher.empty(), "a stream left octets that another one would send");
-  const auto got = engine_->receive(raw, lane_.scratch.plain, cipher);
+  if (got.waits) wait_for_signature(true);
   if (handshaking_ && (got.error || got.peer_closed) && !got.handshake_completed) {
     handshaking_ = false;
     write_out();  // the alert
@@ -226,8 +255,7 @@ void Stream::receive(std::string_view raw) {
 void Stream::end(std::string_view error) {
   if (ended_) return;
   ended_ = true;
-  if (reading_) uv_read_stop(socket_.get());
-  reading_ = false;
+  wait_for_signature(false);
   if (handshaking_) {
     handshaking_ = false;
     owner_.on_handshake(
@@ -242,6 +270,7 @@ bool Stream::finish() {
   if (engine_ && !broken_ && encrypt_gathered()) engine_->close(lane_.cipher);
   write_out();  // the last words and close_notify in one
   finishing_ = true;
+  wait_for_signature(false);
   auto request = std::make_unique<uv_shutdown_t>();
   const int status =
       broken_ ? UV_EPIPE : uv_shutdown(request.get(), socket_.get(), [](uv_shutdown_t* done, int) noexcept {

@@ -25,6 +25,7 @@ struct Scratch {
   std::vector<char> plain;   // raw, decrypted
   std::vector<char> record;  // small sends on their way into one TLS record
   std::vector<uv_buf_t> buffers;
+  tls::Signer* signer = nullptr;  // whom the worker's handshakes ask where a key is elsewhere; outlives their streams
 
   // What a stream has to send in this turn. Two may have something at once: those of a session.
   struct Lane {
@@ -95,6 +96,10 @@ class Stream {
   struct WriteRequest;
   void on_read(ssize_t count, const char* bytes);
   void receive(std::string_view raw);
+  void take(const tls::Engine::Received& got);
+  void wait_for_signature(bool on);
+  void on_signature();
+  void update_reading();
   void end(std::string_view error);
   bool encrypt_gathered();
   bool write_out();
@@ -109,8 +114,10 @@ class Stream {
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::size_t queued_ = 0;
+  bool wants_to_read_ = false;  // the owner does
   bool reading_ = false;
   bool handshaking_ = false;
+  bool waits_for_signature_ = false;
   bool ended_ = false;
   bool finishing_ = false;
   bool broken_ = false;

@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -137,9 +138,15 @@ struct Peer {
     text.append(plaintext.data(), received.plaintext);
     completed += received.handshake_completed ? 1 : 0;
     closed = closed || received.peer_closed;
+    waits = received.waits;
     if (received.error) {
       error = received.error->message;
     }
+    if (waits && on_wait) on_wait();
+  }
+  void resume() {
+    std::vector<char> plaintext(std::size_t{1} << 20);
+    take(engine->resume(plaintext, out), plaintext);
   }
   void start() { take(engine->start(out)); }
   void send(std::string_view plaintext) { REQUIRE_FALSE(engine->send(plaintext, out)); }
@@ -154,6 +161,8 @@ struct Peer {
   std::string text;
   int completed = 0;
   bool closed = false;
+  bool waits = false;
+  std::function<void()> on_wait;  // for a key that is elsewhere
   std::string error;
 };
 

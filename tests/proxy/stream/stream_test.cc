@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "proxy/net/loop.h"
+#include "tests/support/held_keys.h"
 #include "tests/support/turn_until.h"
 #include "tests/tls/engine_pair.h"
 
@@ -36,7 +37,9 @@ struct Connection final : postern::stream::Stream::Owner {
     heard += bytes;
     if (answer) answer();
   }
-  void on_handshake(postern::stream::Stream&, Result<tls::SessionFacts>) override {}
+  void on_handshake(postern::stream::Stream&, Result<tls::SessionFacts> facts) override {
+    shaken = facts ? std::string() : facts.error().message;
+  }
   void on_end(postern::stream::Stream&, std::string_view error) override { ended = std::string(error); }
   void on_drained(postern::stream::Stream&) override {}
 
@@ -70,6 +73,7 @@ struct Connection final : postern::stream::Stream::Owner {
   std::function<void()> answer;
   std::string heard;
   std::optional<std::string> ended;
+  std::optional<std::string> shaken;  // what became of the handshake: empty, or why not
 };
 
 // A record that nobody encrypted.
@@ -144,6 +148,105 @@ TEST_CASE("stream: what was said to a connection that has broken goes nowhere") 
   victim->say("250 ok\r\n");
   victim->deliver();
   CHECK(victim->client.text == "250 ok\r\n");
+}
+
+// A connection whose key is elsewhere, up to where its handshake waits.
+struct Waiting {
+  net::Loop loop;
+  postern::stream::Scratch scratch;
+  test_support::HeldKeys keys;
+  std::unique_ptr<tls::ServerContext> context =
+      make_server(tls::engine_pair::server_options({keys.hold(test_support::make_certificate({}))}));
+  TestClient test_client;
+  Connection connection{loop, scratch, test_client.engine()};
+
+  explicit Waiting(const std::string& behind = {}) {
+    scratch.signer = &keys;
+    connection.stream->set_reading(true);
+    REQUIRE_FALSE(connection.stream->start_tls(std::move(*context->make_engine())));
+    connection.client.start();
+    say(connection.client.take_output() + behind);
+    REQUIRE(turn([this] { return keys.waiting() == 1; }));
+  }
+  void say(const std::string& octets) const {
+    REQUIRE(::send(connection.far_end, octets.data(), octets.size(), 0) == static_cast<ssize_t>(octets.size()));
+  }
+  bool turn(const std::function<bool()>& until) { return test_support::turn_until(loop, until); }
+  bool nothing_is_left() const { return scratch.first.cipher.empty() && scratch.first.gather.empty(); }
+};
+
+TEST_CASE("stream: a handshake waits for its signature, and others go on") {
+  Waiting world;
+  World other;
+  const auto served = other.connect();
+  served->say("250 ok\r\n");
+  served->deliver();
+  CHECK(served->client.text == "250 ok\r\n");
+
+  CHECK_FALSE(world.connection.shaken);
+  CHECK(world.connection.stream->handshaking());
+  CHECK(world.connection.stream->reading());  // to notice whoever goes
+  world.keys.answer();
+  world.connection.deliver();
+  world.say(world.connection.client.take_output());
+  REQUIRE(world.turn([&] { return world.connection.shaken.has_value(); }));
+  CHECK(*world.connection.shaken == "");
+  CHECK(world.nothing_is_left());
+}
+
+TEST_CASE("stream: what comes while a handshake waits is kept, once, and looked at then") {
+  for (const bool with_hello : {false, true}) {
+    Waiting world(with_hello ? std::string(20'000, 'x') : std::string());
+    if (!with_hello) {
+      world.say(std::string(20'000, 'x'));
+      REQUIRE(world.turn([&] { return !world.connection.stream->reading(); }));
+    }
+    CHECK_FALSE(world.connection.stream->reading());
+    world.say(std::string(20'000, 'y'));
+    uv_run(world.loop.raw(), UV_RUN_NOWAIT);
+    CHECK(world.connection.stream->bytes_in() < 30'000);
+    CHECK_FALSE(world.connection.shaken);
+    world.keys.answer();
+    REQUIRE(world.connection.shaken);
+    CHECK(world.connection.shaken->starts_with("TLS handshake failed"));
+    CHECK(world.nothing_is_left());
+  }
+}
+
+TEST_CASE("stream: a client that goes while its handshake waits is noticed, and the answer is nobody's") {
+  Waiting world;
+  REQUIRE(::shutdown(world.connection.far_end, SHUT_RDWR) == 0);
+  REQUIRE(world.turn([&] { return world.connection.shaken.has_value(); }));
+  CHECK(*world.connection.shaken == "the peer closed during the TLS handshake");
+  world.keys.answer();
+  CHECK(world.nothing_is_left());
+}
+
+TEST_CASE("stream: an owner that gives up a waiting handshake hears no more of it") {
+  Waiting world;
+  SECTION("it finishes") {
+    (void)world.connection.stream->finish();
+  }
+  SECTION("it drops") {
+    world.connection.stream->drop();
+  }
+  SECTION("it is gone") {
+    world.connection.stream->drop();
+    world.connection.stream.reset();
+  }
+  world.keys.answer();
+  CHECK_FALSE(world.connection.shaken);
+  CHECK(world.nothing_is_left());
+}
+
+TEST_CASE("stream: a handshake whose signature is not to be had fails at once, and says so to its client") {
+  Waiting world;
+  world.keys.answer_with(fail(Errc::temporary, "the signer has ended"));
+  REQUIRE(world.connection.shaken);
+  CHECK(*world.connection.shaken == "TLS handshake failed: no signature: the signer has ended");
+  CHECK(world.connection.stream->engine()->failure() == tls::HandshakeFailure::no_signature);
+  world.connection.deliver();
+  CHECK(world.connection.client.error.ends_with("internal error"));
 }
 
 }  // namespace stream_test
