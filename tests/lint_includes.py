@@ -15,7 +15,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
 FLOORS = [
     ["net", "process", "smtp", "wire"],
     ["dns", "observe", "stream"],
-    ["policy", "programs", "resolver", "sink"],
+    ["policy", "programs", "resolver", "signing", "sink"],
     ["runtime"],
     ["session", "keeper"],
     ["inbound", "outbound"],
@@ -38,6 +38,7 @@ OURS = {
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "proxy/smtp/refusals.h", "tls/", "config/"],
     "proxy/programs": ["proxy/programs/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/resolver": ["proxy/resolver/", "proxy/dns/", "proxy/net/", "proxy/process/", "config/"],
+    "proxy/signing": ["proxy/signing/", "proxy/net/", "tls/", "config/"],
     "proxy/sink": ["proxy/sink/", "proxy/net/", "proxy/smtp/", "proxy/wire/", "proxy/observe/", "proxy/process/", "config/"],
 }
 for number, floor in enumerate(FLOORS):
