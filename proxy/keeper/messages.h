@@ -1,0 +1,101 @@
+// What keeper and gateway say to each other, a message a packet, on descriptor 3 of the gateway. Either may have been
+// taken over, so that each end believes nothing that the other has not shown to be within bounds. Pure.
+//
+// A snapshot comes in parts: Snapshot, then Sockets as often as it takes, then Commit, at which it is swapped in, or
+// refused and forgotten.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "config/result.h"
+#include "config/values.h"
+
+namespace postern::keeper {
+
+inline constexpr std::size_t max_message = 65'536;   // octets
+inline constexpr std::size_t max_descriptors = 64;   // with one message
+inline constexpr std::size_t max_sockets = 65'536;   // of a snapshot: more than there are descriptors
+inline constexpr std::uint32_t max_workers = 1'024;  // as the configuration may say
+inline constexpr std::size_t max_text = 4'096;       // octets of a sentence
+inline constexpr std::size_t max_listener = 512;     // octets of a listener's path
+inline constexpr std::size_t max_endpoint = 128;     // octets of an address with its port
+
+// --- to the gateway
+
+// With one descriptor: the sealed bundle that it is made of.
+struct Snapshot {
+  std::uint32_t version = 0;
+};
+
+// With as many descriptors as there are entries, in their order.
+struct Sockets {
+  enum class Kind : std::uint8_t {
+    listening,  // bound to `endpoint`
+    signer,     // leads to whoever has the keys
+    programs,   // leads to whoever starts programs
+  };
+  struct Entry {
+    Kind kind = Kind::listening;
+    std::uint32_t worker = 0;   // whose it is
+    config::Endpoint endpoint;  // Kind::listening: as it stands in the configuration
+    std::string listener;       // Kind::listening: "inbound.mx"
+  };
+  std::uint32_t version = 0;
+  std::vector<Entry> entries;
+};
+
+// All of that snapshot is there.
+struct Commit {
+  std::uint32_t version = 0;
+  std::uint32_t workers = 1;
+};
+
+// With one descriptor: a bundle of those files alone whose contents have changed.
+struct Renewed {};
+
+// With a descriptor for each worker from `first` on: connections to the resolver numbered `run`.
+struct Resolver {
+  std::uint64_t run = 0;
+  std::uint32_t first = 0;
+};
+
+struct Drain {};
+struct Stop {};
+
+using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop>;
+
+// --- to the keeper
+
+// Every worker listens, and sessions that begin from now on have that snapshot.
+struct Serving {
+  std::uint32_t version = 0;
+};
+// Nothing has changed by that snapshot.
+struct Refused {
+  std::uint32_t version = 0;
+  std::string text;
+};
+// A worker says that the resolver with that number is of no use.
+struct ResolverUseless {
+  std::uint64_t run = 0;
+  std::string why;
+};
+// Drained; it ends next.
+struct Stopped {};
+
+using Report = std::variant<Serving, Refused, ResolverUseless, Stopped>;
+
+// What is longer than a bound allows is the sender's mistake, but for sentences, which are cut.
+std::string encode(const Order& order);
+std::string encode(const Report& report);
+
+// Errc::protocol: no such message, one that breaks a bound, or not as many descriptors as belong to it.
+Result<Order> parse_order(std::string_view message, std::size_t descriptors);
+Result<Report> parse_report(std::string_view message);
+
+}  // namespace postern::keeper
