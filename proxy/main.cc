@@ -18,6 +18,7 @@ constexpr int usage_error = 2;
 struct Arguments {
   bool version = false;
   postern::commands::RunOptions run;
+  postern::process::Privileges gateway;
   postern::commands::CheckOptions check;
   postern::commands::ProbeOptions probe;
   postern::commands::TlsaOptions tlsa;
@@ -36,6 +37,15 @@ void describe_general(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("version", "The same as --version");
   CLI::App* help = app.add_subcommand("help", "Print what a command does and takes");
   help->add_option("command", arguments.help_about, "The command; without it, all of them")->type_name("COMMAND");
+}
+
+// Started by `run`, and in nobody's help.
+void describe_gateway(CLI::App& app, Arguments& arguments) {
+  CLI::App* gateway = app.add_subcommand("gateway", "")->group("");
+  gateway->add_option("--user", arguments.gateway.user, "Whom to become");
+  gateway->add_flag("--foreign-addresses", arguments.gateway.foreign_source_addresses, "Keep the right to use them");
+  gateway->add_flag("--socket-marks", arguments.gateway.marks_sockets, "Keep the right to set them");
+  gateway->add_flag("--programs", arguments.gateway.may_gain_by_exec, "Those of `exec` may be set-user-ID ones");
 }
 
 void describe(CLI::App& app, Arguments& arguments) {
@@ -90,6 +100,7 @@ void describe(CLI::App& app, Arguments& arguments) {
 
   CLI::App* demo = app.add_subcommand("demo", "Send two messages through a gateway of its own, and show how");
   demo->add_flag("--once", arguments.demo.once, "Exit afterwards instead of staying up");
+  describe_gateway(app, arguments);
   describe_general(app, arguments);
 }
 
@@ -100,7 +111,7 @@ int refuse(const std::string& message) {
 
 std::vector<std::string> command_names(CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App* each) { return !each->get_group().empty(); })) {
     names.push_back(command->get_name());
   }
   return names;
@@ -168,6 +179,7 @@ int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("help")) return print_help(app, arguments.help_about);
   if (arguments.version || app.got_subcommand("version")) return postern::commands::command_version();
   if (app.got_subcommand("run")) return postern::commands::command_run(arguments.run);
+  if (app.got_subcommand("gateway")) return postern::commands::command_gateway(arguments.gateway);
   if (app.got_subcommand("probe")) return postern::commands::command_probe(arguments.probe);
   if (app.got_subcommand("tlsa")) return postern::commands::command_tlsa(arguments.tlsa);
   if (app.got_subcommand("sink")) return run_sink(arguments);

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -73,16 +74,29 @@ Result<resolver::Settings> hear_settings() {
   return resolver::parse_settings({bytes.data(), static_cast<std::size_t>(size)});
 }
 
-// Whoever started us: says nothing more, and its end is ours.
+// Whoever started us: says nothing more but who else asks. Its end is ours, once those who ask have ended: a gateway
+// may have mail under way that needs answers.
 class Control final : public net::PacketSocket::Owner {
  public:
-  explicit Control(net::Loop& loop) : socket_(loop.raw(), UniqueFd(control), resolver::max_message, *this) {}
+  Control(net::Loop& loop, resolver::Server& server)
+      : server_(server),
+        socket_(loop.raw(), UniqueFd(control),
+                net::PacketSocket::Bounds{resolver::max_message, resolver::max_new_clients}, *this) {}
 
  private:
   void on_packet(std::string_view) override { std::_Exit(1); }
+  void on_packet_with(std::string_view packet, net::Descriptors clients) override {
+    if (!resolver::parse_new_clients(packet) || !std::ranges::all_of(clients, is_packet_socket, &UniqueFd::get)) {
+      std::_Exit(1);
+    }
+    for (UniqueFd& client : clients) server_.serve(std::move(client));
+  }
   // Without a look back: nothing is kept that somebody would miss, and a name that is being looked up holds nobody up.
-  void on_end(const std::string&) override { std::_Exit(0); }
+  void on_end(const std::string&) override {
+    server_.when_alone([] { std::_Exit(0); });
+  }
 
+  resolver::Server& server_;
   net::PacketSocket socket_;
 };
 
@@ -104,7 +118,7 @@ class Control final : public net::PacketSocket::Owner {
   if (const auto refused = server.configure(std::move(*settings))) refuse(refused->kind, refused->text);
   for (unsigned client = 0; client < clients; ++client) server.serve(UniqueFd(static_cast<int>(control + 1 + client)));
   say({Report::Kind::ready, dns::unbound_version()});
-  const Control parent(loop);
+  const Control parent(loop, server);
   loop.run();
   std::_Exit(0);
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/process/privileges.h"
 #include "proxy/sink/sink_server.h"
 
 namespace postern::commands {
@@ -13,6 +14,8 @@ struct RunOptions {
   std::string config;  // path of the configuration file
 };
 int command_run(const RunOptions& options);
+// What `run` executes for its gateway: not for people.
+int command_gateway(const process::Privileges& privileges);
 
 struct CheckOptions {
   std::string config;

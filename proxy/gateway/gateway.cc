@@ -1,36 +1,15 @@
 #include "proxy/gateway/gateway.h"
 
-#include <csignal>
+#include <atomic>
+#include <utility>
+#include <variant>
 
-#include <algorithm>
-
-#include "config/assert.h"
+#include "proxy/gateway/snapshot.h"
 #include "proxy/observe/log.h"
-#include "proxy/process/cpu_count.h"
-#include "proxy/process/descriptors.h"
-#include "proxy/process/file_limit.h"
-#include "proxy/process/privileges.h"
-#include "proxy/runtime/needs.h"
 
 namespace postern::gateway {
 
 namespace {
-
-std::string describe_backend(const config::Backend& backend) {
-  std::string text;
-  for (const auto& address : backend.addresses) text += (text.empty() ? "" : ", ") + config::to_string(address);
-  for (const auto& word : backend.exec) text += (text.empty() ? "exec " : " ") + word;
-  return text;
-}
-
-std::string describe_route(const config::OutboundListener& listener) {
-  std::string text(config::to_string(listener.route));
-  if (listener.route == config::OutboundRoute::relay) text += ' ' + config::to_string(*listener.relay.address);
-  if (listener.route == config::OutboundRoute::original_destination) {
-    text += " by " + std::string(config::to_string(listener.interception));
-  }
-  return text;
-}
 
 // "name:3,other:1"
 std::string nonzero(const std::vector<std::pair<std::string, std::uint64_t>>& counts) {
@@ -41,96 +20,144 @@ std::string nonzero(const std::vector<std::pair<std::string, std::uint64_t>>& co
 
 }  // namespace
 
-Gateway::Gateway(std::shared_ptr<const runtime::Runtime> runtime) : runtime_(std::move(runtime)), watch_(loop_) {
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
-    signals_.push_back(std::make_unique<net::Signal>(loop_.raw(), number, [this, number] { on_signal(number); }));
-  }
+Gateway::Gateway(UniqueFd keeper) : watch_(loop_) {
+  net::PacketSocket::Owner& hears = *this;
+  keeper_ = std::make_unique<net::PacketSocket>(
+      loop_.raw(), std::move(keeper), net::PacketSocket::Bounds{keeper::max_message, keeper::max_descriptors}, hears);
 }
 
-Gateway::~Gateway() {
-  resolver_.reset();
-  signals_.clear();
-}
-
-std::optional<Error> Gateway::start() {
-  const auto& settings = runtime_->settings;
-  const unsigned count = settings.workers != 0 ? settings.workers : process::cpu_count();
-  process::close_on_exec_from(3);
-  process::raise_file_limit();  // two descriptors a session, and the soft limit is often 1024
-  std::vector<std::vector<Worker::Socket>> sockets(count);
-  for (const auto& listener : settings.inbound) {
-    const auto addresses = bind("inbound." + listener.name, listener.listen, {}, sockets);
-    if (!addresses) return addresses.error();
-    log::info("listening", {{"listener", listener.name},
-                            {"addresses", *addresses},
-                            {"mode", config::to_string(listener.mode)},
-                            {"backend", describe_backend(listener.backend)},
-                            {"workers", count}});
-  }
-  for (const auto& listener : settings.outbound) {
-    const auto addresses =
-        bind("outbound." + listener.name, listener.listen, {.transparent = runtime::is_transparent(listener)}, sockets);
-    if (!addresses) return addresses.error();
-    log::info("listening", {{"listener", listener.name},
-                            {"addresses", *addresses},
-                            {"mode", config::to_string(listener.mode)},
-                            {"route", describe_route(listener)},
-                            {"level", config::to_string(listener.level)},
-                            {"enforcement", config::to_string(listener.enforcement)},
-                            {"workers", count}});
-  }
-  for (unsigned w = 0; w < count; ++w) {
-    workers_.push_back(std::make_unique<Worker>(w, runtime_));
-    workers_.back()->prepare();
-  }
-  const runtime::Needs wanted = runtime::needs(settings);
-  if (wanted.resolver) {
-    auto started = ResolverWatch::start(loop_, *runtime_, workers_);
-    if (!started) return started.error();
-    resolver_ = std::move(*started);
-  }
-  const auto dropped = process::drop_privileges({.user = settings.user,
-                                                 .foreign_source_addresses = wanted.foreign_addresses,
-                                                 .marks_sockets = wanted.socket_marks,
-                                                 .may_gain_by_exec = wanted.programs});
-  if (!dropped) return dropped.error();
-  watch_.watch(live_files(*runtime_));
-  running_ = count;
-  for (unsigned w = 0; w < count; ++w) {
-    workers_[w]->start(std::move(sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });
-  }
-  return std::nullopt;
-}
-
-// Binds a listener's addresses, one socket for each worker; returns them as text, with the ports that were chosen.
-Result<std::string> Gateway::bind(const std::string& listener, const std::vector<config::Endpoint>& listen,
-                                  const net::BindOptions& options, std::vector<std::vector<Worker::Socket>>& sockets) {
-  std::string addresses;
-  for (const auto& endpoint : listen) {
-    auto bound = net::bind_address(endpoint, static_cast<unsigned>(sockets.size()), options);
-    if (!bound) return tl::unexpected(bound.error());
-    addresses += (addresses.empty() ? "" : ", ") + net::to_string(bound->address);
-    for (std::size_t w = 0; w < sockets.size(); ++w) {
-      sockets[w].push_back({{endpoint, listener}, std::move(bound->sockets[w])});
-    }
-  }
-  return addresses;
-}
+Gateway::~Gateway() = default;
 
 void Gateway::run() {
   loop_.run();
   for (auto& worker : workers_) worker->join();
-  report();
+  if (runtime_ != nullptr) report();
+  say(keeper::Stopped{});
 }
 
-void Gateway::on_signal(int number) {
-  if (number == SIGHUP) {
-    log::warning("SIGHUP: reloading is not built yet; the running configuration stays");
-    return;
+void Gateway::say(const keeper::Report& report) {
+  if (keeper_) keeper_->send(encode(report));
+}
+
+// Nobody is there to start programs, or to bind, and nobody would know that we go on.
+void Gateway::on_end(const std::string& why) {
+  give_up(why.empty() ? "it has ended" : why);
+}
+
+void Gateway::give_up(const std::string& why) {
+  keeper_.reset();
+  log::error("the keeper is lost: draining", {{"reason", why}});
+  drain();
+}
+
+void Gateway::hear(std::string_view packet, net::Descriptors descriptors) {
+  const auto order = keeper::parse_order(packet, descriptors.size());
+  if (!order) return give_up(order.error().message);
+  std::visit([&](const auto& each) { obey(each, descriptors); }, *order);
+}
+
+void Gateway::obey(const keeper::Snapshot& order, net::Descriptors& descriptors) {
+  arriving_.emplace();
+  arriving_->version = order.version;
+  arriving_->bundle = std::move(descriptors.front());
+}
+
+void Gateway::obey(const keeper::Sockets& order, net::Descriptors& descriptors) {
+  if (!arriving_ || arriving_->version != order.version) return give_up("sockets of no snapshot");
+  arriving_->count += descriptors.size();
+  if (arriving_->count > keeper::max_sockets) return give_up("too many sockets");
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    const auto& entry = order.entries[i];
+    if (entry.kind != keeper::Sockets::Kind::listening) continue;
+    arriving_->sockets[entry.worker].push_back({{entry.endpoint, entry.listener}, std::move(descriptors[i])});
   }
-  log::info(draining_ ? "stopping at once" : "draining", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
-  for (auto& worker : workers_) draining_ ? worker->stop() : worker->drain();
+}
+
+void Gateway::obey(const keeper::Commit& order, net::Descriptors&) {
+  if (!arriving_ || arriving_->version != order.version) return give_up("a snapshot of which nothing is there");
+  if (draining_) return;
+  if (auto error = swap_in(*std::exchange(arriving_, std::nullopt), order.workers)) {
+    return say(keeper::Refused{order.version, std::move(error->message)});
+  }
+  tell_when_serving(order.version);
+}
+
+void Gateway::obey(const keeper::Renewed&, net::Descriptors&) {}
+
+void Gateway::obey(const keeper::Resolver& order, net::Descriptors& descriptors) {
+  resolver_run_ = order.run;
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    const auto w = static_cast<std::uint32_t>(order.first + i);
+    if (w < workers_.size()) {
+      use_resolver(*workers_[w], std::move(descriptors[i]), order.run);
+    } else {
+      resolver_connections_[w] = std::move(descriptors[i]);
+    }
+  }
+}
+
+void Gateway::obey(const keeper::Drain&, net::Descriptors&) {
+  drain();
+}
+
+void Gateway::obey(const keeper::Stop&, net::Descriptors&) {
   draining_ = true;
+  for (auto& worker : workers_) worker->stop();
+  if (running_ == 0) loop_.stop();
+}
+
+void Gateway::drain() {
+  if (std::exchange(draining_, true)) return;
+  for (auto& worker : workers_) worker->drain();
+  if (running_ == 0) loop_.stop();
+}
+
+// An error: nothing has changed.
+std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) {
+  if (!workers_.empty() && workers != workers_.size()) {
+    return Error{Errc::invalid_argument, "another number of workers needs a restart"};
+  }
+  auto made = make_snapshot(arriving.bundle, runtime_.get());
+  if (!made) return made.error();
+  runtime_ = std::move(*made);
+  if (workers_.empty()) {
+    log::start(runtime_->settings.log.level, runtime_->settings.log.format);
+    make_workers(workers, arriving);
+  } else {
+    for (std::uint32_t w = 0; w < workers; ++w) workers_[w]->adopt(runtime_, std::move(arriving.sockets[w]));
+  }
+  watch_.watch(live_files(*runtime_));
+  return std::nullopt;
+}
+
+void Gateway::make_workers(std::uint32_t count, Arriving& arriving) {
+  for (std::uint32_t w = 0; w < count; ++w) {
+    workers_.push_back(std::make_unique<Worker>(w, runtime_));
+    workers_.back()->prepare();
+  }
+  for (auto& [w, connection] : std::exchange(resolver_connections_, {})) {
+    if (w < count) use_resolver(*workers_[w], std::move(connection), resolver_run_);
+  }
+  running_ = count;
+  for (std::uint32_t w = 0; w < count; ++w) {
+    workers_[w]->start(std::move(arriving.sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });
+  }
+}
+
+// Once the last of them has done what it was told before.
+void Gateway::tell_when_serving(std::uint32_t version) {
+  const auto left = std::make_shared<std::atomic<std::size_t>>(workers_.size());
+  for (auto& worker : workers_) {
+    worker->post([this, left, version] {
+      if (--*left == 0) loop_.post([this, version] { say(keeper::Serving{version}); });
+    });
+  }
+}
+
+void Gateway::use_resolver(Worker& worker, UniqueFd connection, std::uint64_t run) {
+  worker.use_resolver(std::move(connection), [this, run](const std::string& why) {
+    loop_.post([this, run, why] { say(keeper::ResolverUseless{run, why}); });
+  });
 }
 
 void Gateway::on_worker_end() {
@@ -160,7 +187,7 @@ void Gateway::report() const {
                         {"policy_satisfied", decisions("satisfied")},
                         {"policy_observed", decisions("observed")},
                         {"policy_refused", decisions("refused")},
-                        {"resolver_losses", resolver_ ? resolver_->losses() : 0},
+                        {"resolver_losses", resolver_run_ == 0 ? 0 : resolver_run_ - 1},
                         {"plaintext", nonzero(books.sums("plaintext_deliveries_total"))},
                         {"refusals", nonzero(books.sums("rejections_total"))}});
 }

@@ -1,43 +1,72 @@
-// The life of the process: bind, drop privileges, start the workers, and end on a signal.
+// The life of the gateway's process: hears from the keeper what to run on, and has workers run on it.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/result.h"
 #include "proxy/gateway/file_watch.h"
-#include "proxy/gateway/resolver_watch.h"
 #include "proxy/gateway/worker.h"
-#include "proxy/net/signal.h"
+#include "proxy/keeper/messages.h"
+#include "proxy/net/packet_socket.h"
 #include "proxy/runtime/runtime.h"
 
 namespace postern::gateway {
 
-class Gateway {
+class Gateway final : private net::PacketSocket::Owner {
  public:
-  explicit Gateway(std::shared_ptr<const runtime::Runtime> runtime);
+  // `keeper` leads to whoever started us.
+  explicit Gateway(UniqueFd keeper);
   ~Gateway();
 
-  // Binds every address, makes and starts the workers. Privileges are dropped before they start.
-  std::optional<Error> start();
-  // Until SIGTERM or SIGINT and the draining that follows (a second one stops at once).
+  // Until it is told to drain or to stop, or the keeper is gone, and every worker has ended.
   void run();
 
  private:
-  static Result<std::string> bind(const std::string& listener, const std::vector<config::Endpoint>& listen,
-                                  const net::BindOptions& options, std::vector<std::vector<Worker::Socket>>& sockets);
-  void on_signal(int number);
+  // A snapshot whose parts are still arriving.
+  struct Arriving {
+    std::uint32_t version = 0;
+    UniqueFd bundle;
+    std::map<std::uint32_t, std::vector<Worker::Socket>> sockets;  // by worker
+    std::size_t count = 0;
+  };
+
+  void on_packet(std::string_view packet) override { hear(packet, {}); }
+  void on_packet_with(std::string_view packet, net::Descriptors descriptors) override {
+    hear(packet, std::move(descriptors));
+  }
+  void on_end(const std::string& why) override;
+  void hear(std::string_view packet, net::Descriptors descriptors);
+  void obey(const keeper::Snapshot& order, net::Descriptors& descriptors);
+  void obey(const keeper::Sockets& order, net::Descriptors& descriptors);
+  void obey(const keeper::Commit& order, net::Descriptors& descriptors);
+  void obey(const keeper::Renewed& order, net::Descriptors& descriptors);
+  void obey(const keeper::Resolver& order, net::Descriptors& descriptors);
+  void obey(const keeper::Drain& order, net::Descriptors& descriptors);
+  void obey(const keeper::Stop& order, net::Descriptors& descriptors);
+  std::optional<Error> swap_in(Arriving arriving, std::uint32_t workers);
+  void make_workers(std::uint32_t count, Arriving& arriving);
+  void tell_when_serving(std::uint32_t version);
+  void use_resolver(Worker& worker, UniqueFd connection, std::uint64_t run);
+  void say(const keeper::Report& report);
+  void give_up(const std::string& why);
+  void drain();
   void on_worker_end();
   void report() const;
 
-  std::shared_ptr<const runtime::Runtime> runtime_;
   net::Loop loop_;
   FileWatch watch_;
-  std::vector<std::unique_ptr<net::Signal>> signals_;
+  std::unique_ptr<net::PacketSocket> keeper_;  // null: it is gone
+  std::shared_ptr<const runtime::Runtime> runtime_;
+  std::optional<Arriving> arriving_;
+  std::map<std::uint32_t, UniqueFd> resolver_connections_;  // by worker: of those that there are not yet
+  std::uint64_t resolver_run_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::unique_ptr<ResolverWatch> resolver_;  // null: nothing is looked up
   std::size_t running_ = 0;
   bool draining_ = false;
 };

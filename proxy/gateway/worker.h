@@ -46,6 +46,8 @@ class Worker {
   // whose address it still has stay open and serve the listener that has it now; the others are closed, and `added`
   // begin. What needs a restart (config::changes_that_need_restart) must not differ.
   void adopt(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added);
+  // Thread-safe: `task` runs in the worker's thread, after what it was told before. Not any more once it has ended.
+  void post(std::function<void()> task) { loop_.post(std::move(task)); }
   // Thread-safe: no new sessions, running ones end after their transaction; then on_end.
   void drain();
   // Thread-safe: ends everything at once.

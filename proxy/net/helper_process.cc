@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <thread>
 #include <utility>
 
@@ -25,6 +26,15 @@ std::string describe(std::int64_t status, int signal) {
 }
 
 }  // namespace
+
+std::vector<std::string> inherited_environment() {
+  std::vector<std::string> variables;
+  for (const char* each : {"PATH", "LANG", "LC_ALL", "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "MALLOC_CONF",
+                           "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH"}) {
+    if (const char* value = std::getenv(each)) variables.push_back(std::string(each) + "=" + value);
+  }
+  return variables;
+}
 
 Result<std::unique_ptr<HelperProcess>> HelperProcess::start(uv_loop_t* loop, const std::string& file,
                                                             const std::vector<std::string>& argv,

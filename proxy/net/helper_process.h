@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/result.h"
@@ -12,10 +13,15 @@
 
 namespace postern::net {
 
+// What the C library, an allocator and whoever tests us tell a process by its environment, as "NAME=value"; nothing
+// that an operator keeps secret.
+std::vector<std::string> inherited_environment();
+
 class HelperProcess {
  public:
   // `how` is for people: "killed by signal 9", "exit status 1". May destroy the process.
   using OnEnd = std::function<void(const std::string& how)>;
+  static constexpr std::string_view ended_well = "exit status 0";
 
   // Executes `file`. It finds `descriptors` from 3 on, /dev/null for 0 and 1, our stderr, and `environment`
   // ("NAME=value") alone.

@@ -1,6 +1,5 @@
 #include "proxy/resolver/launch.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,41 +25,19 @@ std::string own_folder() {
   return own.substr(0, own.rfind('/') == std::string::npos ? 0 : own.rfind('/'));
 }
 
-// What the C library's resolver, and whoever tests us, tell a process; nothing that an operator keeps secret.
-std::vector<std::string> environment() {
-  std::vector<std::string> variables = {"UV_THREADPOOL_SIZE=16"};  // as many of the system's names at a time
-  for (const char* each : {"LANG", "LC_ALL", "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "ASAN_OPTIONS",
-                           "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH"}) {
-    if (const char* value = std::getenv(each)) variables.push_back(std::string(each) + "=" + value);
-  }
-  return variables;
-}
-
 }  // namespace
 
-Result<Program> Program::find() {
+Result<net::Executable> find_program() {
   const std::string folder = own_folder();
   const std::string installed = folder + "/../libexec/postern/" + own_name;
   for (const std::string& place : {folder + "/" + own_name, folder + "/../" + own_name, installed}) {
-    // Not to be read, only to be executed.
-    UniqueFd fd(::open(place.c_str(), O_PATH | O_CLOEXEC));
-    if (fd.get() >= 0 && ::access(place.c_str(), X_OK) == 0) return Program(std::move(fd));
+    if (auto found = net::Executable::open(place)) return found;
   }
   return fail(Errc::not_found, std::string(own_name) +
                                    " is not there, without which no name can be looked up: install it as " + installed);
 }
 
-// What the child does with its lowest descriptors must not reach this one before it is executed.
-Result<std::string> Program::name(unsigned first_free) const {
-  constexpr const char* descriptors = "/proc/self/fd/";
-  if (fd_.get() >= static_cast<int>(first_free)) return descriptors + std::to_string(fd_.get());
-  const int higher = ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, static_cast<int>(first_free));
-  if (higher < 0) return fail(Errc::io, std::string(own_name) + ": " + std::strerror(errno));
-  higher_ = UniqueFd(higher);
-  return descriptors + std::to_string(higher);
-}
-
-Result<Launched> launch(net::Loop& loop, const Program& program, const Settings& settings, unsigned clients,
+Result<Launched> launch(net::Loop& loop, const net::Executable& program, const Settings& settings, unsigned clients,
                         net::HelperProcess::OnEnd on_end) {
   const auto message = encode(settings);
   if (!message) return tl::unexpected(message.error());
@@ -81,8 +58,10 @@ Result<Launched> launch(net::Loop& loop, const Program& program, const Settings&
   }
   const auto file = program.name(3 + 1 + clients);
   if (!file) return tl::unexpected(file.error());
-  auto process = net::HelperProcess::start(loop.raw(), *file, {own_name, std::to_string(clients)}, environment(),
-                                           theirs, std::move(on_end));
+  std::vector<std::string> environment = net::inherited_environment();
+  environment.emplace_back("UV_THREADPOOL_SIZE=16");  // as many of the system's names at a time
+  auto process = net::HelperProcess::start(loop.raw(), *file, {own_name, std::to_string(clients)}, environment, theirs,
+                                           std::move(on_end));
   if (!process) return tl::unexpected(process.error());
   launched.process = std::move(*process);
   return launched;
@@ -107,7 +86,7 @@ bool is_refusal(Report::Kind kind) {
 }
 
 Result<Report> try_settings(const Settings& settings) {
-  auto program = Program::find();
+  auto program = find_program();
   if (!program) return tl::unexpected(program.error());
   net::Loop loop;
   const auto launched = launch(loop, *program, settings, 0, {});
@@ -116,7 +95,7 @@ Result<Report> try_settings(const Settings& settings) {
 }
 
 Result<std::string> unbound_version() {
-  auto program = Program::find();
+  auto program = find_program();
   if (!program) return tl::unexpected(program.error());
   auto report = try_settings({});
   if (!report) return tl::unexpected(report.error());
@@ -124,7 +103,7 @@ Result<std::string> unbound_version() {
 }
 
 Result<std::unique_ptr<OwnResolver>> OwnResolver::start(net::Loop& loop, const Settings& settings) {
-  auto program = Program::find();
+  auto program = find_program();
   if (!program) return tl::unexpected(program.error());
   auto launched = launch(loop, *program, settings, 1, {});
   if (!launched) return tl::unexpected(launched.error());

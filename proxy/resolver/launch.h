@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/net/executable.h"
 #include "proxy/net/helper_process.h"
 #include "proxy/net/loop.h"
 #include "proxy/resolver/client.h"
@@ -13,20 +14,8 @@
 
 namespace postern::resolver {
 
-// The executable, kept open: it can be started for as long as we live, whatever becomes of our rights to its folder,
-// and of the file, which an upgrade replaces by one that may speak otherwise.
-class Program {
- public:
-  // Beside this program (a build), or in libexec/postern. Errc::not_found says what to do.
-  static Result<Program> find();
-  // A name for it that counts in this process, for a child with descriptors below `first_free`.
-  Result<std::string> name(unsigned first_free) const;
-
- private:
-  explicit Program(UniqueFd fd) : fd_(std::move(fd)) {}
-  UniqueFd fd_;
-  mutable UniqueFd higher_;
-};
+// Beside this program (a build), or in libexec/postern. Errc::not_found says what to do.
+Result<net::Executable> find_program();
 
 // One that was started, and does not have to be fit yet.
 struct Launched {
@@ -34,7 +23,7 @@ struct Launched {
   UniqueFd control;               // closed first: that ends it
   std::vector<UniqueFd> clients;  // for Client::connect
 };
-Result<Launched> launch(net::Loop& loop, const Program& program, const Settings& settings, unsigned clients,
+Result<Launched> launch(net::Loop& loop, const net::Executable& program, const Settings& settings, unsigned clients,
                         net::HelperProcess::OnEnd on_end);
 
 // What the first report may take: the machine may have much to do.

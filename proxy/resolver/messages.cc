@@ -12,7 +12,7 @@ namespace postern::resolver {
 namespace {
 
 // The first octet of each message.
-enum class Kind : std::uint8_t { question = 1, answer = 2, settings = 3, report = 4 };
+enum class Kind : std::uint8_t { question = 1, answer = 2, settings = 3, report = 4, new_clients = 5 };
 
 constexpr std::uint32_t longest_ttl = 0x7fff'ffff;  // RFC 2181 8
 
@@ -166,6 +166,15 @@ Result<Settings> parse_settings(std::string_view message) {
                 std::ranges::all_of(settings.trust_anchor, is_text));
   if (!reader.done()) return broken("what is to be asked of whom");
   return settings;
+}
+
+std::string encode(const NewClients&) {
+  return Writer(Kind::new_clients).take();
+}
+
+Result<NewClients> parse_new_clients(std::string_view message) {
+  if (!Reader(message, Kind::new_clients).done()) return broken("more connections");
+  return NewClients{};
 }
 
 std::string encode(const Report& report) {

@@ -28,7 +28,8 @@ inline constexpr std::size_t max_server = 128;          // octets of one of them
 inline constexpr std::size_t max_anchors = 256;         // records in Settings
 inline constexpr std::size_t max_anchor = 4'096;        // octets of one of them
 inline constexpr std::size_t max_user = 256;            // octets of Settings::user
-inline constexpr std::uint16_t version = 1;             // of all of this: two builds may meet after an upgrade
+inline constexpr std::size_t max_new_clients = 64;      // with one message
+inline constexpr std::uint16_t version = 2;             // of all of this: two builds may meet after an upgrade
 
 enum class How : std::uint8_t {
   proven,  // validated from the trust anchor; what cannot be proven is bogus
@@ -58,6 +59,9 @@ struct Settings {
   std::string user;                 // to become, where the resolver was started as root; empty: nobody else
 };
 
+// To a resolver that serves, with a descriptor for each: more connections on which it is asked.
+struct NewClients {};
+
 // What the resolver says to whoever started it.
 struct Report {
   enum class Kind : std::uint8_t {
@@ -80,6 +84,7 @@ std::string encode(const Question& question);
 std::string encode(const Answer& answer);
 // Errc::limit_exceeded: more than a message holds.
 Result<std::string> encode(const Settings& settings);
+std::string encode(const NewClients& clients);
 std::string encode(const Report& report);
 
 // Errc::protocol: no such message, or one that breaks a bound. What is parsed means what dns::Answer promises: records
@@ -87,6 +92,7 @@ std::string encode(const Report& report);
 Result<Question> parse_question(std::string_view message);
 Result<Answer> parse_answer(std::string_view message);
 Result<Settings> parse_settings(std::string_view message);
+Result<NewClients> parse_new_clients(std::string_view message);
 Result<Report> parse_report(std::string_view message);
 
 }  // namespace postern::resolver

@@ -120,6 +120,12 @@ void Server::part_with(const Client& client) {
   const auto found = std::ranges::find(clients_, &client, &std::unique_ptr<Client>::get);
   ended_.emplace_back(std::move(*found));
   clients_.erase(found);
+  if (clients_.empty() && alone_) std::exchange(alone_, nullptr)();
+}
+
+void Server::when_alone(std::function<void()> tell) {
+  if (clients_.empty()) return tell();
+  alone_ = std::move(tell);
 }
 
 void Server::end_of_turn() {

@@ -39,6 +39,8 @@ class Server {
   std::optional<Report> configure(Settings settings);
   // Another of the gateway's connections.
   void serve(UniqueFd fd);
+  // Told once, when none of the connections is left: at once, where there is none now.
+  void when_alone(std::function<void()> tell);
 
  private:
   class Client;
@@ -61,7 +63,8 @@ class Server {
   std::vector<std::unique_ptr<Client>> clients_;
   std::size_t afresh_ = 0;       // under way
   std::uint64_t next_look_ = 0;  // loop time
-  bool complained_ = false;      // of a resolv.conf that cannot be read
+  std::function<void()> alone_;
+  bool complained_ = false;  // of a resolv.conf that cannot be read
 };
 
 }  // namespace postern::resolver

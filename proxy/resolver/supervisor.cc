@@ -1,6 +1,5 @@
 #include "proxy/resolver/supervisor.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace postern::resolver {
@@ -8,10 +7,6 @@ namespace postern::resolver {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr std::uint64_t long_enough = 3'000;  // milliseconds: one that has served for so long is followed at once
-constexpr std::chrono::milliseconds first_pause = 1s;
-constexpr std::chrono::milliseconds longest_pause = 30s;
 
 }  // namespace
 
@@ -25,9 +20,9 @@ Supervisor::~Supervisor() {
 
 std::optional<Error> Supervisor::begin() {
   ++run_;
-  began_ = loop_.now();
+  pauses_.begun(loop_.now());
   trouble_.clear();
-  auto launched = launch(loop_, means_.program, means_.settings, means_.clients,
+  auto launched = launch(loop_, means_.program, means_.settings, 0,
                          [this, run = run_](const std::string& how) { on_end_of_process(run, how); });
   if (!launched) return launched.error();
   launched_ = std::move(*launched);
@@ -37,7 +32,23 @@ std::optional<Error> Supervisor::begin() {
 void Supervisor::watch() {
   net::PacketSocket::Owner& hears = *this;
   control_ = std::make_unique<net::PacketSocket>(loop_.raw(), std::move(launched_.control), max_message, hears);
-  means_.connect(std::exchange(launched_.clients, {}), run_);
+  connect_again();
+}
+
+void Supervisor::connect_again() {
+  if (!control_) return;
+  std::vector<UniqueFd> ours;
+  for (unsigned left = means_.clients; left > 0;) {
+    net::Descriptors theirs;
+    for (; left > 0 && theirs.size() < max_new_clients; --left) {
+      auto pair = net::packet_pair();
+      if (!pair) return means_.tell({News::Kind::trouble, pair.error().message, 0ms});
+      ours.push_back(std::move(pair->first));
+      theirs.push_back(std::move(pair->second));
+    }
+    control_->send(encode(NewClients{}), std::move(theirs));
+  }
+  means_.connect(std::move(ours), run_);
 }
 
 std::optional<Error> Supervisor::start() {
@@ -85,10 +96,9 @@ void Supervisor::lose(const std::string& why) {
   ++losses_;
   control_.reset();
   launched_ = {};
-  const bool served = loop_.now() - began_ >= long_enough;
-  pause_ = served ? 0ms : std::clamp(pause_ * 2, first_pause, longest_pause);
-  means_.tell({News::Kind::lost, why, pause_});
-  timer_.start(pause_);
+  const std::chrono::milliseconds pause = pauses_.ended(loop_.now());
+  means_.tell({News::Kind::lost, why, pause});
+  timer_.start(pause);
 }
 
 void Supervisor::begin_again() {

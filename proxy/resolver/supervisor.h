@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proxy/net/packet_socket.h"
+#include "proxy/net/restart_pauses.h"
 #include "proxy/net/timer.h"
 #include "proxy/resolver/launch.h"
 
@@ -29,10 +30,10 @@ class Supervisor final : private net::PacketSocket::Owner {
     std::chrono::milliseconds pause{0};
   };
   struct Means {
-    Program program;
+    net::Executable program;
     Settings settings;
     unsigned clients = 1;
-    // A connection for each client to the resolver numbered `run`; one that begins may be asked already.
+    // Connections for all clients to the resolver numbered `run`; one that begins may be asked already.
     std::function<void(std::vector<UniqueFd> connections, std::uint64_t run)> connect;
     std::function<void(const News&)> tell;
   };
@@ -42,6 +43,8 @@ class Supervisor final : private net::PacketSocket::Owner {
 
   // Starts the first one, and waits until it serves.
   std::optional<Error> start();
+  // The clients have begun anew: `connect` is called with other connections, now, or when there is a resolver again.
+  void connect_again();
   // A client says that this one is of no use. It goes, unless it has gone.
   void replace(std::uint64_t run, const std::string& why);
   // How many were lost.
@@ -63,10 +66,9 @@ class Supervisor final : private net::PacketSocket::Owner {
   std::unique_ptr<net::PacketSocket> control_;
   net::Timer timer_;
   std::uint64_t run_ = 0;
-  std::uint64_t began_ = 0;  // loop time
   std::uint64_t losses_ = 0;
-  std::chrono::milliseconds pause_{0};  // before the next one that begins
-  std::string trouble_;                 // the last that it said of itself
+  net::RestartPauses pauses_;
+  std::string trouble_;  // the last that it said of itself
 };
 
 }  // namespace postern::resolver

@@ -70,12 +70,17 @@ Made prepare(const std::string& file, const Runtime* previous) {
 }
 
 Made prepare(config::Loaded loaded, const Runtime* previous) {
+  config::Files files;
+  return prepare(std::move(loaded), files, previous);
+}
+
+Made prepare(config::Loaded loaded, config::Files& files, const Runtime* previous) {
   if (!loaded.ok()) return {std::move(loaded), nullptr, {}};  // the settings are not to be used
   check_user(loaded);
   check_host_name(loaded);
   check_state_directory(loaded);
   check_programs(loaded);
-  const config::Files files = config::read_files(loaded);
+  files = config::read_files(loaded);
   Made made = make_runtime(std::move(loaded), files, previous);
   if (needs(made.loaded.settings).resolver) {
     auto servers = check_dns(made.loaded, made.trust_anchor);

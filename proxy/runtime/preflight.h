@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "config/files.h"
 #include "config/load.h"
 #include "proxy/dns/name_servers.h"
 #include "proxy/runtime/runtime.h"
@@ -13,7 +14,8 @@ namespace postern::runtime {
 // directory, programs, DNS. The user that is dropped to need not be able to read any of the files. `previous`: the
 // snapshot that is to be followed, or null. What is made is yet to be equipped.
 Made prepare(const std::string& file, const Runtime* previous = nullptr);
-// The same for settings that have been loaded.
+// The same for settings that have been loaded. What was read of files is left in `files`.
+Made prepare(config::Loaded loaded, config::Files& files, const Runtime* previous = nullptr);
 Made prepare(config::Loaded loaded, const Runtime* previous = nullptr);
 
 // Whom to ask, and where that stands.

@@ -166,8 +166,12 @@ Made make_runtime(config::Loaded loaded, const config::Files& files, const Runti
   return made;
 }
 
-void equip(Runtime& runtime, policy::MtaStsStore::Access access) {
+void find_own_name(Runtime& runtime) {
   if (runtime.hostname.empty()) runtime.hostname = own_name();
+}
+
+void equip(Runtime& runtime, policy::MtaStsStore::Access access) {
+  find_own_name(runtime);
   const auto complain = [](const Error& error) {
     log::warning("MTA-STS policies in state_directory", {{"reason", error.message}});
   };

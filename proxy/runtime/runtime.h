@@ -69,9 +69,12 @@ struct Made {
 // how fit the name servers are, our own name. Where there is an error, nothing of `previous` has changed.
 Made make_runtime(config::Loaded loaded, const config::Files& files, const Runtime* previous = nullptr);
 
-// What a snapshot has of this machine before it serves, and did not take over. Its own name, unless `hostname` says
-// one: asks DNS, for five seconds at most. MTA-STS policies: opens files, below `state_directory` alone. What cannot be
-// found or read is logged.
+// Its own name, unless it has one: what this machine is called. Asks DNS, for five seconds at most; that it waits is
+// logged.
+void find_own_name(Runtime& runtime);
+
+// What a snapshot has of this machine before it serves, and did not take over: its own name, and MTA-STS policies.
+// Opens files below `state_directory` alone. What cannot be found or read is logged.
 void equip(Runtime& runtime, policy::MtaStsStore::Access access);
 
 // Where in the state directory the MTA-STS policies are that these CAs vouched for: for `system` the directory itself,

@@ -41,6 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   check_answer(message);
   check_settings(message);
+  POSTERN_ASSERT(!parse_new_clients(message) || encode(NewClients{}) == message, "more are announced in one way");
   if (const auto heard = parse_report(message)) {
     POSTERN_ASSERT(encode(*heard).size() == message.size(), "a report is said in one way");
   }

@@ -52,7 +52,7 @@ def test_a_server_that_never_reads(start_gateway, scripted_server, mode):
             client.expect(250, "MAIL FROM:<a@example.net>")
             client.expect(250, "RCPT TO:<b@example.org>")
             client.expect(354, "DATA")
-        before = resident_kib(gateway.pid)
+        before = resident_kib(gateway.serving)
         block = (b"x" * 1022 + b"\r\n") * 64
         threads = [
             threading.Thread(target=lambda client=client: sent.append(send_until_stuck(client, block)))
@@ -64,7 +64,7 @@ def test_a_server_that_never_reads(start_gateway, scripted_server, mode):
             thread.join(120)
         assert len(sent) == SESSIONS and max(sent) < 100 << 20, "nobody held the client back"
         assert min(sent) > 100_000
-        grown = resident_kib(gateway.pid) - before
+        grown = resident_kib(gateway.serving) - before
         assert grown < ALLOWED_KIB, f"{grown} KiB for {SESSIONS} sessions"
         begun = time.monotonic()
         with Client(gateway.port()) if mode == "none" else secure_client(gateway.port(), mode) as other:
@@ -92,7 +92,7 @@ def test_a_client_that_never_reads(start_gateway, scripted_server, mode):
                 client.start_tls()
             client.greeted()
             clients.append(client)
-        before = resident_kib(gateway.pid)
+        before = resident_kib(gateway.serving)
         threads = [
             threading.Thread(
                 target=lambda client=client: sent.append(send_until_stuck(client, b"NOOP\r\n" * 2000, 3.0, 64 << 20))
@@ -104,7 +104,7 @@ def test_a_client_that_never_reads(start_gateway, scripted_server, mode):
         for thread in threads:
             thread.join(120)
         assert len(sent) == SESSIONS and max(sent) < 60 << 20, "nobody held the client back"
-        grown = resident_kib(gateway.pid) - before
+        grown = resident_kib(gateway.serving) - before
         assert grown < ALLOWED_KIB, f"{grown} KiB for {SESSIONS} sessions"
     finally:
         for client in clients:
@@ -126,9 +126,9 @@ def test_refusals_without_end_to_a_client_that_never_reads(start_gateway, script
     _connect_with_small_buffer(client, gateway.port())
     try:
         client.greeted()
-        before = resident_kib(gateway.pid)
+        before = resident_kib(gateway.serving)
         send_until_stuck(client, b"XCLIENT A=1\r\n" * 2000, 2.0, 64 << 20)
-        assert resident_kib(gateway.pid) - before < 8192
+        assert resident_kib(gateway.serving) - before < 8192
     finally:
         client.close()
 
@@ -143,6 +143,6 @@ def test_memory_after_a_thousand_sessions(start_gateway, scripted_server):
                 client.quit()
 
     sessions(200)
-    before = resident_kib(gateway.pid)
+    before = resident_kib(gateway.serving)
     sessions(800)
-    assert resident_kib(gateway.pid) - before < 2048
+    assert resident_kib(gateway.serving) - before < 2048

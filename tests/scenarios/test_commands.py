@@ -262,7 +262,7 @@ def test_demo_once(postern, folder):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it drops to another user")
 def test_root_is_given_up_after_binding(start_gateway, scripted_server):
     gateway = start_gateway({"address": scripted_server().address}, top={"user": "nobody"})
-    with open(f"/proc/{gateway.pid}/status", encoding="ascii") as status:
+    with open(f"/proc/{gateway.serving}/status", encoding="ascii") as status:
         facts = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
     assert set(facts["Uid"].split()) == {"65534"}
     assert "0" not in facts["Gid"].split() and facts["Groups"].split() in ([], ["65534"])

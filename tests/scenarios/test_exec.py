@@ -117,12 +117,12 @@ def test_the_program_sees_the_end_of_the_session(gateway):
         client = Client(gateway.port())
         client.expect(220)
         pid = ask(client, "identity")["pid"]
-        assert pid in children_of(gateway.pid)
+        assert pid in children_of(gateway.serving)
         if how == "quit":
             client.quit()
         (client.reset if how == "reset" else client.close)()
         wait_until(lambda pid=pid: not alive(pid), f"the program is gone and reaped after {how}")
-    assert children_of(gateway.pid) == []
+    assert children_of(gateway.serving) == []
 
 
 def test_a_program_that_hangs_is_killed(gateway):
@@ -141,7 +141,7 @@ def test_a_program_that_ends_by_itself(gateway):
         client.expect(250, "EHLO client.example")
         client.expect(421, "EXPN exit")
         assert client.rest() == b""
-    wait_until(lambda: children_of(gateway.pid) == [], "it is reaped")
+    wait_until(lambda: children_of(gateway.serving) == [], "it is reaped")
 
 
 def test_a_grandchild_does_not_keep_the_session_alive(gateway):
@@ -174,12 +174,12 @@ def test_many_programs_leave_nothing_behind(gateway):
             client.quit()
 
     session()
-    wait_until(lambda: children_of(gateway.pid) == [], "the first is reaped")
-    before = open_descriptors(gateway.pid)
+    wait_until(lambda: children_of(gateway.serving) == [], "the first is reaped")
+    before = open_descriptors(gateway.serving)
     for _ in range(40):
         session()
-    wait_until(lambda: children_of(gateway.pid) == [], "all are reaped")
-    wait_until(lambda: open_descriptors(gateway.pid) <= before, "no descriptor is left open")
+    wait_until(lambda: children_of(gateway.serving) == [], "all are reaped")
+    wait_until(lambda: open_descriptors(gateway.serving) <= before, "no descriptor is left open")
 
 
 def test_many_programs_at_once(gateway):
@@ -197,7 +197,7 @@ def test_many_programs_at_once(gateway):
     finally:
         for client in clients:
             client.close()
-    wait_until(lambda: children_of(gateway.pid) == [], "all are reaped")
+    wait_until(lambda: children_of(gateway.serving) == [], "all are reaped")
 
 
 def test_stopping_the_gateway_stops_the_programs(gateway):

@@ -1,17 +1,20 @@
-// The life of a gateway within this process, in a thread of its own: what it does to its privileges, it does to that.
+// A gateway within this process, in a thread of its own, and the test as its keeper.
 #include "proxy/gateway/gateway.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
-#include <csignal>
-#include <future>
+#include <cstring>
 #include <string>
 #include <thread>
 
+#include "proxy/keeper/bundle.h"
+#include "proxy/observe/log.h"
 #include "proxy/runtime/preflight.h"
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
@@ -20,25 +23,12 @@ namespace gateway_test {
 
 using namespace postern;
 
-std::shared_ptr<const postern::runtime::Runtime> runtime(std::uint16_t port) {
-  const test_support::TempDirectory directory;
-  const auto made = test_support::make_certificate({.dns_names = {"mx.example.org"}});
-  const std::string yaml =
-      "hostname: gateway.example\nworkers: 2\ncertificates: { mx: [{ chain: " +
-      directory.write("chain", made.certificate_pem()) + ", key: " + directory.write("key", made.key_pem()) +
-      " }] }\ninbound:\n  mx: { greeting: gateway, certificates: [mx], listen: [\"127.0.0.1:" + std::to_string(port) +
-      "\"], backend: { address: \"127.0.0.1:1\" }, allow_open_relay_risk: true }\n";
-  const postern::runtime::Made snapshot = runtime::prepare(config::load_text(yaml, "gateway.yaml", {}));
-  for (const auto& diagnostic : snapshot.loaded.diagnostics) UNSCOPED_INFO(config::to_string(diagnostic));
-  REQUIRE(snapshot.runtime);
-  return snapshot.runtime;
-}
+const timeval patience = {20, 0};  // a hanging test is a failing one
 
 // A blocking client.
 class Client {
  public:
   explicit Client(std::uint16_t port) : connected_(connect(port)) {
-    const timeval patience = {20, 0};  // a hanging test is a failing one
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   }
   bool connected() const { return connected_; }
@@ -72,99 +62,240 @@ class Client {
   bool connected_;
 };
 
-// A signal that comes when the gateway has gone already ends nobody.
-class SignalGuard {
- public:
-  SignalGuard() {
-    auto handle = std::make_unique<uv_signal_t>();
-    REQUIRE(uv_signal_init(loop_.raw(), handle.get()) == 0);
-    handle->data = nullptr;
-    handle_.reset(handle.release());
-    uv_signal_start(
-        handle_.get(), [](uv_signal_t*, int) noexcept {}, SIGTERM);
-  }
-
- private:
-  net::Loop loop_;
-  net::HandlePtr<uv_signal_t> handle_;
+// Bound, and not listened on yet.
+struct Address {
+  net::BoundAddress bound = std::move(*net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 2));
+  std::uint16_t port() const { return bound.address.port; }
+  std::string text() const { return "127.0.0.1:" + std::to_string(port()); }
 };
 
-// One that has started, and runs until it ends by itself.
+std::string configuration(const std::string& hostname, const std::string& address) {
+  static const test_support::TempDirectory directory;
+  static const auto made = test_support::make_certificate({.dns_names = {"mx.example.org"}});
+  static const std::string chain = directory.write("chain", made.certificate_pem());
+  static const std::string key = directory.write("key", made.key_pem());
+  return "hostname: " + hostname + "\nlog: { level: error }\ncertificates: { mx: [{ chain: " + chain + ", key: " + key +
+         " }] }\ninbound:\n  mx: { greeting: gateway, certificates: [mx], listen: [\"" + address +
+         "\"], backend: { address: \"127.0.0.1:1\" }, allow_open_relay_risk: true }\n";
+}
+
+UniqueFd sealed(const std::string& yaml, const std::string& hostname) {
+  keeper::Bundle bundle;
+  bundle.name = "gateway.yaml";
+  bundle.text = yaml;
+  bundle.hostname = hostname;
+  const auto loaded = config::load_text(yaml, bundle.name, {});
+  if (loaded.ok()) bundle.files = config::read_files(loaded);
+  auto fd = seal(bundle);
+  REQUIRE(fd);
+  return std::move(*fd);
+}
+
+// A gateway that runs until it ends by itself, and who tells it what to do.
 class Running {
  public:
-  explicit Running(std::uint16_t port) {
-    const auto started = std::make_shared<std::promise<bool>>();
-    auto has_started = started->get_future();
-    thread_ = std::thread([made = runtime(port), started] {
-      postern::gateway::Gateway gateway(made);
-      const bool good = !gateway.start();
-      started->set_value(good);
-      if (good) gateway.run();
+  Running() {
+    auto pair = net::packet_pair();
+    REQUIRE(pair);
+    ours_ = std::move(pair->first);
+    ::setsockopt(ours_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    auto theirs = std::make_shared<UniqueFd>(std::move(pair->second));
+    thread_ = std::thread([theirs] {
+      {
+        postern::gateway::Gateway gateway(std::move(*theirs));
+        gateway.run();
+      }
+      log::stop();
     });
-    REQUIRE(has_started.get());
-    // A worker listens a moment later.
-    for (int tries = 0; tries < 4000 && !Client(port).connected(); ++tries) ::usleep(5000);
   }
   ~Running() {
+    ours_ = UniqueFd();
     if (thread_.joinable()) thread_.join();
   }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
 
+  void order(const keeper::Order& order, const std::vector<int>& descriptors = {}) const {
+    const std::string octets = encode(order);
+    iovec part{const_cast<char*>(octets.data()), octets.size()};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * keeper::max_descriptors)> space{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    if (!descriptors.empty()) {
+      message.msg_control = space.data();
+      message.msg_controllen = CMSG_SPACE(sizeof(int) * descriptors.size());
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
+      std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof(int) * descriptors.size());
+    }
+    REQUIRE(::sendmsg(ours_.get(), &message, MSG_NOSIGNAL) == static_cast<ssize_t>(octets.size()));
+  }
+  // A whole snapshot, with those sockets for its two workers.
+  void snapshot(std::uint32_t version, const UniqueFd& bundle, const std::vector<const Address*>& addresses) const {
+    order(keeper::Snapshot{version}, {bundle.get()});
+    for (const Address* address : addresses) {
+      keeper::Sockets sockets{version, {}};
+      for (std::uint32_t w = 0; w < 2; ++w) {
+        sockets.entries.push_back(
+            {keeper::Sockets::Kind::listening, w, *config::parse_endpoint(address->text()), "inbound.mx"});
+      }
+      order(sockets, {address->bound.sockets[0].get(), address->bound.sockets[1].get()});
+    }
+    order(keeper::Commit{version, 2});
+  }
+  // The next that it says; nothing at its end.
+  template <class Kind>
+  std::optional<Kind> heard() const {
+    std::vector<char> octets(keeper::max_message);
+    ssize_t size = 0;
+    do size = ::recv(ours_.get(), octets.data(), octets.size(), 0);
+    while (size < 0 && errno == EINTR);
+    REQUIRE(size >= 0);
+    if (size == 0) return std::nullopt;
+    const auto report = keeper::parse_report({octets.data(), static_cast<std::size_t>(size)});
+    REQUIRE(report);
+    if (const auto* refused = std::get_if<keeper::Refused>(&*report)) UNSCOPED_INFO(refused->text);
+    REQUIRE(std::holds_alternative<Kind>(*report));
+    return std::get<Kind>(*report);
+  }
+  void serve(const Address& address, const std::string& hostname = "gateway.example") const {
+    snapshot(1, sealed(configuration(hostname, address.text()), hostname), {&address});
+    const auto serving = heard<keeper::Serving>();
+    REQUIRE(serving);
+    CHECK(serving->version == 1);
+  }
+  void go_away() { ours_ = UniqueFd(); }
   void join() { thread_.join(); }
 
  private:
-  SignalGuard guard_;
+  UniqueFd ours_;
   std::thread thread_;
 };
 
-// A port that was free a moment ago.
-std::uint16_t free_port() {
-  return net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1)->address.port;
-}
-
-void terminate() {
-  ::kill(::getpid(), SIGTERM);
-}
-
-TEST_CASE("gateway: at SIGTERM clients are told with their next command, and it ends") {
-  const std::uint16_t port = free_port();
-  Running gateway(port);
-  Client client(port);
-  CHECK(client.reply().starts_with("220 gateway.example"));
-  terminate();
+// Until it has been told.
+std::string next_told(Client& client) {
   std::string told;
-  do told = client.command("HELO client.example");  // until the signal has arrived
+  do told = client.command("HELO client.example");
   while (told.starts_with("250"));
-  CHECK(told.starts_with("421 4.3.2 "));
+  return told;
+}
+
+TEST_CASE("gateway: it says that it serves once who connects is served") {
+  const Address address;
+  const Running gateway;
+  gateway.serve(address);
+  Client client(address.port());
+  CHECK(client.reply().starts_with("220 gateway.example"));
+}
+
+TEST_CASE("gateway: told to drain, it tells clients with their next command, says that it has stopped, and ends") {
+  const Address address;
+  Running gateway;
+  gateway.serve(address);
+  Client client(address.port());
+  client.reply();
+  gateway.order(keeper::Drain{});
+  CHECK(next_told(client).starts_with("421 4.3.2 "));
+  CHECK(gateway.heard<keeper::Stopped>());
+  CHECK_FALSE(gateway.heard<keeper::Stopped>());
   gateway.join();
 }
 
-TEST_CASE("gateway: a second SIGTERM ends it at once, without a word to anybody") {
-  const std::uint16_t port = free_port();
-  Running gateway(port);
-  Client client(port);
+TEST_CASE("gateway: told to stop, it ends at once, without a word to anybody") {
+  const Address address;
+  Running gateway;
+  gateway.serve(address);
+  Client client(address.port());
   client.reply();
   CHECK(client.command("HELO client.example").starts_with("250"));
-  terminate();
-  while (!Client(port).reply().empty()) continue;  // until the first one has arrived
-  terminate();
+  gateway.order(keeper::Drain{});
+  gateway.order(keeper::Stop{});
   CHECK(client.reply().empty());
+  CHECK(gateway.heard<keeper::Stopped>());
   gateway.join();
 }
 
-TEST_CASE("gateway: one that cannot have its address says so, and serves nobody") {
-  const std::uint16_t port = free_port();
-  // Before others run: libuv closes descriptors unseen by the Thread sanitizer, to which a file that then gets the
-  // number of a connection is a race.
-  const auto same = runtime(port);
-  Running gateway(port);
-  postern::gateway::Gateway second(same);
-  const auto error = second.start();
-  REQUIRE(error);
-  CHECK(error->message.find(std::to_string(port)) != std::string::npos);
-  terminate();
+TEST_CASE("gateway: without its keeper it drains and ends") {
+  const Address address;
+  Running gateway;
+  gateway.serve(address);
+  Client client(address.port());
+  client.reply();
+  gateway.go_away();
+  CHECK(next_told(client).starts_with("421 4.3.2 "));
   gateway.join();
+
+  Running idle;
+  idle.go_away();
+  idle.join();
+}
+
+TEST_CASE("gateway: the listening socket outlives it, and who connects meanwhile is served by the next one") {
+  const Address address;
+  {
+    const Running gateway;
+    gateway.serve(address);
+  }
+  Client client(address.port());
+  CHECK(client.connected());
+  const Running next;
+  next.serve(address, "next.example");
+  CHECK(client.reply().starts_with("220 next.example"));
+}
+
+TEST_CASE("gateway: another snapshot takes over with its sockets, and one that is refused changes nothing") {
+  const Address first;
+  const Address second;
+  const Running gateway;
+  gateway.serve(first);
+  gateway.snapshot(2, sealed("inbound: { mx: { mode: nonsense } }\n", "two.example"), {&second});
+  const auto refused = gateway.heard<keeper::Refused>();
+  REQUIRE(refused);
+  CHECK(refused->version == 2);
+  CHECK(refused->text.find("gateway.yaml:1:") != std::string::npos);
+  CHECK(Client(first.port()).reply().starts_with("220 gateway.example"));
+  CHECK_FALSE(Client(second.port()).connected());
+  gateway.snapshot(3, sealed(configuration("three.example", second.text()), "three.example"), {&second});
+  const auto serving = gateway.heard<keeper::Serving>();
+  REQUIRE(serving);
+  CHECK(serving->version == 3);
+  CHECK(Client(second.port()).reply().starts_with("220 three.example"));
+}
+
+TEST_CASE("gateway: what is no bundle is refused, and so is another number of workers") {
+  const Address address;
+  const Running gateway;
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const UniqueFd reading(ends[0]);
+  const UniqueFd writing(ends[1]);
+  gateway.snapshot(1, reading, {&address});
+  CHECK(gateway.heard<keeper::Refused>());
+  gateway.serve(address);
+  gateway.order(keeper::Snapshot{2}, {sealed(configuration("two.example", address.text()), "two.example").get()});
+  gateway.order(keeper::Commit{2, 3});
+  const auto refused = gateway.heard<keeper::Refused>();
+  REQUIRE(refused);
+  CHECK(refused->text.find("restart") != std::string::npos);
+}
+
+TEST_CASE("gateway: a keeper that breaks the protocol is not obeyed any more") {
+  const auto ends_after = [](const auto& say) {
+    Running gateway;
+    say(gateway);
+    CHECK_FALSE(gateway.template heard<keeper::Stopped>());
+    gateway.join();
+  };
+  const Address address;
+  const keeper::Sockets sockets{
+      7, {{keeper::Sockets::Kind::listening, 0, *config::parse_endpoint(address.text()), "inbound.mx"}}};
+  ends_after([&](const Running& gateway) { gateway.order(sockets, {address.bound.sockets[0].get()}); });
+  ends_after([&](const Running& gateway) { gateway.order(keeper::Commit{1, 1}); });
+  ends_after([&](const Running& gateway) { gateway.order(keeper::Snapshot{1}); });
+  ends_after([&](const Running& gateway) { gateway.order(keeper::Drain{}, {address.bound.sockets[0].get()}); });
 }
 
 }  // namespace gateway_test

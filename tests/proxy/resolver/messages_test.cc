@@ -65,6 +65,10 @@ TEST_CASE("messages: what one end says the other hears") {
   REQUIRE(report);
   CHECK(report->kind == Report::Kind::anchor_refused);
   CHECK(report->text == "no?anchor");
+
+  CHECK(parse_new_clients(encode(NewClients{})));
+  CHECK_FALSE(parse_new_clients(encode(NewClients{}) + "x"));
+  CHECK_FALSE(parse_new_clients(encode(question)));
 }
 
 TEST_CASE("messages: the three kinds of bad news and the two of absence stay five") {

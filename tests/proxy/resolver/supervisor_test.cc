@@ -26,7 +26,7 @@ struct World {
   std::optional<Supervisor> supervisor;
 
   explicit World(const Settings& given = settings) {
-    auto program = Program::find();
+    auto program = find_program();
     REQUIRE(program);
     supervisor.emplace(loop, Supervisor::Means{std::move(*program), given, 1,
                                                [this](std::vector<UniqueFd> connections, std::uint64_t number) {
@@ -87,6 +87,18 @@ TEST_CASE("supervisor: one that is killed is followed by another, which is told 
   CHECK(world.supervisor->losses() == 1);
   REQUIRE(world.count(News::Kind::lost) == 1);
   CHECK(world.news[0].text == "killed by signal 9");
+}
+
+TEST_CASE("supervisor: clients that begin anew get connections of their own, and the resolver stays") {
+  World world;
+  REQUIRE_FALSE(world.supervisor->start());
+  const int pid = world.supervisor->pid();
+  world.supervisor->connect_again();
+  CHECK(world.answers());
+  world.supervisor->connect_again();
+  CHECK(world.answers());
+  CHECK(world.supervisor->pid() == pid);
+  CHECK(world.news.empty());
 }
 
 TEST_CASE("supervisor: one that a client finds of no use is replaced, and not the one after it") {

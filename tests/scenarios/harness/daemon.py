@@ -93,5 +93,20 @@ def children_of(pid):
     return found
 
 
+def words_of(pid):
+    """The command line."""
+    try:
+        with open(f"/proc/{pid}/cmdline", encoding="utf-8") as words:
+            return words.read().split("\0")[:-1]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def facts_of(pid):
+    """What /proc/PID/status says, by name."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+
+
 def open_descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))

@@ -1,10 +1,10 @@
-"""The gateway under test: a configuration, the process, and what it says."""
+"""The gateway under test: a configuration, its processes, and what they say."""
 
 import json
 import os
 import re
 
-from harness.daemon import Daemon
+from harness.daemon import Daemon, children_of, words_of
 from harness.ports import PATIENCE, free_port, is_listening, wait_until
 
 
@@ -49,7 +49,13 @@ class Gateway:
 
     @property
     def pid(self):
+        """Of the process that was started, which is told what to do: the keeper."""
         return self.daemon.pid
+
+    @property
+    def serving(self):
+        """Of the one that serves: the process id of its child `postern gateway`. None: there is none now."""
+        return next((pid for pid in children_of(self.pid) if words_of(pid)[:2] == ["postern", "gateway"]), None)
 
     def port(self, name="mx"):
         return self.ports[name]

@@ -130,7 +130,7 @@ def test_it_ends_with_the_gateway_and_is_its_user(world, start_gateway):
     gateway = start_gateway(route="mx", top={"user": "nobody", "dns": {
         "servers": [places.RESOLVER], "trust_anchor": world.dns.trust_anchor}})  # fmt: skip
     pid = resolver_of(gateway)
-    for process in (pid, gateway.pid):
+    for process in (pid, gateway.serving):
         with open(f"/proc/{process}/status", encoding="ascii") as status:
             fields = dict(line.split(":\t") for line in status.read().splitlines())
         assert fields["Uid"].split() == ["65534"] * 4 and fields["NoNewPrivs"] == "1"

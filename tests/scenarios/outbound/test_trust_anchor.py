@@ -39,7 +39,7 @@ def dns(gateway, **changes):
 def test_one_for_root_alone_counts_for_whom_root_becomes(world, make_gateway, start_gateway, safe):
     settings = dns(make_gateway(route="mx"), trust_anchor=safe)
     gateway = start_gateway(route="mx", level="dane-only", top={"user": "nobody", "dns": settings})
-    with open(f"/proc/{gateway.pid}/status", encoding="ascii") as status:
+    with open(f"/proc/{gateway.serving}/status", encoding="ascii") as status:
         assert re.search(r"^Uid:\s+65534\s", status.read(), re.MULTILINE)
     assert (answered(world, WITH_DANE), answered(world, WITHOUT_DANE)) == ("tls", "4.7.5")
 

@@ -1,0 +1,35 @@
+#include "proxy/gateway/snapshot.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "config/load.h"
+#include "proxy/keeper/bundle.h"
+
+namespace postern::gateway {
+
+namespace {
+
+tl::unexpected<Error> first_error(const config::Loaded& loaded) {
+  const auto found =
+      std::ranges::find(loaded.diagnostics, config::Diagnostic::Severity::error, &config::Diagnostic::severity);
+  return fail(Errc::invalid_argument, found == loaded.diagnostics.end() ? "no snapshot" : config::to_string(*found));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const runtime::Runtime>> make_snapshot(const UniqueFd& sealed,
+                                                              const runtime::Runtime* previous) {
+  auto bundle = keeper::unseal(sealed);
+  if (!bundle) return tl::unexpected(bundle.error());
+  config::Loaded loaded = config::load_text(bundle->text, bundle->name, config::environment_of(bundle->variables));
+  if (!loaded.ok()) return first_error(loaded);
+  runtime::Made made = runtime::make_runtime(std::move(loaded), bundle->files, previous);
+  if (made.runtime == nullptr) return first_error(made.loaded);
+  made.runtime->hostname = bundle->hostname;
+  made.runtime->name_servers = bundle->name_servers;
+  equip(*made.runtime, policy::MtaStsStore::Access::read_write);
+  return std::move(made.runtime);
+}
+
+}  // namespace postern::gateway

@@ -1,0 +1,70 @@
+#include "proxy/keeper/gateway_process.h"
+
+#include <utility>
+#include <vector>
+
+namespace postern::keeper {
+
+namespace {
+constexpr std::chrono::seconds patience_at_end(5);
+}
+
+std::vector<std::string> gateway_arguments(const process::Privileges& privileges) {
+  std::vector<std::string> words = {"postern", "gateway"};
+  if (!privileges.user.empty()) words.push_back("--user=" + privileges.user);
+  if (privileges.foreign_source_addresses) words.emplace_back("--foreign-addresses");
+  if (privileges.marks_sockets) words.emplace_back("--socket-marks");
+  if (privileges.may_gain_by_exec) words.emplace_back("--programs");
+  return words;
+}
+
+GatewayProcess::GatewayProcess(net::Loop& loop, Owner& owner)
+    : owner_(owner), patience_(loop.raw(), [this] { kill(); }) {}
+
+Result<std::unique_ptr<GatewayProcess>> GatewayProcess::start(net::Loop& loop, const net::Executable& postern,
+                                                              const process::Privileges& privileges, Owner& owner) {
+  auto pair = net::packet_pair();
+  if (!pair) return tl::unexpected(pair.error());
+  net::Descriptors theirs;
+  theirs.push_back(std::move(pair->second));
+  const auto file = postern.name(4);
+  if (!file) return tl::unexpected(file.error());
+  std::unique_ptr<GatewayProcess> gateway(new GatewayProcess(loop, owner));
+  auto process =
+      net::HelperProcess::start(loop.raw(), *file, gateway_arguments(privileges), net::inherited_environment(), theirs,
+                                [self = gateway.get()](const std::string& how) {
+                                  self->how_ = how;
+                                  self->end_if_over();
+                                });
+  if (!process) return tl::unexpected(process.error());
+  gateway->process_ = std::move(*process);
+  net::PacketSocket::Owner& hears = *gateway;
+  gateway->control_ = std::make_unique<net::PacketSocket>(loop.raw(), std::move(pair->first), max_message, hears);
+  return gateway;
+}
+
+void GatewayProcess::send(const Order& order, net::Descriptors descriptors) {
+  if (control_) control_->send(encode(order), std::move(descriptors));
+}
+
+void GatewayProcess::on_packet(std::string_view packet) {
+  const auto report = parse_report(packet);
+  if (report) return owner_.on_report(*report);
+  trouble_ = report.error().message;
+  kill();
+}
+
+void GatewayProcess::on_end(const std::string& why) {
+  if (trouble_.empty()) trouble_ = why;
+  control_.reset();
+  patience_.start(patience_at_end);
+  end_if_over();
+}
+
+void GatewayProcess::end_if_over() {
+  if (control_ || how_.empty()) return;
+  patience_.stop();
+  owner_.on_gateway_end(trouble_.empty() ? how_ : how_ + ": " + trouble_);
+}
+
+}  // namespace postern::keeper

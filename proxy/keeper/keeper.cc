@@ -1,0 +1,219 @@
+#include "proxy/keeper/keeper.h"
+
+#include <csignal>
+#include <utility>
+#include <variant>
+
+#include "proxy/observe/log.h"
+#include "proxy/process/cpu_count.h"
+#include "proxy/process/descriptors.h"
+#include "proxy/process/file_limit.h"
+#include "proxy/resolver/launch.h"
+#include "proxy/runtime/needs.h"
+#include "proxy/runtime/resolver_settings.h"
+
+namespace postern::keeper {
+
+namespace {
+
+constexpr std::chrono::seconds patience_with_stop(5);
+
+void tell(const resolver::Supervisor::News& news) {
+  using Kind = resolver::Supervisor::News::Kind;
+  switch (news.kind) {
+    case Kind::lost:
+      return log::warning("the resolver was lost",
+                          {{"reason", news.text},
+                           {"effect", "what it was asked has failed, and mail that needs the answer waits"},
+                           {"another_after_ms", news.pause.count()}});
+    case Kind::back: return log::info("there is a resolver again", {});
+    case Kind::servers_changed: return log::info("the name servers have changed", {{"servers", news.text}});
+    case Kind::trouble: return log::warning("the resolver complains", {{"reason", news.text}});
+  }
+}
+
+process::Privileges gateway_privileges(const config::Settings& settings) {
+  const runtime::Needs wanted = runtime::needs(settings);
+  return {.user = settings.user,
+          .foreign_source_addresses = wanted.foreign_addresses,
+          .marks_sockets = wanted.socket_marks,
+          .may_gain_by_exec = wanted.programs};
+}
+
+}  // namespace
+
+Keeper::Keeper(std::string configuration)
+    : configuration_(std::move(configuration)),
+      restart_(loop_.raw(), [this] { start_gateway_again(); }),
+      last_resort_(loop_.raw(), [this] {
+        if (gateway_) gateway_->kill();
+      }) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+    signals_.push_back(std::make_unique<net::Signal>(loop_.raw(), number, [this, number] { on_signal(number); }));
+  }
+}
+
+Keeper::~Keeper() = default;
+
+int Keeper::run() {
+  if (!begin()) return 1;
+  loop_.run();
+  return status_;
+}
+
+bool Keeper::begin() {
+  process::close_on_exec_from(3);
+  process::raise_file_limit();  // as many as there are sockets; the gateway inherits it
+  auto postern = net::Executable::open("/proc/self/exe");
+  if (postern) postern_ = std::move(*postern);
+  present_ = prepare(configuration_, nullptr);
+  if (!present_) return false;
+  const config::Settings& settings = present_->runtime->settings;
+  workers_ = settings.workers != 0 ? settings.workers : process::cpu_count();
+  listening_.emplace(workers_);
+  std::optional<Error> error;
+  if (!postern) error = postern.error();
+  if (!error) {
+    if (auto bound = listening_->bind(settings); !bound) error = bound.error();
+  }
+  if (!error && runtime::needs(settings).resolver) error = start_resolver();
+  if (!error) error = start_gateway();
+  if (error) log::error("cannot start", {{"reason", error->message}});
+  return !error;
+}
+
+std::optional<Error> Keeper::start_resolver() {
+  auto program = resolver::find_program();
+  if (!program) return program.error();
+  const runtime::Runtime& runtime = *present_->runtime;
+  resolver_ = std::make_unique<resolver::Supervisor>(
+      loop_, resolver::Supervisor::Means{
+                 std::move(*program),
+                 runtime::resolver_settings(runtime.settings, runtime.name_servers, runtime.trust_anchor), workers_,
+                 [this](std::vector<UniqueFd> connections, std::uint64_t run) {
+                   connect_resolver(std::move(connections), run);
+                 },
+                 tell});
+  return resolver_->start();
+}
+
+// A gateway that begins later asks for connections of its own.
+void Keeper::connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run) {
+  if (!gateway_) return;
+  for (std::size_t first = 0; first < connections.size(); first += max_descriptors) {
+    net::Descriptors some;
+    for (std::size_t i = first; i < connections.size() && some.size() < max_descriptors; ++i) {
+      some.push_back(std::move(connections[i]));
+    }
+    gateway_->send(Resolver{run, static_cast<std::uint32_t>(first)}, std::move(some));
+  }
+}
+
+std::optional<Error> Keeper::start_gateway() {
+  pauses_.begun(loop_.now());
+  refusal_.clear();
+  GatewayProcess::Owner& hears = *this;
+  auto started = GatewayProcess::start(loop_, *postern_, gateway_privileges(present_->runtime->settings), hears);
+  if (!started) return started.error();
+  gateway_ = std::move(*started);
+  if (resolver_) resolver_->connect_again();
+  return send_snapshot();
+}
+
+// What comes back is Serving or Refused.
+std::optional<Error> Keeper::send_snapshot() {
+  auto bundle = present_->share();
+  if (!bundle) return bundle.error();
+  net::Descriptors one;
+  one.push_back(std::move(*bundle));
+  gateway_->send(Snapshot{version_}, std::move(one));
+  const auto sent = listening_->send_all(version_, [this](const Order& order, net::Descriptors descriptors) {
+    gateway_->send(order, std::move(descriptors));
+  });
+  if (!sent) return sent.error();
+  gateway_->send(Commit{version_, workers_});
+  return std::nullopt;
+}
+
+void Keeper::on_signal(int number) {
+  if (number == SIGHUP) {
+    log::warning("SIGHUP: reloading is not built yet; the running configuration stays");
+    return;
+  }
+  log::info(ending_ ? "stopping at once" : "draining", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  // The gateway closes its own: from then on nobody can connect.
+  listening_->close();
+  restart_.stop();
+  if (!gateway_) return loop_.stop();
+  if (!ending_) {
+    gateway_->send(Drain{});
+  } else if (!std::exchange(stopping_, true)) {
+    gateway_->send(Stop{});
+    last_resort_.start(patience_with_stop);
+  }
+  ending_ = true;
+}
+
+void Keeper::on_report(const Report& report) {
+  std::visit([this](const auto& each) { hear(each); }, report);
+}
+
+void Keeper::hear(const Serving& report) {
+  if (report.version != version_ || ending_) return;
+  if (!std::exchange(has_served_, true)) return listening_->tell(present_->runtime->settings);
+  log::info("there is a gateway again");
+}
+
+// It has nothing to serve, and goes.
+void Keeper::hear(const Refused& report) {
+  refusal_ = report.text;
+  gateway_->send(Stop{});
+  last_resort_.start(patience_with_stop);
+}
+
+void Keeper::hear(const ResolverUseless& report) {
+  if (resolver_) resolver_->replace(report.run, report.why);
+}
+
+void Keeper::hear(const Stopped&) {
+  drained_ = true;
+}
+
+void Keeper::on_gateway_end(const std::string& how) {
+  gateway_.reset();
+  last_resort_.stop();
+  const bool well = std::exchange(drained_, false) && how == net::HelperProcess::ended_well;
+  const std::string why = refusal_.empty() ? how : refusal_;
+  if (ending_) {
+    if (!well) {
+      log::error("the gateway was lost before it had drained", {{"reason", how}});
+      status_ = 1;
+    }
+    return loop_.stop();
+  }
+  if (!has_served_) {
+    log::error("cannot start", {{"reason", refusal_.empty() ? "the gateway has ended: " + how : refusal_}});
+    status_ = 1;
+    return loop_.stop();
+  }
+  lose_gateway(why);
+}
+
+void Keeper::lose_gateway(const std::string& why) {
+  ++losses_;
+  const auto pause = pauses_.ended(loop_.now());
+  log::error("the gateway was lost", {{"reason", why},
+                                      {"effect", "its sessions have ended; who connects waits for another one"},
+                                      {"losses", losses_},
+                                      {"another_after_ms", pause.count()}});
+  restart_.start(pause);
+}
+
+void Keeper::start_gateway_again() {
+  if (const auto error = start_gateway()) {
+    gateway_.reset();
+    lose_gateway(error->message);
+  }
+}
+
+}  // namespace postern::keeper

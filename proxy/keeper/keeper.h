@@ -1,0 +1,71 @@
+// The process that was started: reads the configuration and what it names, binds, starts the gateway and its resolver,
+// and watches over them. Not one octet of a peer is read here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proxy/keeper/gateway_process.h"
+#include "proxy/keeper/listening.h"
+#include "proxy/keeper/prepared.h"
+#include "proxy/net/executable.h"
+#include "proxy/net/loop.h"
+#include "proxy/net/restart_pauses.h"
+#include "proxy/net/signal.h"
+#include "proxy/net/timer.h"
+#include "proxy/resolver/supervisor.h"
+
+namespace postern::keeper {
+
+class Keeper final : private GatewayProcess::Owner {
+ public:
+  explicit Keeper(std::string configuration);
+  ~Keeper();
+
+  // Until SIGTERM or SIGINT and the draining that follows (a second one stops at once); returns the exit status. A
+  // start that fails has said why.
+  int run();
+
+ private:
+  bool begin();
+  std::optional<Error> start_resolver();
+  std::optional<Error> start_gateway();
+  std::optional<Error> send_snapshot();
+  void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
+  void on_signal(int number);
+  void on_report(const Report& report) override;
+  void hear(const Serving& report);
+  void hear(const Refused& report);
+  void hear(const ResolverUseless& report);
+  void hear(const Stopped& report);
+  void on_gateway_end(const std::string& how) override;
+  void start_gateway_again();
+  void lose_gateway(const std::string& why);
+  void fail_start(const std::string& why);
+
+  std::string configuration_;
+  net::Loop loop_;
+  std::vector<std::unique_ptr<net::Signal>> signals_;
+  std::optional<net::Executable> postern_;
+  std::optional<Prepared> present_;
+  std::uint32_t version_ = 1;  // of `present_`
+  unsigned workers_ = 1;
+  std::optional<Listening> listening_;
+  std::unique_ptr<resolver::Supervisor> resolver_;  // null: nothing is looked up
+  std::unique_ptr<GatewayProcess> gateway_;         // null: there is none now
+  net::RestartPauses pauses_;
+  net::Timer restart_;
+  net::Timer last_resort_;  // what is told to stop and does not is killed
+  std::string refusal_;     // why this gateway would not serve
+  std::uint64_t losses_ = 0;
+  bool has_served_ = false;  // the start is over
+  bool ending_ = false;
+  bool stopping_ = false;  // at once
+  bool drained_ = false;
+  int status_ = 0;
+};
+
+}  // namespace postern::keeper

@@ -1,0 +1,56 @@
+#include "proxy/keeper/prepared.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "proxy/keeper/bundle.h"
+#include "proxy/observe/log.h"
+#include "proxy/runtime/machine_check.h"
+#include "proxy/runtime/needs.h"
+#include "proxy/runtime/preflight.h"
+
+namespace postern::keeper {
+
+namespace {
+
+void warn_of_dane(const runtime::Runtime& runtime) {
+  if (!runtime.trust_anchor.empty() || !runtime::needs(runtime.settings).dane) return;
+  log::warning("DANE cannot be used", {{"reason", "there is no trust anchor for DNSSEC"},
+                                       {"trust_anchor", runtime.settings.dns.trust_anchor}});
+}
+
+}  // namespace
+
+Result<UniqueFd> Prepared::share() const {
+  UniqueFd fd(::fcntl(bundle.get(), F_DUPFD_CLOEXEC, 0));
+  if (fd.get() < 0) return fail(Errc::io, std::string("handing the configuration over: ") + std::strerror(errno));
+  return fd;
+}
+
+std::optional<Prepared> prepare(const std::string& file, const runtime::Runtime* previous) {
+  config::Loaded loaded = config::load_file(file, config::process_environment());
+  if (previous == nullptr) log::set_early_format(loaded.settings.log.format);
+  config::Files files;
+  runtime::Made made = runtime::prepare(std::move(loaded), files, previous);
+  if (made.runtime != nullptr) runtime::check_root(made.loaded);
+  runtime::log_diagnostics(made.loaded);
+  if (made.runtime == nullptr) return std::nullopt;
+
+  if (previous == nullptr) log::start(made.runtime->settings.log.level, made.runtime->settings.log.format);
+  find_own_name(*made.runtime);
+  warn_of_dane(*made.runtime);
+  auto bundle = seal({.name = made.loaded.file,
+                      .text = std::move(made.loaded.text),
+                      .variables = std::move(made.loaded.variables),
+                      .hostname = made.runtime->hostname,
+                      .name_servers = made.runtime->name_servers,
+                      .files = std::move(files)});
+  if (bundle) return Prepared{std::move(made.runtime), std::move(*bundle)};
+  log::error("cannot start", {{"reason", bundle.error().message}});
+  return std::nullopt;
+}
+
+}  // namespace postern::keeper

@@ -1,0 +1,25 @@
+// One reading of the configuration and of all that it names: what the keeper knows by it, and what the gateway is told.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "config/result.h"
+#include "config/unique_fd.h"
+#include "proxy/runtime/runtime.h"
+
+namespace postern::keeper {
+
+struct Prepared {
+  std::shared_ptr<const runtime::Runtime> runtime;  // not equipped: the keeper serves nobody
+  UniqueFd bundle;                                  // sealed
+
+  // A descriptor of it to be given away.
+  Result<UniqueFd> share() const;
+};
+
+// Nothing: the log has said why, and all else that there is to be said. The first time starts the log.
+std::optional<Prepared> prepare(const std::string& file, const runtime::Runtime* previous);
+
+}  // namespace postern::keeper
