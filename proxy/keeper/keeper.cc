@@ -66,12 +66,17 @@ bool Keeper::begin() {
   process::raise_file_limit();  // as many as there are sockets; the gateway inherits it
   auto postern = net::Executable::open("/proc/self/exe");
   if (postern) postern_ = std::move(*postern);
-  present_ = prepare(configuration_, nullptr);
+  config::Loaded loaded = config::load_file(configuration_, config::process_environment());
+  std::optional<Error> error;
+  // Before threads start, of which the log is the first.
+  if (loaded.ok()) {
+    if (auto done = process::drop_all_but_keeping(gateway_privileges(loaded.settings)); !done) error = done.error();
+  }
+  present_ = prepare(std::move(loaded), nullptr);
   if (!present_) return false;
   const config::Settings& settings = present_->runtime->settings;
   workers_ = settings.workers != 0 ? settings.workers : process::cpu_count();
   listening_.emplace(workers_);
-  std::optional<Error> error;
   if (!postern) error = postern.error();
   if (!error) {
     if (auto bound = listening_->bind(settings); !bound) error = bound.error();

@@ -30,8 +30,7 @@ Result<UniqueFd> Prepared::share() const {
   return fd;
 }
 
-std::optional<Prepared> prepare(const std::string& file, const runtime::Runtime* previous) {
-  config::Loaded loaded = config::load_file(file, config::process_environment());
+std::optional<Prepared> prepare(config::Loaded loaded, const runtime::Runtime* previous) {
   if (previous == nullptr) log::set_early_format(loaded.settings.log.format);
   config::Files files;
   runtime::Made made = runtime::prepare(std::move(loaded), files, previous);

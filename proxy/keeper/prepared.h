@@ -3,8 +3,8 @@
 
 #include <memory>
 #include <optional>
-#include <string>
 
+#include "config/load.h"
 #include "config/result.h"
 #include "config/unique_fd.h"
 #include "proxy/runtime/runtime.h"
@@ -20,6 +20,6 @@ struct Prepared {
 };
 
 // Nothing: the log has said why, and all else that there is to be said. The first time starts the log.
-std::optional<Prepared> prepare(const std::string& file, const runtime::Runtime* previous);
+std::optional<Prepared> prepare(config::Loaded loaded, const runtime::Runtime* previous);
 
 }  // namespace postern::keeper

@@ -7,8 +7,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <vector>
 
@@ -30,6 +32,43 @@ Result<void> keep_only(const std::vector<int>& capabilities) {
   }
   if (::syscall(SYS_capset, &header, sets.data()) != 0) return system_failure("cannot keep capabilities");
   return {};
+}
+
+// What of these we have: permitted, effective, and inherited by who is executed.
+Result<void> limit_to(const std::vector<int>& capabilities) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> sets{};
+  std::array<std::uint32_t, _LINUX_CAPABILITY_U32S_3> wanted{};
+  for (const int capability : capabilities) {
+    wanted[static_cast<std::size_t>(CAP_TO_INDEX(capability))] |= CAP_TO_MASK(capability);
+  }
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return system_failure("cannot read capabilities");
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    sets[i].permitted &= wanted[i];
+    sets[i].effective &= wanted[i];
+    sets[i].inheritable &= wanted[i];
+  }
+  if (::syscall(SYS_capset, &header, sets.data()) != 0) return system_failure("cannot give up capabilities");
+  return {};
+}
+
+// For us and all whom we start. Whoever may not do that has no need to: it is not root.
+void limit_bounding_set_to(const std::vector<int>& capabilities) {
+  for (int capability = 0; ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0; ++capability) {
+    const bool stays = std::ranges::find(capabilities, capability) != capabilities.end();
+    if (!stays) ::prctl(PR_CAPBSET_DROP, capability, 0, 0, 0);
+  }
+}
+
+// Either of them is enough for either purpose, on newer kernels.
+std::vector<int> network_capabilities(const Privileges& privileges) {
+  if (!privileges.foreign_source_addresses && !privileges.marks_sockets) return {};
+  return {CAP_NET_RAW, CAP_NET_ADMIN};
+}
+
+Result<void> forbid_gains(const Privileges& privileges) {
+  if (privileges.may_gain_by_exec || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) return {};
+  return system_failure("cannot set no_new_privs");
 }
 
 Result<void> become(const UserIds& user, const std::vector<int>& capabilities) {
@@ -94,11 +133,23 @@ Result<void> drop_privileges(const Privileges& privileges) {
     if (privileges.marks_sockets) capabilities.push_back(CAP_NET_ADMIN);
     if (auto done = become(*user, capabilities); !done) return done;
     if (auto sure = verify_irreversible(*user); !sure) return sure;
+  } else {
+    std::vector<int> capabilities = network_capabilities(privileges);
+    if (::geteuid() == 0) capabilities.push_back(CAP_DAC_OVERRIDE);
+    if (auto done = limit_to(capabilities); !done) return done;
   }
-  if (!privileges.may_gain_by_exec && ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-    return system_failure("cannot set no_new_privs");
+  return forbid_gains(privileges);
+}
+
+Result<void> drop_all_but_keeping(const Privileges& gateway) {
+  std::vector<int> capabilities = network_capabilities(gateway);
+  for (const int each : {CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID, CAP_KILL}) {
+    capabilities.push_back(each);
   }
-  return {};
+  if (gateway.user.empty()) capabilities.push_back(CAP_DAC_OVERRIDE);  // where root is to stay root
+  if (!gateway.may_gain_by_exec) limit_bounding_set_to(capabilities);
+  if (auto done = limit_to(capabilities); !done) return done;
+  return forbid_gains(gateway);
 }
 
 }  // namespace postern::process

@@ -1,4 +1,4 @@
-// From root to the user of the configuration, once everything privileged has been bound.
+// What each of our processes gives up of the rights that it was started with.
 #pragma once
 
 #include <sys/types.h>
@@ -17,6 +17,7 @@ struct UserIds {
 // Errc::not_found where the system knows no such user.
 Result<UserIds> find_user(const std::string& name);
 
+// Those of a process that serves: the gateway, or the resolver.
 struct Privileges {
   std::string user;  // empty: stay who we are
   bool foreign_source_addresses =
@@ -24,9 +25,15 @@ struct Privileges {
   bool marks_sockets = false;     // socket_mark; keeps CAP_NET_ADMIN, which SO_MARK asks for
   bool may_gain_by_exec = false;  // an `exec` server may be or start a set-user-ID program (exim4, qmail-queue)
 };
-// Gives up root for good: groups, then user, in all three of their forms, checked to be irreversible; and, but for
-// `may_gain_by_exec`, sets no_new_privs. Without root nothing changes but no_new_privs. Call it before worker threads
-// start: capabilities and no_new_privs belong to a thread and are inherited by those that it starts.
+// Gives up root for good: groups, then user, in all three of their forms, checked to be irreversible; all capabilities
+// but those that are named, and, where root is to stay root, the one that lets it write where others own; and, but for
+// `may_gain_by_exec`, sets no_new_privs. Call it before threads start: capabilities and no_new_privs belong to a thread
+// and are inherited by those that it starts.
 Result<void> drop_privileges(const Privileges& privileges);
+
+// The keeper's part, for a gateway with these: of its capabilities stay those to read files, to bind ports below 1024,
+// and to start and end processes as another user, beside what the gateway is to have. Where no program may gain any by
+// exec, none that it starts can have more. Likewise before threads start.
+Result<void> drop_all_but_keeping(const Privileges& gateway);
 
 }  // namespace postern::process

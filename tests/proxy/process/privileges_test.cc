@@ -108,6 +108,56 @@ TEST_CASE("privileges: a set-user-ID program behind exec stays possible") {
         }) == 0);
 }
 
+TEST_CASE("privileges: root that stays root keeps the right to write where others own, and nothing else") {
+  POSTERN_SKIP_UNLESS(is_root(), "needs root");
+  CHECK(in_child([] {
+          if (!drop_privileges({.user = ""})) return 1;
+          if (::geteuid() != 0) return 2;
+          return capabilities() == std::uint64_t{1} << CAP_DAC_OVERRIDE ? 0 : 3;
+        }) == 0);
+}
+
+// What a process that is executed as root has then.
+std::uint64_t executed_capabilities() {
+  int ends[2];
+  if (::pipe(ends) != 0) return ~std::uint64_t{0};
+  if (::fork() == 0) {
+    ::dup2(ends[1], 1);
+    ::execl("/bin/grep", "grep", "^CapEff", "/proc/self/status", nullptr);
+    ::_exit(1);
+  }
+  ::close(ends[1]);
+  char text[64] = {};
+  const bool heard = ::read(ends[0], text, sizeof text - 1) > 8;
+  ::close(ends[0]);
+  return heard ? std::stoull(std::string(text).substr(7), nullptr, 16) : ~std::uint64_t{0};
+}
+
+TEST_CASE("privileges: the keeper keeps what keeping needs, and nobody whom it starts has more") {
+  POSTERN_SKIP_UNLESS(is_root(), "needs root");
+  constexpr auto mask = [](auto... capability) { return ((std::uint64_t{1} << capability) | ...); };
+  constexpr std::uint64_t keeping = mask(CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID, CAP_KILL);
+  constexpr std::uint64_t network = mask(CAP_NET_RAW, CAP_NET_ADMIN);
+  const std::uint64_t had = capabilities();
+  CHECK(in_child([&] {
+          if (!drop_all_but_keeping({.user = "nobody"})) return 1;
+          if (capabilities() != (had & keeping)) return 2;
+          if (executed_capabilities() != (had & keeping)) return 3;
+          // As the gateway begins.
+          return drop_privileges({.user = "nobody"}) && capabilities() == 0 ? 0 : 4;
+        }) == 0);
+  CHECK(in_child([&] {
+          if (!drop_all_but_keeping({.user = "nobody", .foreign_source_addresses = true})) return 1;
+          return executed_capabilities() == (had & (keeping | network)) ? 0 : 2;
+        }) == 0);
+  CHECK(in_child([&] {
+          if (!drop_all_but_keeping({.user = "nobody", .may_gain_by_exec = true})) return 1;
+          if (capabilities() != (had & keeping)) return 2;
+          // Programs of root's, or set-user-ID ones, have what they always had.
+          return executed_capabilities() == had ? 0 : 3;
+        }) == 0);
+}
+
 TEST_CASE("privileges: dropping to a user that does not exist changes nothing and says so") {
   POSTERN_SKIP_UNLESS(is_root(), "needs root");
   CHECK(in_child([] {

@@ -77,6 +77,12 @@ def resident_kib(pid):
     raise AssertionError(f"process {pid} has no VmRSS")
 
 
+def share_kib(pid):
+    """Likewise, where what it shares with others counts for each of them in parts (PSS)."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+        return next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+
+
 def children_of(pid):
     """The process ids of the direct children."""
     found = []
