@@ -228,6 +228,11 @@ std::unique_ptr<ServerContext> ServerContext::make(const Options& options, std::
 ServerContext::ServerContext(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ServerContext::~ServerContext() = default;
 
+bool ServerContext::needs_signer() const {
+  const auto& all = state_->certificates->all();
+  return std::any_of(all.begin(), all.end(), [](const auto& one) { return !one->key.elsewhere.empty(); });
+}
+
 Result<std::unique_ptr<Engine>> ServerContext::make_engine(const std::optional<config::IpAddress>& client) const {
   bssl::UniquePtr<SSL> ssl(SSL_new(state_->first));
   if (ssl == nullptr) return tl::unexpected(take_error(Errc::tls, "cannot start TLS"));

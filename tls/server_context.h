@@ -40,6 +40,9 @@ class ServerContext {
   // UnaskedClients); else see the engine's facts. `client`: whose connection it is, where that is known.
   Result<std::unique_ptr<Engine>> make_engine(const std::optional<config::IpAddress>& client = std::nullopt) const;
 
+  // Some key is elsewhere: who is to shake hands needs a Signer.
+  bool needs_signer() const;
+
   struct State;  // for the library's callbacks
 
  private:

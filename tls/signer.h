@@ -38,6 +38,8 @@ class Signer {
   using OnAnswer = std::function<void(Result<std::string>)>;
 
   virtual ~Signer() = default;
+  // Whether it is of any use to ask now.
+  virtual bool signs() const = 0;
   // Answered once, later, unless the ticket is destroyed before: the answer is then nobody's. An error: nobody signs
   // now, or too much is under way.
   virtual Result<std::unique_ptr<Ticket>> ask(const KeyRequest& request, OnAnswer on_answer) = 0;

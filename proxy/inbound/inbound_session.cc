@@ -71,7 +71,7 @@ void InboundSession::begin_dialogue() {
   facts.hostname = runtime_->hostname;
   facts.client_address = record_.client.address;
   facts.client_port = record_.client.port;
-  facts.tls_available = listener_.tls != nullptr;
+  facts.tls_available = tls_available();
   facts.notes_envelopes = runtime_->settings.log.envelope;
   begin(std::make_unique<smtp::InboundDialogue>(facts));
 }

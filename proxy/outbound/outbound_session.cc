@@ -75,7 +75,7 @@ void OutboundSession::on_client() {
   smtp::OutboundFacts facts;
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;
-  facts.tls_available = listener_.tls != nullptr;
+  facts.tls_available = tls_available();
   facts.greets_itself = settings().route == OutboundRoute::mx;
   facts.notes_envelopes = runtime_->settings.log.envelope;
   auto dialogue = std::make_unique<smtp::OutboundDialogue>(facts);

@@ -39,6 +39,7 @@ class OutboundSession final : public session::Session {
   bool tell_more() override;
   std::chrono::milliseconds wait_for(smtp::Timer timer) const override;
   const config::Listener& listener() const override { return settings(); }
+  const tls::ServerContext* client_tls() const override { return listener_.tls; }
   std::string_view direction() const override { return "outbound"; }
 
   void turn_away(smtp::Refusal refusal, std::string reason = {});

@@ -4,6 +4,8 @@
 
 #include "config/assert.h"
 #include "proxy/net/presence.h"
+#include "tls/server_context.h"
+#include "tls/signer.h"
 
 namespace postern::session {
 
@@ -189,6 +191,16 @@ void Session::on_drain() {
   dialogue_->on_drain(around_.effects);
   carry_out();
   pump();
+}
+
+void Session::on_signer() {
+  if (dialogue_) dialogue_->tls_available(tls_available());
+}
+
+bool Session::tls_available() const {
+  const tls::ServerContext* const context = client_tls();
+  if (context == nullptr || !context->needs_signer()) return context != nullptr;
+  return around_.scratch.signer != nullptr && around_.scratch.signer->signs();
 }
 
 void Session::abandon() {

@@ -44,6 +44,8 @@ class Session : public stream::Stream::Owner {
   // Called every so often: has what we wait for taken too long?
   void sweep(std::uint64_t now);
   void on_drain();
+  // Whether somebody signs for this worker's handshakes has changed.
+  void on_signer();
   // Ends at once, without a word (the process is stopping).
   void abandon();
 
@@ -74,6 +76,7 @@ class Session : public stream::Stream::Owner {
   // After every event: what a direction has to tell the dialogue. True: it told something.
   virtual bool tell_more() { return false; }
   virtual const config::Listener& listener() const = 0;
+  virtual const tls::ServerContext* client_tls() const { return nullptr; }  // null: none is offered
   // As the listener's options say.
   virtual std::chrono::milliseconds wait_for(smtp::Timer timer) const;
   virtual std::string_view direction() const = 0;
@@ -92,6 +95,8 @@ class Session : public stream::Stream::Owner {
   void arm(smtp::Timer timer);
   void finish(smtp::Ending ending);
   bool over() const { return finishing_ || retired_; }
+  // A handshake with the client can be begun.
+  bool tls_available() const;
   void because(std::string_view reason);
   smtp::Effects& effects() { return around_.effects; }
 

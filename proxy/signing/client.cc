@@ -19,7 +19,8 @@ class Client::Cancelling final : public tls::Signer::Ticket {
   std::shared_ptr<Pending> pending_;
 };
 
-Client::Client(net::Loop& loop) : loop_(loop), timer_(loop.raw(), [this] { look(); }) {}
+Client::Client(net::Loop& loop, std::uint64_t for_how_long)
+    : loop_(loop), patience_(for_how_long), timer_(loop.raw(), [this] { look(); }) {}
 
 // Nobody is called back any more.
 Client::~Client() = default;
@@ -29,10 +30,12 @@ void Client::connect(UniqueFd fd, OnLost on_lost) {
   on_lost_ = std::move(on_lost);
   net::PacketSocket::Owner& hears = *this;
   socket_ = std::make_unique<net::PacketSocket>(loop_.raw(), std::move(fd), max_answer, hears);
+  if (on_change_) on_change_();
 }
 
 Result<std::unique_ptr<tls::Signer::Ticket>> Client::ask(const tls::KeyRequest& request, OnAnswer on_answer) {
   if (!socket_) return fail(Errc::temporary, "nobody signs now");
+  if (hangs_) return fail(Errc::temporary, "the signer does not answer");
   if (pending_.size() >= most_under_way) return fail(Errc::temporary, "too many signatures are under way");
   if (pending_.empty()) moved_ = loop_.now();
   if (!std::exchange(looking_, true)) timer_.start(look_interval);
@@ -49,6 +52,7 @@ void Client::on_packet(std::string_view packet) {
   moved_ = loop_.now();
   const auto pending = std::move(pending_.front());
   pending_.pop_front();
+  if (hangs_) change(false);
   const auto on_answer = std::exchange(pending->on_answer, nullptr);
   if (!on_answer) return;
   if (answer->status == Answer::Status::done) {
@@ -62,21 +66,34 @@ void Client::on_end(const std::string& why) {
   lose(why);
 }
 
+void Client::fail_all(const std::string& why) {
+  const auto waiting = pending_;  // whoever hears of it may ask again
+  for (const auto& pending : waiting) {
+    if (const auto on_answer = std::exchange(pending->on_answer, nullptr)) on_answer(fail(Errc::temporary, why));
+  }
+}
+
+void Client::change(bool hangs) {
+  hangs_ = hangs;
+  if (on_change_) on_change_();
+}
+
 void Client::lose(const std::string& why) {
   socket_.reset();
-  const std::string told = why.empty() ? "the signer has ended" : "the signer was lost: " + why;
-  for (const auto& pending : std::exchange(pending_, {})) {
-    if (const auto on_answer = std::exchange(pending->on_answer, nullptr)) on_answer(fail(Errc::temporary, told));
-  }
+  change(false);
+  fail_all(why.empty() ? "the signer has ended" : "the signer was lost: " + why);
+  pending_.clear();
   if (const auto on_lost = std::exchange(on_lost_, nullptr)) on_lost(why);
 }
 
-// For a signer that hangs.
+// For a signer that hangs. Its answers come yet, when it goes on.
 void Client::look() {
   looking_ = !pending_.empty();
   if (!looking_) return;
   timer_.start(look_interval);
-  if (loop_.now() - moved_ >= patience) lose("it does not answer");
+  if (hangs_ || loop_.now() - moved_ < patience_) return;
+  change(true);
+  fail_all("the signer does not answer");
 }
 
 }  // namespace postern::signing

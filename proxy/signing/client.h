@@ -23,14 +23,17 @@ class Client final : public tls::Signer, private net::PacketSocket::Owner {
   static constexpr std::uint64_t patience = 10'000;
 
   // Nobody signs yet: what is asked has failed at once.
-  explicit Client(net::Loop& loop);
+  explicit Client(net::Loop& loop, std::uint64_t for_how_long = patience);
   ~Client() override;
 
-  // Told once of a connection that is of no use: it was closed (`why` is empty), or broke the protocol, or nobody
-  // answers on it. What was under way on it has failed by then.
+  // Told once of a connection that is of no use: it was closed (`why` is empty), or broke the protocol. What was under
+  // way on it has failed by then. One that is silent may answer yet: until then all that is asked has failed at once.
   using OnLost = std::function<void(const std::string& why)>;
   void connect(UniqueFd fd, OnLost on_lost = {});
   bool connected() const { return socket_ != nullptr; }
+  // Told whenever signs() has changed.
+  void on_change(std::function<void()> told) { on_change_ = std::move(told); }
+  bool signs() const override { return socket_ != nullptr && !hangs_; }
 
   Result<std::unique_ptr<Ticket>> ask(const tls::KeyRequest& request, OnAnswer on_answer) override;
 
@@ -42,17 +45,22 @@ class Client final : public tls::Signer, private net::PacketSocket::Owner {
   };
 
   void look();
+  void fail_all(const std::string& why);
+  void change(bool hangs);
   void lose(const std::string& why);
   void on_packet(std::string_view packet) override;
   void on_end(const std::string& why) override;
 
   net::Loop& loop_;
+  const std::uint64_t patience_;
   std::unique_ptr<net::PacketSocket> socket_;  // null: nobody is there
   OnLost on_lost_;
   std::deque<std::shared_ptr<Pending>> pending_;  // in the order in which answers come
   std::uint32_t next_id_ = 0;
   std::uint64_t moved_ = 0;  // loop time of the last answer, or of the request that found none under way
   bool looking_ = false;     // the timer runs
+  bool hangs_ = false;       // no answer has come for too long
+  std::function<void()> on_change_;
   net::Timer timer_;
 };
 

@@ -55,6 +55,9 @@ class Dialogue {
   // A server still owes its verdict on a message: it is waited for though the client's connection is broken.
   virtual bool message_unanswered() const = 0;
 
+  // Whether a handshake with the client can be begun has changed: false: STARTTLS is answered 454.
+  virtual void tls_available(bool available) = 0;
+
   // The process is stopping: the session ends at the next command after the running transaction.
   virtual void on_drain(Effects& out) = 0;
 

@@ -79,6 +79,8 @@ class TwoPartyDialogue : public Dialogue {
 
   TwoPartyDialogue(const config::Listener& listener, Words words, bool tls_available, bool notes_envelopes);
 
+  void tls_available(bool available) final { standing_.tls_available = available; }
+
   void enter(State next);
   // After each event: what can go on goes on, and the clock is set.
   void settle(Effects& out);

@@ -34,6 +34,7 @@ class HeldKeys final : public tls::Signer {
     return *certificate;
   }
 
+  bool signs() const override { return refuses.empty(); }
   Result<std::unique_ptr<Ticket>> ask(const tls::KeyRequest& request, OnAnswer on_answer) override {
     if (!refuses.empty()) return fail(Errc::temporary, refuses);
     asked.push_back(request);

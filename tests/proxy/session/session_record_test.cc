@@ -126,6 +126,7 @@ TEST_CASE("session record: limits that were reached") {
 // Refuses everything that can be refused, one after the other.
 class Refuser final : public smtp::Dialogue {
  public:
+  void tls_available(bool) override {}
   explicit Refuser(Refusal refusal, bool in_own_words) : refusal_(refusal), in_own_words_(in_own_words) {}
   void start(smtp::Effects& out) override {
     if (in_own_words_) {

@@ -177,6 +177,30 @@ TEST_CASE("signing: a signer that is gone fails what is under way, and what come
   CHECK(world.answers[3].error().message == "nobody holds the key");
 }
 
+TEST_CASE("signing: a signer that hangs is asked nothing more until it answers") {
+  net::Loop loop;
+  Client client(loop, 100);
+  std::vector<bool> changes;
+  client.on_change([&] { changes.push_back(client.signs()); });
+  auto pair = net::packet_pair();
+  client.connect(std::move(pair->first));
+  std::vector<Result<std::string>> answers;
+  const auto hear = [&](Result<std::string> answer) { answers.push_back(std::move(answer)); };
+  const auto waits = client.ask(unknown, hear);
+  REQUIRE(turn_until(loop, [&] { return answers.size() == 1; }));
+  CHECK(answers[0].error().message == "the signer does not answer");
+  CHECK_FALSE(client.ask(unknown, hear).has_value());
+  CHECK(client.connected());
+  CHECK_FALSE(client.signs());
+
+  const std::string late = encode(Answer{0, Answer::Status::unknown_key, {}});
+  REQUIRE(::send(pair->second.get(), late.data(), late.size(), 0) == static_cast<ssize_t>(late.size()));
+  REQUIRE(turn_until(loop, [&] { return client.signs(); }));
+  CHECK(answers.size() == 1);
+  CHECK(client.ask(unknown, hear).has_value());
+  CHECK(changes == std::vector<bool>{true, false, true});
+}
+
 TEST_CASE("signing: a signer that breaks the protocol is left") {
   for (const std::string& packet :
        {std::string("rubbish"), encode(Answer{1, Answer::Status::failed, {}}), std::string(max_answer + 1, 'x')}) {
