@@ -74,6 +74,9 @@ const Rows<Settings>& settings_rows() {
           .example("mail.example.org"),
       section("log", &S::log, log_rows(), "what goes to stderr"),
       section("admin", &S::admin, admin_rows(), "an HTTP server for /metrics, /healthz and /readyz"),
+      row("private_keys", &S::private_keys, one_of<PrivateKeys>({PrivateKeys::separate, PrivateKeys::inside}), restart,
+          "separate: the process that reads them signs for the one that serves; inside: that one has them in its "
+          "memory"),
       row("buffer_limit", &S::buffer_limit, between(ByteSize{1 << 20}, ByteSize{std::uint64_t{1} << 40}), new_sessions,
           "what may wait in memory for peers that do not read, all together; beyond it new sessions are refused"),
       certificates_row(),

@@ -39,6 +39,14 @@ std::string_view to_string(TlsMode value) {
   return "unknown";
 }
 
+std::string_view to_string(PrivateKeys value) {
+  switch (value) {
+    case PrivateKeys::separate: return "separate";
+    case PrivateKeys::inside: return "inside";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(ClientCertificateMode value) {
   switch (value) {
     case ClientCertificateMode::off: return "off";

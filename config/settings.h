@@ -19,6 +19,7 @@ enum class LogLevel : std::uint8_t { debug, info, warning, error };
 enum class LogFormat : std::uint8_t { text, json };
 enum class TlsVersion : std::uint8_t { tls1_0, tls1_1, tls1_2, tls1_3 };
 enum class TlsMode : std::uint8_t { none, starttls, implicit };
+enum class PrivateKeys : std::uint8_t { separate, inside };
 enum class ClientCertificateMode : std::uint8_t { off, request, require };
 enum class ClientAddress : std::uint8_t { none, xclient, proxy_v1, proxy_v2, transparent };
 enum class GreetingMode : std::uint8_t { backend, gateway };
@@ -205,6 +206,7 @@ struct Settings {
   std::string hostname;  // empty: the machine's FQDN
   LogSettings log;
   AdminSettings admin;
+  PrivateKeys private_keys = PrivateKeys::separate;
   ByteSize buffer_limit{256ULL << 20U};  // what may wait for peers that do not read, all together
   std::map<std::string, std::vector<CertificatePair>> certificates;
   TlsSettings tls;
@@ -218,6 +220,7 @@ std::string_view to_string(LogLevel value);
 std::string_view to_string(LogFormat value);
 std::string_view to_string(TlsVersion value);  // "TLSv1.2"
 std::string_view to_string(TlsMode value);
+std::string_view to_string(PrivateKeys value);
 std::string_view to_string(ClientCertificateMode value);
 std::string_view to_string(ClientAddress value);
 std::string_view to_string(GreetingMode value);

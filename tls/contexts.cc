@@ -1,8 +1,10 @@
 #include "tls/contexts.h"
 
 #include <openssl/base.h>
+#include <openssl/nid.h>
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 
@@ -325,6 +327,20 @@ std::vector<std::pair<std::string, std::shared_ptr<TicketKeys>>> Contexts::share
     if (!keys.settings.key_file.empty()) shared.emplace_back(keys.settings.key_file, keys.keys);
   }
   return shared;
+}
+
+bool exchanges_keys_by_rsa(const config::Settings& settings) {
+  const auto uses_it = [](const config::Listener& listener) {
+    if (listener.mode == config::TlsMode::none) return false;
+    const auto context = new_ssl_ctx();
+    std::vector<Complaint> complaints;
+    if (!set_protocol(context.get(), listener.tls, complaints)) return false;
+    const auto ciphers = usable_ciphers(context.get(), listener.tls);
+    return std::any_of(ciphers.begin(), ciphers.end(),
+                       [](const SSL_CIPHER* cipher) { return SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa; });
+  };
+  return std::any_of(settings.inbound.begin(), settings.inbound.end(), uses_it) ||
+         std::any_of(settings.outbound.begin(), settings.outbound.end(), uses_it);
 }
 
 LibraryFacts library_facts() {

@@ -81,6 +81,9 @@ class Contexts {
 };
 
 // "BoringSSL (API 17)"; and whether X25519MLKEM768 and the like are there. For `postern --version`.
+// Somebody's ciphers leave the key exchange to RSA: keys are then used to decrypt, too.
+bool exchanges_keys_by_rsa(const config::Settings& settings);
+
 struct LibraryFacts {
   int api_version = 0;
   bool has_x25519_mlkem768 = false;

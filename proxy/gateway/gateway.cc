@@ -68,6 +68,7 @@ void Gateway::obey(const keeper::Sockets& order, net::Descriptors& descriptors) 
   if (arriving_->count > keeper::max_sockets) return give_up("too many sockets");
   for (std::size_t i = 0; i < descriptors.size(); ++i) {
     const auto& entry = order.entries[i];
+    if (entry.kind == keeper::Sockets::Kind::signer) arriving_->signers[entry.worker] = std::move(descriptors[i]);
     if (entry.kind != keeper::Sockets::Kind::listening) continue;
     arriving_->sockets[entry.worker].push_back({{entry.endpoint, entry.listener}, std::move(descriptors[i])});
   }
@@ -137,6 +138,9 @@ void Gateway::make_workers(std::uint32_t count, Arriving& arriving) {
   }
   for (auto& [w, connection] : std::exchange(resolver_connections_, {})) {
     if (w < count) use_resolver(*workers_[w], std::move(connection), resolver_run_);
+  }
+  for (auto& [w, connection] : arriving.signers) {
+    if (w < count) workers_[w]->use_signer(std::move(connection));
   }
   running_ = count;
   for (std::uint32_t w = 0; w < count; ++w) {

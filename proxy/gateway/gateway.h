@@ -33,6 +33,7 @@ class Gateway final : private net::PacketSocket::Owner {
     std::uint32_t version = 0;
     UniqueFd bundle;
     std::map<std::uint32_t, std::vector<Worker::Socket>> sockets;  // by worker
+    std::map<std::uint32_t, UniqueFd> signers;                     // likewise
     std::size_t count = 0;
   };
 

@@ -39,6 +39,7 @@ Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
       runtime_(std::move(runtime)),
       sweeper_(loop_.raw(), [this] { sweep(); }),
       resolver_(loop_),
+      signer_(loop_),
       surroundings_{loop_,
                     scratch_,
                     effects_,
@@ -64,6 +65,21 @@ void Worker::prepare() {
 void Worker::use_resolver(UniqueFd connection, const resolver::Client::OnTrouble& on_trouble) {
   auto held = std::make_shared<UniqueFd>(std::move(connection));  // a task of the loop is copyable, a socket is not
   loop_.post([this, held, on_trouble] { resolver_.connect(std::move(*held), on_trouble); });
+}
+
+void Worker::use_signer(UniqueFd connection) {
+  auto held = std::make_shared<UniqueFd>(std::move(connection));
+  loop_.post([this, held] {
+    scratch_.signer = &signer_;
+    signer_.on_change([this] {
+      for (const auto& session : sessions_) session->on_signer();
+    });
+    signer_.connect(std::move(*held), [this](const std::string& why) {
+      log::error("nobody signs for a worker any more", {{"worker", number_},
+                                                        {"reason", why.empty() ? "the keeper has closed" : why},
+                                                        {"effect", "handshakes that need a private key fail"}});
+    });
+  });
 }
 
 void Worker::start(std::vector<Socket> sockets, std::function<void()> on_end) {

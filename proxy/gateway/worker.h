@@ -16,6 +16,7 @@
 #include "proxy/observe/book.h"
 #include "proxy/outbound/outbound_service.h"
 #include "proxy/runtime/runtime.h"
+#include "proxy/signing/client.h"
 
 namespace postern::gateway {
 
@@ -39,6 +40,8 @@ class Worker {
   void prepare();
   // Thread-safe: names are looked up there from now on. `on_trouble` is called in the worker's thread.
   void use_resolver(UniqueFd connection, const resolver::Client::OnTrouble& on_trouble);
+  // Thread-safe: leads to whoever holds the private keys, where they are not here.
+  void use_signer(UniqueFd connection);
   // After prepare(): takes the sockets and starts the thread. `on_end` is called in that thread when the worker has
   // drained.
   void start(std::vector<Socket> sockets, std::function<void()> on_end);
@@ -83,6 +86,7 @@ class Worker {
   smtp::Effects effects_;
   net::ChildReaper reaper_;
   resolver::Client resolver_;
+  signing::Client signer_;
   session::Surroundings surroundings_;
   // What is known of the servers behind the inbound listeners, by the listener's name: it outlives a snapshot.
   std::map<std::string, std::shared_ptr<inbound::BackendPool>, std::less<>> pools_;

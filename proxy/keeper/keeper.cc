@@ -136,7 +136,25 @@ std::optional<Error> Keeper::send_snapshot() {
     gateway_->send(order, std::move(descriptors));
   });
   if (!sent) return sent.error();
+  if (auto error = send_signers()) return error;
   gateway_->send(Commit{version_, workers_});
+  return std::nullopt;
+}
+
+// A gateway that begins has nobody yet who signs for it.
+std::optional<Error> Keeper::send_signers() {
+  if (present_->runtime->settings.private_keys == config::PrivateKeys::inside) return std::nullopt;
+  auto ends = signers_.begin(workers_, present_->keys);
+  if (!ends) return ends.error();
+  Sockets message{version_, {}};
+  net::Descriptors descriptors;
+  for (unsigned worker = 0; worker < workers_; ++worker) {
+    message.entries.push_back({Sockets::Kind::signer, worker, {}, {}});
+    descriptors.push_back(std::move((*ends)[worker]));
+    if (descriptors.size() < max_descriptors && worker + 1 < workers_) continue;
+    gateway_->send(message, std::exchange(descriptors, {}));
+    message.entries.clear();
+  }
   return std::nullopt;
 }
 

@@ -11,6 +11,7 @@
 #include "proxy/keeper/gateway_process.h"
 #include "proxy/keeper/listening.h"
 #include "proxy/keeper/prepared.h"
+#include "proxy/keeper/signers.h"
 #include "proxy/net/executable.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/restart_pauses.h"
@@ -34,6 +35,7 @@ class Keeper final : private GatewayProcess::Owner {
   std::optional<Error> start_resolver();
   std::optional<Error> start_gateway();
   std::optional<Error> send_snapshot();
+  std::optional<Error> send_signers();
   void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
   void on_signal(int number);
   void on_report(const Report& report) override;
@@ -55,7 +57,8 @@ class Keeper final : private GatewayProcess::Owner {
   unsigned workers_ = 1;
   std::optional<Listening> listening_;
   std::unique_ptr<resolver::Supervisor> resolver_;  // null: nothing is looked up
-  std::unique_ptr<GatewayProcess> gateway_;         // null: there is none now
+  Signers signers_;
+  std::unique_ptr<GatewayProcess> gateway_;  // null: there is none now
   net::RestartPauses pauses_;
   net::Timer restart_;
   net::Timer last_resort_;  // what is told to stop and does not is killed

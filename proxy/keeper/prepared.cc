@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proxy/keeper/bundle.h"
+#include "proxy/keeper/signers.h"
 #include "proxy/observe/log.h"
 #include "proxy/runtime/machine_check.h"
 #include "proxy/runtime/needs.h"
@@ -41,13 +42,15 @@ std::optional<Prepared> prepare(config::Loaded loaded, const runtime::Runtime* p
   if (previous == nullptr) log::start(made.runtime->settings.log.level, made.runtime->settings.log.format);
   find_own_name(*made.runtime);
   warn_of_dane(*made.runtime);
+  signing::Keys keys;
+  if (made.runtime->settings.private_keys == config::PrivateKeys::separate) keys = take_keys(made.loaded, files);
   auto bundle = seal({.name = made.loaded.file,
                       .text = std::move(made.loaded.text),
                       .variables = std::move(made.loaded.variables),
                       .hostname = made.runtime->hostname,
                       .name_servers = made.runtime->name_servers,
                       .files = std::move(files)});
-  if (bundle) return Prepared{std::move(made.runtime), std::move(*bundle)};
+  if (bundle) return Prepared{std::move(made.runtime), std::move(*bundle), std::move(keys)};
   log::error("cannot start", {{"reason", bundle.error().message}});
   return std::nullopt;
 }

@@ -8,12 +8,14 @@
 #include "config/result.h"
 #include "config/unique_fd.h"
 #include "proxy/runtime/runtime.h"
+#include "proxy/signing/signer.h"
 
 namespace postern::keeper {
 
 struct Prepared {
   std::shared_ptr<const runtime::Runtime> runtime;  // not equipped: the keeper serves nobody
   UniqueFd bundle;                                  // sealed
+  signing::Keys keys;                               // that are not in the bundle
 
   // A descriptor of it to be given away.
   Result<UniqueFd> share() const;

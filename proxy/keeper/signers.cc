@@ -1,0 +1,70 @@
+#include "proxy/keeper/signers.h"
+
+#include <set>
+#include <string>
+#include <utility>
+
+#include "proxy/net/packet_socket.h"
+#include "proxy/observe/log.h"
+#include "tls/contexts.h"
+
+namespace postern::keeper {
+
+namespace {
+
+void tell_end(const std::string& why) {
+  if (!why.empty()) log::error("a worker of the gateway was cut off from its keys", {{"reason", why}});
+}
+
+}  // namespace
+
+signing::Keys take_keys(const config::Loaded& loaded, config::Files& files) {
+  const bool decrypts = tls::exchanges_keys_by_rsa(loaded.settings);
+  std::set<std::string> paths;
+  for (const auto& file : config::files_of(loaded)) {
+    if (file.use == config::FileUse::private_key) paths.insert(file.path);
+  }
+  signing::Keys keys;
+  for (const std::string& path : paths) {
+    const auto& file = files.at(path);
+    if (!file) continue;
+    auto key = tls::SigningKey::parse(path, file->content, decrypts);
+    auto form = tls::public_form(path, file->content);
+    if (key && form) {
+      files.put(path, config::File{std::move(*form), file->world_readable, true});
+      const std::string name = key->name();
+      keys[name] = std::make_shared<const tls::SigningKey>(std::move(*key));
+    } else {
+      files.put(path, tl::unexpected(key ? form.error() : key.error()));
+    }
+  }
+  return keys;
+}
+
+Result<std::vector<UniqueFd>> Signers::begin(unsigned workers, const signing::Keys& keys) {
+  end();
+  known_.clear();
+  add(keys);
+  std::vector<UniqueFd> ends;
+  for (unsigned worker = 0; worker < workers; ++worker) {
+    auto pair = net::packet_pair();
+    if (!pair) return tl::unexpected(pair.error());
+    threads_.push_back(std::make_unique<signing::Signer>(std::move(pair->first), table_, tell_end));
+    ends.push_back(std::move(pair->second));
+  }
+  return ends;
+}
+
+void Signers::add(const signing::Keys& keys) {
+  known_.push_back(keys);
+  if (known_.size() > most_snapshots) known_.pop_front();
+  publish();
+}
+
+void Signers::publish() {
+  auto all = std::make_shared<signing::Keys>();
+  for (const signing::Keys& keys : known_) all->insert(keys.begin(), keys.end());
+  table_.set(std::move(all));
+}
+
+}  // namespace postern::keeper
