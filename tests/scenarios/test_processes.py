@@ -79,8 +79,8 @@ class Sender(threading.Thread):
                 client.send(b"\r\n")
                 assert client.reply().code == 250
                 return True
-        except ConnectionRefusedError as refused:
-            self.failures.append(refused)
+        except (ConnectionRefusedError, TimeoutError) as failure:
+            self.failures.append(failure)
         except (Closed, OSError):
             self.lost += 1
             self.in_doubt[token] += sent
