@@ -72,7 +72,7 @@ TEST_CASE("reaper: what a child leaves behind is ours to reap, and so is a child
   std::optional<int> ended;
   reaper.watch(child, [&](int status) { ended = status; });
   pid_t grandchildren[3];
-  REQUIRE(::read(numbers.get(), grandchildren, sizeof grandchildren) == sizeof grandchildren);
+  for (pid_t& each : grandchildren) REQUIRE(::read(numbers.get(), &each, sizeof each) == sizeof each);
   const pid_t forgotten = in_child([] { return 0; });
   reaper.watch(forgotten, [](int) { FAIL("nobody wants to hear of it"); });
   reaper.forget(forgotten);
