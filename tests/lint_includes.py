@@ -13,7 +13,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
 
 # The rooms of proxy/, floor by floor: a room may include those of the floors below its own, and itself.
 FLOORS = [
-    ["net", "process", "smtp", "wire"],
+    ["limits", "net", "process", "smtp", "wire"],
     ["dns", "observe", "stream"],
     ["policy", "programs", "resolver", "signing", "sink"],
     ["runtime"],
@@ -28,12 +28,13 @@ OURS = {
     "config": ["config/"],
     "tls": ["tls/", "config/"],
     "proxy": ["proxy/", "tls/", "config/"],
+    "proxy/limits": ["proxy/limits/", "config/"],
     "proxy/smtp": ["proxy/smtp/", "config/", "tls/session_facts.h"],
     "proxy/wire": ["proxy/wire/", "config/", "tls/session_facts.h"],
     "proxy/net": ["proxy/net/", "config/"],
     "proxy/process": ["proxy/process/", "config/"],
     "proxy/dns": ["proxy/dns/", "proxy/net/", "config/"],
-    "proxy/stream": ["proxy/stream/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
+    "proxy/stream": ["proxy/stream/", "proxy/limits/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
     "proxy/observe": ["proxy/observe/", "proxy/smtp/", "proxy/wire/", "config/"],
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "proxy/smtp/refusals.h", "tls/", "config/"],
     "proxy/programs": ["proxy/programs/", "proxy/net/", "proxy/process/", "config/"],

@@ -6,6 +6,7 @@
 
 #include "proxy/observe/log.h"
 #include "proxy/outbound/outbound_session.h"
+#include "proxy/session/limit_log.h"
 
 namespace postern::gateway {
 
@@ -48,6 +49,7 @@ Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
                     [this](session::Session& session) { retire(session); },
                     [this](std::unique_ptr<stream::Stream> stream) { buried_.push_back(std::move(stream)); },
                     &resolver_} {
+  scratch_.waiting.share(runtime_->tallies->buffered());
   renew_pools();
   // Session numbers are told to people and logs, not secrets; a random start keeps those of restarts apart.
   next_session_ = (static_cast<std::uint64_t>(std::random_device{}()) << 16U) & 0xffff'ffff'0000U;
@@ -133,11 +135,35 @@ void Worker::listen(Socket socket) {
   const auto on_connection = [this, place = socket.place](net::StreamPtr connection) {
     accept(place, std::move(connection));
   };
-  auto started = net::Listener::start(loop_.raw(), std::move(socket.fd), on_connection);
+  auto started = net::Listener::start(loop_.raw(), std::move(socket.fd), on_connection,
+                                      [this](net::AcceptError error) { on_accept_error(error); });
   if (started) {
     listeners_.push_back({std::move(socket.place), std::move(*started)});
   } else {
     log::error("cannot listen", {{"worker", number_}, {"reason", started.error().message}});
+  }
+}
+
+void Worker::on_accept_error(net::AcceptError error) {
+  books_.own().add("accept_errors_total", {net::to_string(error)});
+  if (error == net::AcceptError::aborted) return;
+  const auto count = runtime_->tallies->accepting_pauses().note(loop_.now() * 1000);
+  if (!count) return;
+  const bool pauses = error != net::AcceptError::other;
+  log::error(pauses ? "accepting pauses: no descriptors or memory are left" : "a connection cannot be accepted",
+             {{"reason", net::to_string(error)}, {"times", *count}});
+}
+
+// Said by one worker for all: what became of floods since their last line.
+void Worker::say_limits() {
+  if (number_ != 0) return;
+  const std::uint64_t now = loop_.now() * 1000;
+  const auto buffer_limit = runtime_->settings.buffer_limit;
+  for (const auto& [name, each] : runtime_->inbound) {
+    session::log_limits(each.tally, "inbound", each.settings, buffer_limit, now);
+  }
+  for (const auto& [name, each] : runtime_->outbound) {
+    session::log_limits(each.tally, "outbound", each.settings, buffer_limit, now);
   }
 }
 
@@ -202,6 +228,7 @@ void Worker::sweep() {
   }
   reaper_.sweep(now);
   if (outbound_) outbound_->sweep(now);
+  say_limits();
   end_if_drained();
 }
 

@@ -68,6 +68,8 @@ class Worker {
   void take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added);
   void listen(Socket socket);
   void accept(const Place& place, net::StreamPtr connection);
+  void on_accept_error(net::AcceptError error);
+  void say_limits();
   void renew_pools();
   void serve(std::unique_ptr<session::Session> session);
   void retire(session::Session& session);

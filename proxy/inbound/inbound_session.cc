@@ -66,12 +66,14 @@ bool InboundSession::welcome(std::string_view bytes) {
 }
 
 void InboundSession::begin_dialogue() {
+  if (!admit()) return;
   smtp::InboundFacts facts;
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;
-  facts.client_address = record_.client.address;
+  facts.client_address = &record_.client.address;
   facts.client_port = record_.client.port;
   facts.tls_available = tls_available();
+  facts.gate = &gate();
   facts.notes_envelopes = runtime_->settings.log.envelope;
   begin(std::make_unique<smtp::InboundDialogue>(facts));
 }

@@ -32,6 +32,7 @@ class InboundSession final : public session::Session {
   void ask_policy(std::string_view) override {}  // an inbound dialogue asks for none
   const config::Listener& listener() const override { return settings(); }
   const tls::ServerContext* client_tls() const override { return listener_.tls; }
+  limits::Tally& tally() const override { return listener_.tally; }
   std::string_view direction() const override { return "inbound"; }
 
   void no_header(std::string reason);

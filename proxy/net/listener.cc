@@ -6,13 +6,16 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <utility>
 
 namespace postern::net {
 
 namespace {
 
 constexpr int backlog = 4096;  // the kernel lowers it to net.core.somaxconn
+constexpr std::chrono::milliseconds pause(100);
 
 bool enable(int fd, int level, int option) {
   const int on = 1;
@@ -68,25 +71,94 @@ Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned cou
   return bound;
 }
 
-Result<std::unique_ptr<Listener>> Listener::start(uv_loop_t* loop, UniqueFd socket, OnConnection on_connection) {
-  std::unique_ptr<Listener> listener(new Listener(std::move(on_connection)));
-  listener->handle_ = make_tcp(loop);
-  auto* tcp = reinterpret_cast<uv_tcp_t*>(listener->handle_.get());
-  int status = uv_tcp_open(tcp, socket.get());
-  if (status == 0) {
-    socket.release();
-    tcp->data = listener.get();
-    status = uv_listen(listener->handle_.get(), backlog, [](uv_stream_t* handle, int error) noexcept {
-      if (handle->data != nullptr && error == 0) static_cast<Listener*>(handle->data)->accept();
-    });
+std::string_view to_string(AcceptError error) {
+  switch (error) {
+    case AcceptError::descriptors: return "descriptors";
+    case AcceptError::system_descriptors: return "system_descriptors";
+    case AcceptError::memory: return "memory";
+    case AcceptError::aborted: return "aborted";
+    case AcceptError::other: break;
   }
-  if (status != 0) return fail(Errc::io, std::string("cannot listen: ") + uv_strerror(status));
+  return "other";
+}
+
+Listener::Listener(uv_loop_t* loop, UniqueFd socket, OnConnection on_connection, OnError on_error)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      on_connection_(std::move(on_connection)),
+      on_error_(std::move(on_error)),
+      pause_(loop, [this] { (void)watch(); }) {}
+
+Listener::~Listener() {
+  poll_.reset();  // before the descriptor goes
+}
+
+Result<std::unique_ptr<Listener>> Listener::start(uv_loop_t* loop, UniqueFd socket, OnConnection on_connection,
+                                                  OnError on_error) {
+  std::unique_ptr<Listener> listener(
+      new Listener(loop, std::move(socket), std::move(on_connection), std::move(on_error)));
+  if (const auto error = listener->listen()) return tl::unexpected(*error);
   return listener;
 }
 
+std::optional<Error> Listener::listen() {
+  if (::listen(socket_.get(), backlog) != 0) {
+    return Error{Errc::io, std::string("cannot listen: ") + std::strerror(errno)};
+  }
+  auto poll = std::make_unique<uv_poll_t>();
+  if (const int status = uv_poll_init(loop_, poll.get(), socket_.get()); status != 0) {
+    return Error{Errc::io, std::string("cannot listen: ") + uv_strerror(status)};
+  }
+  poll->data = this;
+  poll_.reset(poll.release());
+  return watch();
+}
+
+std::optional<Error> Listener::watch() {
+  const int status = uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) noexcept {
+    if (handle->data != nullptr) static_cast<Listener*>(handle->data)->accept();
+  });
+  if (status == 0) return std::nullopt;
+  return Error{Errc::io, std::string("cannot listen: ") + uv_strerror(status)};
+}
+
+// Not all that wait: those whose sessions run have their turn, too.
 void Listener::accept() {
-  StreamPtr connection = make_tcp(handle_->loop);
-  if (uv_accept(handle_.get(), connection.get()) == 0) on_connection_(std::move(connection));
+  constexpr int most = 64;
+  for (int i = 0; i < most; ++i) {
+    const int fd = ::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) {
+      if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+      if (errno == EINTR) continue;
+      give_up(errno);
+      if (!uv_is_active(reinterpret_cast<const uv_handle_t*>(poll_.get()))) break;
+      continue;
+    }
+    StreamPtr connection = make_tcp(loop_);
+    if (uv_tcp_open(reinterpret_cast<uv_tcp_t*>(connection.get()), fd) != 0) {
+      ::close(fd);
+      continue;
+    }
+    on_connection_(std::move(connection));
+  }
+}
+
+void Listener::give_up(int error) {
+  AcceptError reason = AcceptError::other;
+  bool pauses = false;
+  switch (error) {
+    case EMFILE: reason = AcceptError::descriptors, pauses = true; break;
+    case ENFILE: reason = AcceptError::system_descriptors, pauses = true; break;
+    case ENOBUFS:
+    case ENOMEM: reason = AcceptError::memory, pauses = true; break;
+    case ECONNABORTED: reason = AcceptError::aborted; break;
+    default: break;  // network errors of the new connection (accept(2)); others do not get better by waiting, or worse
+  }
+  if (pauses) {
+    uv_poll_stop(poll_.get());
+    pause_.start(pause);
+  }
+  if (on_error_) on_error_(reason);
 }
 
 }  // namespace postern::net

@@ -1,13 +1,18 @@
 // Listening sockets: bound before privileges are dropped, served by a loop afterwards.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "config/result.h"
 #include "config/unique_fd.h"
 #include "proxy/net/address.h"
 #include "proxy/net/handle.h"
+#include "proxy/net/timer.h"
 
 namespace postern::net {
 
@@ -22,18 +27,42 @@ struct BindOptions {
 };
 Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned count, const BindOptions& options = {});
 
-// Accepts connections on one bound socket. Destroying it stops that.
+// Why a connection could not be accepted.
+enum class AcceptError : std::uint8_t {
+  descriptors,         // this process has as many as it may have
+  system_descriptors,  // … the machine
+  memory,
+  aborted,  // its client took it back
+  other,
+};
+std::string_view to_string(AcceptError error);
+
+// Accepts connections on one bound socket. Destroying it stops that; whom it calls must not. Where descriptors or
+// memory have run out it pauses, and tries again ten times a second: who connects meanwhile waits in the kernel's
+// queue. (libuv's own accepting would close whoever waits there.)
 class Listener {
  public:
   using OnConnection = std::function<void(StreamPtr connection)>;
-  static Result<std::unique_ptr<Listener>> start(uv_loop_t* loop, UniqueFd socket, OnConnection on_connection);
+  using OnError = std::function<void(AcceptError error)>;
+  static Result<std::unique_ptr<Listener>> start(uv_loop_t* loop, UniqueFd socket, OnConnection on_connection,
+                                                 OnError on_error = {});
+  ~Listener();
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
 
  private:
-  explicit Listener(OnConnection on_connection) : on_connection_(std::move(on_connection)) {}
+  Listener(uv_loop_t* loop, UniqueFd socket, OnConnection on_connection, OnError on_error);
+  std::optional<Error> listen();
+  std::optional<Error> watch();
   void accept();
+  void give_up(int error);
 
-  StreamPtr handle_;
+  uv_loop_t* loop_;
+  UniqueFd socket_;
   OnConnection on_connection_;
+  OnError on_error_;
+  Timer pause_;
+  HandlePtr<uv_poll_t> poll_;
 };
 
 }  // namespace postern::net

@@ -16,4 +16,11 @@ Presence presence_of_peer(const uv_stream_t* stream) {
   return info.tcpi_state == TCP_CLOSE_WAIT ? Presence::leaving : Presence::there;
 }
 
+void discard_received(const uv_stream_t* stream) {
+  constexpr std::size_t most = 64 * 1024;
+  uv_os_fd_t descriptor = -1;
+  if (uv_fileno(reinterpret_cast<const uv_handle_t*>(stream), &descriptor) != 0) return;
+  (void)!recv(descriptor, nullptr, most, MSG_DONTWAIT | MSG_TRUNC);  // of TCP: thrown away, and copied nowhere
+}
+
 }  // namespace postern::net

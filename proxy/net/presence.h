@@ -15,4 +15,7 @@ enum class Presence : std::uint8_t {
 };
 Presence presence_of_peer(const uv_stream_t* stream);
 
+// Throws away what has come from it, so that closing does not become a reset that eats our last words.
+void discard_received(const uv_stream_t* stream);
+
 }  // namespace postern::net

@@ -77,7 +77,15 @@ inline constexpr const char* truths[] = {"false", "true"};
 inline constexpr const char* handshake_failures[] = {
     "no_common_version", "no_common_cipher",     "no_common_group", "timeout", "peer_closed",
     "peer_alert",        "certificate_required", "certificate_bad", "not_tls", "no_signature"};
-inline constexpr const char* limits[] = {"command_length", "errors", "size"};
+inline constexpr const char* limits[] = {"command_length",
+                                         "errors",
+                                         "size",
+                                         "sessions",
+                                         "sessions_per_client",
+                                         "connections_per_client_per_minute",
+                                         "handshakes_per_client_per_minute",
+                                         "buffer_limit"};
+inline constexpr const char* accept_errors[] = {"descriptors", "system_descriptors", "memory", "aborted"};
 inline constexpr const char* ways[] = {"in", "out"};
 inline constexpr const char* policies[] = {"local", "dane", "mta-sts"};
 inline constexpr const char* policy_results[] = {"satisfied", "observed", "refused"};
@@ -148,6 +156,10 @@ inline constexpr Row metrics[] = {
      rows::seconds},
     {"backend_up", Type::state, "Whether the server behind could be reached when last tried.", {{{"backend"}}}},
     // --- a worker's
+    {"accept_errors_total",
+     Type::counter,
+     "Connections that could not be accepted, at each try.",
+     {rows::label<rows::accept_errors>("reason")}},
     {"dns_queries_total",
      Type::counter,
      "Questions answered by DNS.",

@@ -70,12 +70,14 @@ void OutboundSession::on_client() {
   }
   if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
   if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
+  if (!admit()) return;
   choice_.emplace(settings(), listener_.policies, original, original ? service_.names().find(*original) : std::string(),
                   own_mail_hosts(runtime_->settings, settings()));
   smtp::OutboundFacts facts;
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;
   facts.tls_available = tls_available();
+  facts.gate = &gate();
   facts.greets_itself = settings().route == OutboundRoute::mx;
   facts.notes_envelopes = runtime_->settings.log.envelope;
   auto dialogue = std::make_unique<smtp::OutboundDialogue>(facts);

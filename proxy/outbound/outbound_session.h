@@ -40,6 +40,7 @@ class OutboundSession final : public session::Session {
   std::chrono::milliseconds wait_for(smtp::Timer timer) const override;
   const config::Listener& listener() const override { return settings(); }
   const tls::ServerContext* client_tls() const override { return listener_.tls; }
+  limits::Tally& tally() const override { return listener_.tally; }
   std::string_view direction() const override { return "outbound"; }
 
   void turn_away(smtp::Refusal refusal, std::string reason = {});

@@ -91,6 +91,7 @@ void Builder::check_secret(const std::string& option, const std::string& path) {
 
 void Builder::take_over() {
   made_->hostname = made_->settings.hostname;
+  made_->tallies = previous_ != nullptr ? previous_->tallies : std::make_shared<limits::Tallies>();
   if (previous_ == nullptr) return;
   if (made_->hostname.empty() && previous_->settings.hostname.empty()) made_->hostname = previous_->hostname;
   made_->own_connections = previous_->own_connections;
@@ -133,13 +134,14 @@ void Builder::add_listeners() {
   const config::Settings& settings = made_->settings;
   const tls::Contexts& contexts = *made_->contexts;
   for (const auto& listener : settings.inbound) {
-    made_->inbound.emplace(listener.name,
-                           Inbound{listener, contexts.server(listener.name), contexts.backend(listener.name)});
+    made_->inbound.emplace(listener.name, Inbound{listener, made_->tallies->of("inbound", listener.name),
+                                                  contexts.server(listener.name), contexts.backend(listener.name)});
   }
   for (const auto& listener : settings.outbound) {
-    made_->outbound.emplace(listener.name,
-                            Outbound{listener, contexts.outbound_server(listener.name), contexts.remote(listener.name),
-                                     policy::PolicyTable(listener, settings.tls), secret_of(listener)});
+    made_->outbound.emplace(
+        listener.name,
+        Outbound{listener, made_->tallies->of("outbound", listener.name), contexts.outbound_server(listener.name),
+                 contexts.remote(listener.name), policy::PolicyTable(listener, settings.tls), secret_of(listener)});
     auto& store = made_->mta_sts[listener.ca_file];
     if (store == nullptr) store = known_store(listener.ca_file);
   }

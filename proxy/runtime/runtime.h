@@ -14,6 +14,7 @@
 #include "proxy/dns/fitness.h"
 #include "proxy/dns/name_servers.h"
 #include "proxy/dns/trust_anchor.h"
+#include "proxy/limits/tally.h"
 #include "proxy/net/own_connections.h"
 #include "proxy/policy/mta_sts_store.h"
 #include "proxy/policy/policy_table.h"
@@ -25,11 +26,13 @@ namespace postern::runtime {
 // What the sessions of a listener find in their snapshot. All of it lives as long as that.
 struct Inbound {
   const config::InboundListener& settings;
+  limits::Tally& tally;
   const tls::ServerContext* tls = nullptr;          // toward clients; null: none is offered
   const tls::ClientContext* backend_tls = nullptr;  // toward the server behind; null: none is used
 };
 struct Outbound {
   const config::OutboundListener& settings;
+  limits::Tally& tally;
   const tls::ServerContext* tls = nullptr;  // as above
   const tls::RemoteContexts& remotes;
   policy::PolicyTable policies;
@@ -43,6 +46,7 @@ struct Runtime {
   using ByName = std::map<std::string, Value, std::less<>>;
 
   config::Settings settings;
+  std::shared_ptr<limits::Tallies> tallies;  // thread-safe
   std::shared_ptr<const tls::Contexts> contexts;
   ByName<Inbound> inbound;  // by the listener's name
   ByName<Outbound> outbound;
@@ -66,7 +70,8 @@ struct Made {
 // The one place where a configuration becomes something that runs. `loaded` comes of its text, `files` of what it names
 // (config::files_of): nothing else is read, asked or opened. What outlives a snapshot is taken over from `previous` (or
 // null): ticket keys, sessions of remote servers, secrets, stores of MTA-STS policies, the list of our own connections,
-// how fit the name servers are, our own name. Where there is an error, nothing of `previous` has changed.
+// how fit the name servers are, our own name, what is limited. Where there is an error, nothing of `previous` has
+// changed.
 Made make_runtime(config::Loaded loaded, const config::Files& files, const Runtime* previous = nullptr);
 
 // Its own name, unless it has one: what this machine is called. Asks DNS, for five seconds at most; that it waits is

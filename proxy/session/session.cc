@@ -4,11 +4,13 @@
 
 #include "config/assert.h"
 #include "proxy/net/presence.h"
+#include "proxy/session/limit_log.h"
 #include "tls/server_context.h"
 #include "tls/signer.h"
 
 namespace postern::session {
 
+using limits::Limit;
 using smtp::Ending;
 using smtp::Side;
 using smtp::Timer;
@@ -23,6 +25,18 @@ constexpr std::uint64_t drain_patience = 5'000;  // milliseconds that an idle cl
 // so long one that will say nothing more waits for the server to make use of what it has said.
 constexpr std::uint64_t look_interval = 1'000;
 constexpr std::uint64_t leaving_patience = 5'000;
+
+smtp::Refusal refusal_of(Limit limit) {
+  switch (limit) {
+    case Limit::sessions: return smtp::Refusal::too_many_sessions;
+    case Limit::client_sessions: return smtp::Refusal::client_sessions;
+    case Limit::client_connections: return smtp::Refusal::client_connections;
+    case Limit::client_handshakes: return smtp::Refusal::client_handshakes;
+    case Limit::buffers: return smtp::Refusal::buffers_full;
+  }
+  return smtp::Refusal::too_many_sessions;
+}
+
 }  // namespace
 
 Session::Session(Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime, std::uint64_t id,
@@ -40,7 +54,48 @@ void Session::start() {
   const auto peer = net::peer_address(client_.socket());
   if (!peer) return retire();  // gone before we looked
   record_.client = *peer;
+  if (runtime_->tallies->buffered()->octets() > runtime_->settings.buffer_limit.bytes) return refuse(Limit::buffers);
+  if (!seat_.take(tally(), listener().limits.sessions)) return refuse(Limit::sessions);
   on_client();
+}
+
+bool Session::admit() {
+  const config::Limits& bounds = listener().limits;
+  std::optional<Limit> reached;
+  if (!contains(bounds.exempt, record_.client.address)) {
+    reached = seat_.take_for_client(record_.client.address, limits::client_bounds(bounds), microseconds());
+  }
+  if (reached) {
+    refuse(*reached);
+  } else if (listener().mode == config::TlsMode::implicit && !may_begin_handshake()) {
+    refuse(Limit::client_handshakes);
+  }
+  return !over();
+}
+
+bool Session::may_begin_handshake() {
+  if (seat_.may_begin_handshake(limits::client_bounds(listener().limits), microseconds())) return true;
+  note_limit(Limit::client_handshakes);
+  return false;
+}
+
+// Ends at once: whoever comes in a flood gets a reply, where plaintext comes first, and neither time nor a line of its
+// own in the log.
+void Session::refuse(Limit limit) {
+  const smtp::Refusal refusal = refusal_of(limit);
+  if (limit != Limit::client_handshakes) note_limit(limit);
+  record_.note_refusal(refusal);
+  record_.ending = Ending::limit;
+  if (listener().mode != config::TlsMode::implicit) client_.send(smtp::row(refusal).reply);
+  flush();
+  net::discard_received(client_.socket());
+  retire();
+}
+
+void Session::note_limit(Limit limit) {
+  if (const auto count = tally().notice(limit).note(microseconds())) {
+    log_limit(limit, direction(), listener(), runtime_->settings.buffer_limit, *count, &record_.client);
+  }
 }
 
 void Session::begin(std::unique_ptr<smtp::Dialogue> dialogue) {
@@ -48,6 +103,10 @@ void Session::begin(std::unique_ptr<smtp::Dialogue> dialogue) {
   dialogue_->start(around_.effects);
   carry_out();
   pump();
+}
+
+std::uint64_t Session::microseconds() const {
+  return around_.loop.now() * 1000;
 }
 
 // --- events
@@ -64,21 +123,30 @@ void Session::on_bytes(stream::Stream& from, std::string_view bytes) {
 void Session::offer(std::string_view bytes) {
   if (!welcome(bytes)) return;
   if (!held_.empty()) {
-    held_.append(bytes);
+    keep(bytes);
   } else {
     const std::size_t taken = dialogue_->on_client_bytes(bytes, around_.effects);
     carry_out();  // before `bytes` goes
-    held_.assign(bytes.substr(taken));
+    keep(bytes.substr(taken));
   }
   pump();
+}
+
+void Session::keep(std::string_view bytes) {
+  held_.append(bytes);
+  around_.scratch.waiting.add(bytes.size());
+}
+
+void Session::forget_kept() {
+  around_.scratch.waiting.take(held_.size());
+  held_ = {};
+  held_taken_ = 0;
 }
 
 void Session::feed_held() {
   held_taken_ += dialogue_->on_client_bytes(std::string_view(held_).substr(held_taken_), around_.effects);
   carry_out();
-  if (held_taken_ < held_.size()) return;
-  held_ = {};
-  held_taken_ = 0;
+  if (held_taken_ >= held_.size()) forget_kept();
 }
 
 void Session::on_handshake(stream::Stream& with, Result<tls::SessionFacts> facts) {
@@ -118,8 +186,7 @@ void Session::on_end(stream::Stream& of, std::string_view error) {
 // No reply reaches it any more. What it has sent in full is the server's to take or refuse, and is waited for.
 void Session::client_is_broken() {
   client_is_deaf_ = true;
-  held_ = {};
-  held_taken_ = 0;
+  forget_kept();
   (void)dialogue_->on_client_bytes({}, around_.effects);
   carry_out();
   if (!over() && !dialogue_->message_unanswered()) {
@@ -377,7 +444,7 @@ void Session::finish(Ending ending) {
   finishing_ = true;
   record_.ending = ending;
   drop_server();
-  held_ = {};
+  forget_kept();
   if (!client_.finish() || (client_.ended() && !client_.congested())) return retire();
   arm(Timer::closing);
   if (ending == Ending::client_spoke_tls) deadline_ = around_.loop.now() + impatience;
@@ -391,7 +458,11 @@ void Session::retire() {
   const SessionTotals totals{client_.bytes_in(), client_.bytes_out(), around_.loop.now() - record_.started};
   record_.note_end(totals);
   static const smtp::DialogueOutcome nothing;
-  log_session(record_, direction(), listener().name, dialogue_ ? dialogue_->outcome() : nothing, totals);
+  if (record_.ending != Ending::limit) {
+    log_session(record_, direction(), listener().name, dialogue_ ? dialogue_->outcome() : nothing, totals);
+  }
+  forget_kept();
+  seat_.give_back(microseconds());
   client_.drop();
   around_.retire(*this);
 }

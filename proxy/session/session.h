@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "proxy/limits/tally.h"
 #include "proxy/net/child_process.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/book.h"
@@ -34,7 +35,7 @@ struct Surroundings {
   postern::resolver::Client* resolver = nullptr;  // null where no name is looked up
 };
 
-class Session : public stream::Stream::Owner {
+class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
  public:
   virtual ~Session() = default;
   Session(const Session&) = delete;
@@ -77,11 +78,15 @@ class Session : public stream::Stream::Owner {
   virtual bool tell_more() { return false; }
   virtual const config::Listener& listener() const = 0;
   virtual const tls::ServerContext* client_tls() const { return nullptr; }  // null: none is offered
+  virtual limits::Tally& tally() const = 0;                                 // the listener's
   // As the listener's options say.
   virtual std::chrono::milliseconds wait_for(smtp::Timer timer) const;
   virtual std::string_view direction() const = 0;
 
   // --- what it does it with
+  // Once record_.client is who it is, before begin(). False: a limit of this client is reached, and the session over.
+  bool admit();
+  smtp::HandshakeGate& gate() { return *this; }
   void begin(std::unique_ptr<smtp::Dialogue> dialogue);
   void adopt_server(net::StreamPtr socket);
   void start_tls(smtp::Side side);
@@ -117,6 +122,12 @@ class Session : public stream::Stream::Owner {
   smtp::Side side_of(const stream::Stream& stream) const {
     return &stream == &client_ ? smtp::Side::client : smtp::Side::server;
   }
+  bool may_begin_handshake() override;
+  std::uint64_t microseconds() const;
+  void refuse(limits::Limit limit);
+  void note_limit(limits::Limit limit);
+  void keep(std::string_view bytes);
+  void forget_kept();
   void offer(std::string_view bytes);
   void feed_held();
   bool tell_pending();
@@ -130,6 +141,7 @@ class Session : public stream::Stream::Owner {
   void drop_server();
   void retire();
 
+  limits::Seat seat_;
   std::string held_;            // bytes of the client that the dialogue did not take yet
   std::size_t held_taken_ = 0;  // of held_, already consumed
   std::string_view end_error_;  // of the stream whose end is being told

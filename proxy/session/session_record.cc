@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxy/limits/tally.h"
 #include "proxy/observe/log.h"
 
 namespace postern::session {
@@ -98,6 +99,11 @@ std::string_view limit_of(smtp::Refusal refusal) {
   if (refusal == line_too_long) return "command_length";
   if (refusal == too_many_errors) return "errors";
   if (refusal == message_too_large) return "size";
+  if (refusal == too_many_sessions) return limits::to_string(limits::Limit::sessions);
+  if (refusal == client_sessions) return limits::to_string(limits::Limit::client_sessions);
+  if (refusal == client_connections) return limits::to_string(limits::Limit::client_connections);
+  if (refusal == client_handshakes) return limits::to_string(limits::Limit::client_handshakes);
+  if (refusal == buffers_full) return limits::to_string(limits::Limit::buffers);
   return {};
 }
 
@@ -185,7 +191,7 @@ void SessionRecord::note_decision(PolicyFacts facts) {
 void SessionRecord::note_end(const SessionTotals& totals) {
   book_->take("sessions_active");
   book_->add("session_ends_total", {smtp::to_string(ended(*this))});
-  if (!client_tls) book_->add("plaintext_sessions_total");
+  if (!client_tls && ending != smtp::Ending::limit) book_->add("plaintext_sessions_total");
   book_->add("bytes_total", {"in"}, totals.bytes_in);
   book_->add("bytes_total", {"out"}, totals.bytes_out);
 }

@@ -22,6 +22,15 @@ struct DialogueOutcome {
   EnvelopeNotes envelope;
 };
 
+// Whom a dialogue asks, and at once, before a client begins TLS by STARTTLS. Yes: it does now, and that counts.
+class HandshakeGate {
+ public:
+  virtual bool may_begin_handshake() = 0;
+
+ protected:
+  ~HandshakeGate() = default;
+};
+
 class Dialogue {
  public:
   virtual ~Dialogue() = default;

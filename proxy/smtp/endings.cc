@@ -30,6 +30,7 @@ std::string_view to_string(Ending ending) {
     case Ending::proxy_protocol: return "proxy_protocol";
     case Ending::client_not_allowed: return "client_not_allowed";
     case Ending::routing_loop: return "routing_loop";
+    case Ending::limit: return "limit";
     case Ending::draining: return "draining";
     case Ending::internal: return "internal";
   }

@@ -32,6 +32,7 @@ enum class Ending : std::uint8_t {
   proxy_protocol,
   client_not_allowed,
   routing_loop,  // where the client wanted to go is the gateway
+  limit,         // one was reached: there was hardly a session
   draining,
   internal,
 };

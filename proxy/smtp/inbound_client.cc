@@ -75,7 +75,7 @@ void InboundDialogue::begin_hello(bool extended, Effects& out) {
 // Once for each connection to the server: with ADDR our authority to speak for clients may end.
 std::vector<std::string> InboundDialogue::words_before_hello(bool extended) const {
   if (xclient_listed_.empty()) return {};
-  return xclient_commands({facts_.client_address, facts_.client_port, extended, outcome_.helo}, xclient_listed_);
+  return xclient_commands({*facts_.client_address, facts_.client_port, extended, outcome_.helo}, xclient_listed_);
 }
 
 // --- BDAT

@@ -21,9 +21,10 @@ namespace postern::smtp {
 struct InboundFacts {
   const config::InboundListener* listener = nullptr;  // outlives the dialogue
   std::string_view hostname;                          // ours; outlives the dialogue
-  config::IpAddress client_address;
+  const config::IpAddress* client_address = nullptr;  // outlives the dialogue
   std::uint16_t client_port = 0;
-  bool tls_available = true;  // false: STARTTLS is answered 454
+  bool tls_available = true;      // false: STARTTLS is answered 454
+  HandshakeGate* gate = nullptr;  // outlives the dialogue; null: nobody limits handshakes
   bool notes_envelopes = true;
 };
 
@@ -46,6 +47,7 @@ class InboundDialogue final : public TwoPartyDialogue {
 
   // The client's half.
   std::optional<Refusal> refusal_for(const Command& command) const override;
+  HandshakeGate* gate() const override { return facts_.gate; }
   void on_command(const Command& command, const Line& line, Effects& out) override;
   void resumed(const Line& line, Effects& out) override { on_line(line, out); }
   void hello(const Command& command, Effects& out);

@@ -39,6 +39,12 @@ enum class Refusal : std::uint8_t {
   ehlo_first,             // 503 5.5.1: after STARTTLS the client starts with EHLO
   timeout,                // 421 4.4.2, ends
   draining,               // 421 4.3.2, ends
+  // Limits of the listener.
+  too_many_sessions,   // 421 4.7.0, ends
+  client_sessions,     // 421 4.7.0, ends
+  client_connections,  // 421 4.7.0, ends
+  client_handshakes,   // 454 4.7.0
+  buffers_full,        // 421 4.3.2, ends
   // Outbound only.
   hello_first,          // 503 5.5.1
   mail_first,           // 503 5.5.1

@@ -91,8 +91,15 @@ void TwoPartyDialogue::on_line(const Line& line, Effects& out) {
 
 void TwoPartyDialogue::obey(const Command& command, const Line& line, Effects& out) {
   if (const auto refusal = refusal_for(command)) return refuse_command(command, *refusal, out);
-  if (command.verb == Verb::starttls) return enter(State::starttls);
+  if (command.verb == Verb::starttls) return starttls(command, out);
   on_command(command, line, out);
+}
+
+void TwoPartyDialogue::starttls(const Command& command, Effects& out) {
+  if (gate() != nullptr && !gate()->may_begin_handshake()) {
+    return refuse_command(command, Refusal::client_handshakes, out);
+  }
+  enter(State::starttls);
 }
 
 void TwoPartyDialogue::forward(const Line& line, Expected reply, Effects& out) {

@@ -89,6 +89,7 @@ class TwoPartyDialogue : public Dialogue {
   // The client's half.
   void on_line(const Line& line, Effects& out);
   void obey(const Command& command, const Line& line, Effects& out);
+  void starttls(const Command& command, Effects& out);
   void forward(const Line& line, Expected reply, Effects& out);
   void refuse_command(const Command& command, Refusal refusal, Effects& out);
   void hold(const Line& line, State state);
@@ -136,6 +137,7 @@ class TwoPartyDialogue : public Dialogue {
   virtual bool in_transaction() const = 0;
   virtual void end_transaction() = 0;
   virtual std::optional<Refusal> refusal_for(const Command& command) const = 0;
+  virtual HandshakeGate* gate() const = 0;  // null: nobody limits handshakes
   virtual void on_command(const Command& command, const Line& line, Effects& out) = 0;
   virtual void resumed(const Line& line, Effects& out) = 0;  // held_ is no more, and here it is
   virtual void before_reply(Effects&) {}                     // one of ours is about to be said, or to take its place

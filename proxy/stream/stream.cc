@@ -130,12 +130,19 @@ bool Stream::enqueue(std::size_t already_sent) {
     broken_ = true;
     return false;
   }
-  queued_ += request.release()->bytes.size();
+  const std::size_t size = request.release()->bytes.size();
+  queued_ += size;
+  lane_.scratch.waiting.add(size);
   return true;
 }
 
-void Stream::on_written(std::size_t size, int status) {
+void Stream::forget_queued(std::size_t size) {
   queued_ -= size;
+  lane_.scratch.waiting.take(size);
+}
+
+void Stream::on_written(std::size_t size, int status) {
+  forget_queued(size);
   if (status != 0) {
     broken_ = true;
     if (!ended_) end(uv_strerror(status));
@@ -159,6 +166,7 @@ void Stream::drop() {
   reading_ = false;
   wait_for_signature(false);
   socket_.reset();
+  forget_queued(queued_);
   forget_unsent();
 }
 

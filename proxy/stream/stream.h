@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proxy/limits/buffered.h"
 #include "proxy/net/handle.h"
 #include "tls/engine.h"
 
@@ -26,6 +27,7 @@ struct Scratch {
   std::vector<char> record;  // small sends on their way into one TLS record
   std::vector<uv_buf_t> buffers;
   tls::Signer* signer = nullptr;  // whom the worker's handshakes ask where a key is elsewhere; outlives their streams
+  limits::BufferAccount waiting;  // what is kept for peers that do not read, by streams and their owners
 
   // What a stream has to send in this turn. Two may have something at once: those of a session.
   struct Lane {
@@ -55,6 +57,7 @@ class Stream {
 
   // `owner` and `lane` outlive the stream. Reading is off.
   Stream(Owner& owner, Scratch::Lane& lane, net::StreamPtr socket);
+  ~Stream() { forget_queued(queued_); }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -106,6 +109,7 @@ class Stream {
   bool forget_unsent();
   bool enqueue(std::size_t already_sent);
   void on_written(std::size_t size, int status);
+  void forget_queued(std::size_t size);
 
   Owner& owner_;
   Scratch::Lane& lane_;

@@ -1,6 +1,7 @@
 // Loop, listener, connector and child process against real sockets on loopback.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -107,6 +108,57 @@ TEST_CASE("listener: several sockets share the port that the kernel chose, and c
   CHECK(turn_until(loop, [&] { return connected && !accepted.empty(); }));
   CHECK(net::peer_address(accepted[0].get())->address == loopback(0).address);
   CHECK(net::local_address(accepted[0].get())->port == bound->address.port);
+}
+
+// Nothing may be asserted while it lasts: that may need a descriptor.
+class NoDescriptorsLeft {
+ public:
+  NoDescriptorsLeft() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const UniqueFd next(::dup(0));
+    const rlimit none = {static_cast<rlim_t>(next.get()), before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptorsLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptorsLeft(const NoDescriptorsLeft&) = delete;
+  NoDescriptorsLeft& operator=(const NoDescriptorsLeft&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_CASE("listener: without descriptors it pauses, and who waits is accepted once there are some") {
+  net::Loop loop;
+  auto bound = net::bind_address(loopback(0), 1);
+  REQUIRE(bound.has_value());
+  std::vector<net::StreamPtr> accepted;
+  std::vector<net::AcceptError> errors;
+  const auto listener = net::Listener::start(
+      loop.raw(), std::move(bound->sockets[0]),
+      [&](net::StreamPtr connection) { accepted.push_back(std::move(connection)); },
+      [&](net::AcceptError error) { errors.push_back(error); });
+  REQUIRE(listener.has_value());
+  std::vector<net::StreamPtr> connected;
+  std::vector<std::unique_ptr<Connector>> connectors;
+  for (int i = 0; i < 3; ++i) {
+    auto connector = Connector::start(loop.raw(), loopback(bound->address.port), {},
+                                      [&](Result<net::StreamPtr> socket) { connected.push_back(std::move(*socket)); });
+    REQUIRE(connector.has_value());
+    connectors.push_back(std::move(*connector));
+  }
+  int turns = 0;
+  {
+    const NoDescriptorsLeft exhausted;
+    const auto end = uv_hrtime() + 350'000'000;
+    for (; uv_hrtime() < end && turns < 10'000; ++turns) uv_run(loop.raw(), UV_RUN_ONCE);
+  }
+  CHECK(accepted.empty());
+  CHECK(turns < 100);  // it does not spin
+  REQUIRE(errors.size() >= 2);
+  CHECK(errors.size() < 10);
+  CHECK(errors[0] == net::AcceptError::descriptors);
+  CHECK(turn_until(loop, [&] { return accepted.size() == 3; }));
+  CHECK(connected.size() == 3);
 }
 
 TEST_CASE("listener: a port that another process listens on is refused, though sockets could share it") {

@@ -175,6 +175,7 @@ class RefusingSession final : public session::Session {
   void on_tls_up(Side) override {}
   void ask_policy(std::string_view) override {}
   const config::Listener& listener() const override { return runtime_->settings.inbound[0]; }
+  limits::Tally& tally() const override { return runtime_->inbound.begin()->second.tally; }
   std::string_view direction() const override { return direction_; }
 
   std::string_view direction_;

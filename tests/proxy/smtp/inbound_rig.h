@@ -12,6 +12,8 @@ struct Options {
   static constexpr auto direction = config::Direction::inbound;
   config::InboundListener listener;
   bool tls_available = true;
+  config::IpAddress client_address = *config::parse_ip_address("192.0.2.7");
+  HandshakeGate* gate = nullptr;
   bool cut = false;  // every input octet by octet
 
   Options() { listener.mode = config::TlsMode::starttls; }
@@ -20,9 +22,10 @@ struct Options {
     InboundFacts facts;
     facts.listener = &listener;
     facts.hostname = "gateway.example";
-    facts.client_address = *config::parse_ip_address("192.0.2.7");
+    facts.client_address = &client_address;
     facts.client_port = 4025;
     facts.tls_available = tls_available;
+    facts.gate = gate;
     return facts;
   }
 };

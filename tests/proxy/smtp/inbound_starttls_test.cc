@@ -11,6 +11,39 @@ namespace postern::smtp::inbound_starttls_test {
 
 using namespace inbound_rig;
 
+// Lets so many handshakes begin.
+struct CountingGate final : HandshakeGate {
+  explicit CountingGate(int may_begin) : left(may_begin) {}
+  bool may_begin_handshake() override {
+    ++asked;
+    return left-- > 0;
+  }
+  int left;
+  int asked = 0;
+};
+
+TEST_CASE("starttls: where the client may begin no handshake now it is told so, and goes on in plaintext") {
+  CountingGate gate(1);
+  Options options;
+  options.gate = &gate;
+  {
+    Rig rig(options);
+    rig.start_with("220 server.example ESMTP\r\n");
+    rig.client("STARTTLS x\r\n");
+    CHECK(gate.asked == 0);  // refused for something else
+    rig.client("STARTTLS\r\n");
+    CHECK(rig.take_client().ends_with("220 2.0.0 Ready to start TLS\r\n"));
+  }
+  Rig rig(options);
+  rig.start_with("220 server.example ESMTP\r\n");
+  rig.client("STARTTLS\r\nNOOP\r\n");
+  CHECK(gate.asked == 2);
+  rig.server("250 ok\r\n");
+  CHECK(rig.take_client() == "454 4.7.0 Too many TLS handshakes from your address, try again later\r\n250 ok\r\n");
+  CHECK(rig.counted_as == dialogue_rig::Events{"client_handshakes"});
+  CHECK_FALSE(rig.ended());
+}
+
 TEST_CASE("starttls: nothing the client said in plaintext reaches the server afterwards") {
   const std::vector<std::string> before = {
       "",

@@ -41,6 +41,11 @@ TEST_CASE("refusals: the codes of the public contract") {
   CHECK(row(Refusal::auth_needs_tls).reply.starts_with("538 5.7.11 "));
   CHECK(row(Refusal::starttls_injection).reply.starts_with("503 5.5.1 "));
   CHECK(row(Refusal::tls_unavailable).reply.starts_with("454 4.7.0 "));
+  CHECK(row(Refusal::too_many_sessions).reply.starts_with("421 4.7.0 "));
+  CHECK(row(Refusal::client_sessions).reply.starts_with("421 4.7.0 "));
+  CHECK(row(Refusal::client_connections).reply.starts_with("421 4.7.0 "));
+  CHECK(row(Refusal::client_handshakes).reply.starts_with("454 4.7.0 "));
+  CHECK(row(Refusal::buffers_full).reply.starts_with("421 4.3.2 "));
   CHECK(row(Refusal::backend_unavailable).reply.starts_with("421 4.3.2 "));
   CHECK(row(Refusal::bare_newline).reply.starts_with("521 5.5.2 "));
 }
