@@ -31,32 +31,63 @@ std::string describe_route(const config::OutboundListener& listener) {
 
 }  // namespace
 
-Result<void> Listening::bind(const config::Settings& settings) {
-  std::vector<Held> held;
+std::vector<Listening::Wanted> Listening::wanted_by(const config::Settings& settings) {
+  std::vector<Wanted> wanted;
   for (const auto& listener : settings.inbound) {
-    auto done = bind("inbound." + listener.name, listener.listen, workers_, {}, held);
-    if (!done) return done;
+    for (const auto& endpoint : listener.listen) wanted.push_back({"inbound." + listener.name, endpoint, false});
   }
   for (const auto& listener : settings.outbound) {
-    auto done = bind("outbound." + listener.name, listener.listen, workers_,
-                     {.transparent = runtime::is_transparent(listener)}, held);
-    if (!done) return done;
+    const bool transparent = runtime::is_transparent(listener);
+    for (const auto& endpoint : listener.listen) {
+      wanted.push_back({"outbound." + listener.name, endpoint, transparent});
+    }
   }
-  held_ = std::move(held);
-  return {};
+  return wanted;
 }
 
-Result<void> Listening::bind(const std::string& listener, const std::vector<config::Endpoint>& listen, unsigned workers,
-                             const net::BindOptions& options, std::vector<Held>& held) {
-  for (const auto& endpoint : listen) {
-    auto bound = net::bind_address(endpoint, workers, options);
+// As gateway::Worker finds whose a connection is.
+bool Listening::fits(const Held& held, const Wanted& wanted) {
+  return held.endpoint == wanted.endpoint && (held.endpoint.port != 0 || held.listener == wanted.listener);
+}
+
+Result<Listening::Change> Listening::plan(const config::Settings& settings) const {
+  Change change;
+  for (const Wanted& wanted : wanted_by(settings)) {
+    std::size_t at = 0;
+    while (at < held_.size() && (change.kept_.contains(at) || !fits(held_[at], wanted))) ++at;
+    if (at < held_.size()) {
+      if (held_[at].transparent != wanted.transparent) {
+        return fail(Errc::invalid_argument, wanted.listener + ": " + config::to_string(wanted.endpoint) +
+                                                " was bound otherwise than tproxy wants it: that needs a restart");
+      }
+      change.kept_[at] = wanted.listener;
+      continue;
+    }
+    auto bound = net::bind_address(wanted.endpoint, workers_, {.transparent = wanted.transparent});
     if (!bound) return tl::unexpected(bound.error());
-    held.push_back({listener, endpoint, std::move(*bound)});
+    change.added_.push_back({wanted.listener, wanted.endpoint, wanted.transparent, std::move(*bound)});
   }
+  return change;
+}
+
+void Listening::take(Change change) {
+  std::vector<Held> held;
+  for (auto& [at, listener] : change.kept_) {
+    held.push_back(std::move(held_[at]));
+    held.back().listener = std::move(listener);
+  }
+  for (Held& added : change.added_) held.push_back(std::move(added));
+  held_ = std::move(held);
+}
+
+Result<void> Listening::bind(const config::Settings& settings) {
+  auto change = plan(settings);
+  if (!change) return tl::unexpected(change.error());
+  take(std::move(*change));
   return {};
 }
 
-Result<void> Listening::send_all(std::uint32_t version, const Send& send) const {
+Result<void> Listening::send_these(const std::vector<Held>& these, std::uint32_t version, const Send& send) const {
   Sockets message{version, {}};
   net::Descriptors descriptors;
   const auto flush = [&] {
@@ -64,7 +95,7 @@ Result<void> Listening::send_all(std::uint32_t version, const Send& send) const 
     send(message, std::exchange(descriptors, {}));
     message.entries.clear();
   };
-  for (const Held& held : held_) {
+  for (const Held& held : these) {
     for (unsigned w = 0; w < workers_; ++w) {
       UniqueFd fd(::fcntl(held.bound.sockets[w].get(), F_DUPFD_CLOEXEC, 0));
       if (fd.get() < 0) return fail(Errc::io, std::string("handing a socket over: ") + std::strerror(errno));

@@ -2,7 +2,9 @@
 // gateway that serves them.
 #pragma once
 
+#include <cstddef>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,29 +16,51 @@
 namespace postern::keeper {
 
 class Listening {
+ private:
+  struct Held {
+    std::string listener;  // "inbound.mx"
+    config::Endpoint endpoint;
+    bool transparent = false;
+    net::BoundAddress bound;
+  };
+
  public:
   explicit Listening(unsigned workers) : workers_(workers) {}
 
-  // Binds every address of every listener, a socket for each worker. An error: nothing has changed.
+  // What other settings come to: an address that is there already is kept, whoever has it now.
+  class Change {
+    friend Listening;
+    std::vector<Held> added_;                  // bound, and in use once the change is taken
+    std::map<std::size_t, std::string> kept_;  // by position, with the listener whose it is
+  };
+  // Binds what is new, a socket for each worker. Nothing has changed yet.
+  Result<Change> plan(const config::Settings& settings) const;
+  // From now on it is like that: what is not kept is closed.
+  void take(Change change);
+  // Both at once.
   Result<void> bind(const config::Settings& settings);
   // None of them is ours any more: where nobody else has them, nobody can connect.
   void close() { held_.clear(); }
 
-  // All of them, as messages with duplicates, of which the gateway may have what it likes.
+  // All of them, or those that a change adds, as messages with duplicates.
   using Send = std::function<void(const Order& order, net::Descriptors descriptors)>;
-  Result<void> send_all(std::uint32_t version, const Send& send) const;
+  Result<void> send_all(std::uint32_t version, const Send& send) const { return send_these(held_, version, send); }
+  Result<void> send_added(const Change& change, std::uint32_t version, const Send& send) const {
+    return send_these(change.added_, version, send);
+  }
 
   // Says in the log what is listened on.
   void tell(const config::Settings& settings) const;
 
  private:
-  struct Held {
-    std::string listener;  // "inbound.mx"
+  struct Wanted {
+    std::string listener;
     config::Endpoint endpoint;
-    net::BoundAddress bound;
+    bool transparent = false;
   };
-  static Result<void> bind(const std::string& listener, const std::vector<config::Endpoint>& listen, unsigned workers,
-                           const net::BindOptions& options, std::vector<Held>& held);
+  static std::vector<Wanted> wanted_by(const config::Settings& settings);
+  static bool fits(const Held& held, const Wanted& wanted);
+  Result<void> send_these(const std::vector<Held>& these, std::uint32_t version, const Send& send) const;
   std::string addresses(const std::string& listener) const;
 
   unsigned workers_;

@@ -2,7 +2,9 @@
 
 #include <sys/socket.h>
 
+#include <functional>
 #include <map>
+#include <sstream>
 
 #include "config/load.h"
 #include "tests/support/catch.h"
@@ -53,6 +55,68 @@ TEST_CASE("listening: an address that somebody has is refused by its name, and n
   REQUIRE(
       listening.send_all(1, [&](const Order&, const net::Descriptors& descriptors) { sockets += descriptors.size(); }));
   CHECK(sockets == 2);
+}
+
+// Where the sockets are bound, in the order in which they are sent.
+std::vector<std::string> bound_at(const net::Descriptors& descriptors) {
+  std::vector<std::string> found;
+  for (const UniqueFd& fd : descriptors) {
+    sockaddr_storage storage{};
+    socklen_t length = sizeof storage;
+    REQUIRE(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&storage), &length) == 0);
+    found.push_back(net::to_string(*net::from_sockaddr(storage)));
+  }
+  return found;
+}
+
+// The listeners and addresses of what is sent.
+std::pair<std::vector<std::string>, std::vector<std::string>> sent(
+    const std::function<Result<void>(const Listening::Send&)>& send) {
+  std::pair<std::vector<std::string>, std::vector<std::string>> found;
+  REQUIRE(send([&](const Order& order, const net::Descriptors& descriptors) {
+    for (const auto& entry : std::get<Sockets>(order).entries) found.first.push_back(entry.listener);
+    for (const auto& each : bound_at(descriptors)) found.second.push_back(each);
+  }));
+  return found;
+}
+
+TEST_CASE("listening: what stays configured stays bound, whoever has it, and what is new is sent alone") {
+  const auto listeners = [](const std::string& text) {
+    const std::string rest = "], backend: { address: \"127.0.0.1:1\" }, allow_open_relay_risk: true }\n";
+    std::string yaml = "inbound:\n";
+    std::istringstream words(text);
+    for (std::string name, addresses; words >> name >> addresses;) {
+      yaml += "  " + name + ": { mode: none, listen: [" + addresses + rest;
+    }
+    const auto loaded = config::load_text(yaml, "listening.yaml", {});
+    REQUIRE(loaded.ok());
+    return loaded.settings;
+  };
+  const auto free_port = [] {
+    return std::to_string(net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1)->address.port);
+  };
+  const std::string fixed = "127.0.0.1:" + free_port();
+  Listening listening(1);
+  REQUIRE(listening.bind(listeners("a '" + fixed + "' b '127.0.0.1:0'")));
+  const auto all = [&] { return sent([&](const auto& send) { return listening.send_all(1, send); }); };
+  const auto before = all();
+  CHECK(before.first == std::vector<std::string>{"inbound.a", "inbound.b"});
+
+  // The fixed one changes hands; of those that the kernel chose, b has its own still, and a gets another.
+  auto change = listening.plan(listeners("b '127.0.0.1:0','" + fixed + "' a '127.0.0.1:0'"));
+  REQUIRE(change);
+  CHECK(all() == before);
+  const auto added = sent([&](const auto& send) { return listening.send_added(*change, 2, send); });
+  CHECK(added.first == std::vector<std::string>{"inbound.a"});
+  CHECK(added.second[0] != before.second[1]);
+  listening.take(std::move(*change));
+  CHECK(all().first == std::vector<std::string>{"inbound.b", "inbound.b", "inbound.a"});
+  CHECK(all().second == std::vector<std::string>{before.second[0], before.second[1], added.second[0]});
+
+  // One goes: its port is free.
+  REQUIRE(listening.bind(listeners("b '127.0.0.1:0'")));
+  CHECK(all().second == std::vector<std::string>{before.second[1]});
+  CHECK(net::bind_address(*config::parse_endpoint(fixed), 1));
 }
 
 }  // namespace keeper_listening_test
