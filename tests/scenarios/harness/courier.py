@@ -18,7 +18,9 @@ TLS_VERIFYPEER=NONE
 export PATH SHELL BOFHCHECKDNS BOFHBADMIME NOADDMSGID NOADDDATE NOADDRREWRITE TARPIT
 export COURIERTLS TLS_CERTFILE TLS_VERIFYPEER RELAYCLIENT
 cd /usr/lib/courier
-exec /usr/sbin/couriertcpd -address={address} -noidentlookup -nodnslookup -user=courier -group=courier \
+# That of Debian 13 asks nobody for the client's name, and cannot be told not to.
+grep -q noidentlookup /usr/sbin/couriertcpd && set -- -noidentlookup
+exec /usr/sbin/couriertcpd -address={address} "$@" -nodnslookup -user=courier -group=courier \
   -maxprocs=40 -maxperc=40 -maxperip=40 {port} \
   /usr/lib/courier/courier/modules/esmtp/courieresmtpd
 """

@@ -42,7 +42,8 @@ cat >{maildir}/tmp/$$ && mv {maildir}/tmp/$$ {maildir}/new/$$
 
 class Sendmail(RealServer):
     NAME = "sendmail"
-    PACKAGES = ("sendmail-bin", "sendmail-base", "sendmail-cf", "m4")
+    # Without mechanisms it offers no AUTH.
+    PACKAGES = ("sendmail-bin", "sendmail-base", "sendmail-cf", "m4", "libsasl2-modules")
 
     def configure(self):
         installed = self.installed
