@@ -115,6 +115,7 @@ void Keeper::connect_resolver(std::vector<UniqueFd> connections, std::uint64_t r
 }
 
 std::optional<Error> Keeper::start_gateway() {
+  signers_.end();  // of another gateway
   pauses_.begun(loop_.now());
   refusal_.clear();
   GatewayProcess::Owner& hears = *this;
@@ -141,9 +142,13 @@ std::optional<Error> Keeper::send_snapshot() {
   return std::nullopt;
 }
 
-// A gateway that begins has nobody yet who signs for it.
+// A gateway that begins has nobody yet who signs for it; one that is given another snapshot goes on with whom it has.
 std::optional<Error> Keeper::send_signers() {
   if (present_->runtime->settings.private_keys == config::PrivateKeys::inside) return std::nullopt;
+  if (signers_.running()) {
+    signers_.add(present_->keys);
+    return std::nullopt;
+  }
   auto ends = signers_.begin(workers_, present_->keys);
   if (!ends) return ends.error();
   Sockets message{version_, {}};

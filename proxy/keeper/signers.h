@@ -28,6 +28,8 @@ class Signers {
   Result<std::vector<UniqueFd>> begin(unsigned workers, const signing::Keys& keys);
   // The gateway is given another snapshot: its keys, beside those that running sessions may still use.
   void add(const signing::Keys& keys);
+  // Somebody is served.
+  bool running() const { return !threads_.empty(); }
   void end() { threads_.clear(); }
 
  private:

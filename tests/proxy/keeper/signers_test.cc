@@ -71,7 +71,9 @@ TEST_CASE("signers: each worker has a thread, which knows the keys of all snapsh
   const auto before = one(make_certificate({}));
   const auto after = one(make_certificate({}));
   Signers signers;
+  CHECK_FALSE(signers.running());
   auto ends = signers.begin(2, before);
+  CHECK(signers.running());
   REQUIRE((ends.has_value() && ends->size() == 2));
   for (const UniqueFd& end : *ends) {
     CHECK(ask(end, before.begin()->first) == done);
