@@ -150,6 +150,33 @@ std::vector<Option> list_options(const Settings& settings) {
   return options;
 }
 
+std::vector<std::string> changed_options(const Settings& before, const Settings& after) {
+  const auto values_of = [](const std::vector<Option>& options) {
+    std::map<std::string, std::string> values;
+    for (const Option& option : options) values[option.path] = option.value;
+    return values;
+  };
+  std::vector<std::string> changed;
+  // Whatever is below one that was added follows upon it.
+  const auto add = [&changed](const std::string& path) {
+    const bool below = !changed.empty() && path.starts_with(changed.back()) && path.size() > changed.back().size() &&
+                       (path[changed.back().size()] == '.' || path[changed.back().size()] == '[');
+    if (!below) changed.push_back(path);
+  };
+  const std::vector<Option> then = list_options(before);
+  const std::vector<Option> now = list_options(after);
+  const auto old = values_of(then);
+  for (const Option& option : now) {
+    const auto found = old.find(option.path);
+    if (found == old.end() || found->second != option.value) add(option.path);
+  }
+  const auto fresh = values_of(now);
+  for (const Option& option : then) {
+    if (!fresh.contains(option.path)) add(option.path);
+  }
+  return changed;
+}
+
 std::vector<std::string> changes_that_need_restart(const Settings& before, const Settings& after) {
   std::map<std::string, std::string> values;
   for (const Option& option : list_options(before)) values[option.path] = option.value;

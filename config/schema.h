@@ -44,6 +44,10 @@ struct Option {
 // Every option of these settings, in the order of the schema.
 std::vector<Option> list_options(const Settings& settings);
 
+// The paths of options that differ, in the order of the schema; of what comes or goes as a whole, a listener for one,
+// its own alone.
+std::vector<std::string> changed_options(const Settings& before, const Settings& after);
+
 // The paths of options that differ and that only a restart can change.
 std::vector<std::string> changes_that_need_restart(const Settings& before, const Settings& after);
 

@@ -46,7 +46,6 @@ class Keeper final : private GatewayProcess::Owner {
   void on_gateway_end(const std::string& how) override;
   void start_gateway_again();
   void lose_gateway(const std::string& why);
-  void fail_start(const std::string& why);
 
   std::string configuration_;
   net::Loop loop_;

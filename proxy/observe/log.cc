@@ -26,8 +26,9 @@ constexpr const char* json_pattern = R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":
 
 struct Running {
   std::shared_ptr<spdlog::details::thread_pool> pool;
-  std::shared_ptr<spdlog::async_logger> logger;
-  config::LogFormat format = config::LogFormat::text;
+  // One for each format, whose lines look as that wants it; all write by the pool's one thread.
+  std::shared_ptr<spdlog::async_logger> text, json;
+  std::atomic<config::LogFormat> format{config::LogFormat::text};
 };
 
 // Set by start() and stop() alone, while no other thread logs.
@@ -75,6 +76,17 @@ void write_early(config::LogLevel level, std::string_view message, std::span<con
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
+std::shared_ptr<spdlog::async_logger> make_logger(const std::shared_ptr<spdlog::details::thread_pool>& pool,
+                                                  const char* pattern) {
+  auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();  // only the pool's one thread writes to it
+  sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(pattern, spdlog::pattern_time_type::utc));
+  auto logger = std::make_shared<spdlog::async_logger>("postern", std::move(sink), pool,
+                                                       spdlog::async_overflow_policy::overrun_oldest);
+  logger->set_level(spdlog::level::trace);  // `threshold` decides
+  logger->set_error_handler([](const std::string&) {});
+  return logger;
+}
+
 }  // namespace
 
 void set_early_format(config::LogFormat format) {
@@ -84,16 +96,16 @@ void set_early_format(config::LogFormat format) {
 void start(config::LogLevel level, config::LogFormat format) {
   POSTERN_ASSERT(running == nullptr, "the log was started twice");
   auto fresh = std::make_unique<Running>();
-  fresh->format = format;
   fresh->pool = std::make_shared<spdlog::details::thread_pool>(queue_length, 1);
-  auto sink = std::make_shared<spdlog::sinks::stderr_sink_st>();  // only the pool's one thread writes to it
-  sink->set_formatter(std::make_unique<spdlog::pattern_formatter>(
-      format == config::LogFormat::json ? json_pattern : text_pattern, spdlog::pattern_time_type::utc));
-  fresh->logger = std::make_shared<spdlog::async_logger>("postern", std::move(sink), fresh->pool,
-                                                         spdlog::async_overflow_policy::overrun_oldest);
-  fresh->logger->set_level(spdlog::level::trace);  // `threshold` decides
-  fresh->logger->set_error_handler([](const std::string&) {});
+  fresh->text = make_logger(fresh->pool, text_pattern);
+  fresh->json = make_logger(fresh->pool, json_pattern);
   running = std::move(fresh);
+  change(level, format);
+}
+
+void change(config::LogLevel level, config::LogFormat format) {
+  POSTERN_ASSERT(running != nullptr, "only a log that was started can change");
+  running->format.store(format, std::memory_order_relaxed);
   threshold.store(level, std::memory_order_relaxed);
 }
 
@@ -102,7 +114,8 @@ void stop() {
   const std::uint64_t lost = dropped();
   if (lost != 0) warning("log lines were dropped", {{"count", lost}});
   running->pool.reset();  // its destructor waits until the queue is written; what is queued holds the logger
-  running->logger.reset();
+  running->text.reset();
+  running->json.reset();
   running.reset();
   threshold.store(config::LogLevel::warning, std::memory_order_relaxed);
 }
@@ -119,12 +132,13 @@ void write(config::LogLevel level, std::string_view message, std::span<const Fie
   }
   std::string line;
   line.reserve(256);
-  if (running->format == config::LogFormat::json) {
+  const bool json = running->format.load(std::memory_order_relaxed) == config::LogFormat::json;
+  if (json) {
     append_json(line, message, fields);
   } else {
     append_text(line, message, fields);
   }
-  running->logger->log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
+  (json ? running->json : running->text)->log(spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
 }
 
 void debug(std::string_view message, std::initializer_list<Field> fields) {

@@ -17,6 +17,8 @@ void set_early_format(config::LogFormat format);
 
 // Starts the writing thread. Once in a process's life, before other threads log.
 void start(config::LogLevel level, config::LogFormat format);
+// Another level and format for what is written from now on. Thread-safe; after start().
+void change(config::LogLevel level, config::LogFormat format);
 // Writes what is queued, says how many lines were lost if any were, and ends the thread. Harmless without start().
 void stop();
 

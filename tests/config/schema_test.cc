@@ -83,4 +83,17 @@ TEST_CASE("schema: a reload tells which changes need a restart") {
   CHECK(changes_that_need_restart(before, after) == std::vector<std::string>{"dns.servers", "state_directory"});
 }
 
+TEST_CASE("schema: a reload tells by key what has changed, and of a listener that comes or goes its name alone") {
+  Settings before, after;
+  CHECK(changed_options(before, after).empty());
+  before.inbound.emplace_back().name = "mx";
+  before.inbound.emplace_back().name = "old";
+  after.inbound.emplace_back().name = "mx";
+  after.inbound[0].timeouts.command = std::chrono::minutes(1);
+  after.inbound.emplace_back().name = "mx2";
+  after.hostname = "mail.example.org";
+  CHECK(changed_options(before, after) ==
+        std::vector<std::string>{"hostname", "inbound.mx.timeouts.command", "inbound.mx2", "inbound.old"});
+}
+
 }  // namespace schema_test

@@ -52,6 +52,22 @@ TEST_CASE("log: a JSON line is one object") {
   CHECK(line.back() == '\n');
 }
 
+TEST_CASE("log: level and format can change while it runs") {
+  const std::string lines = captured([] {
+    log::start(config::LogLevel::warning, config::LogFormat::text);
+    log::info("not this one");
+    log::change(config::LogLevel::info, config::LogFormat::json);
+    log::info("one");
+    log::change(config::LogLevel::error, config::LogFormat::text);
+    log::warning("nor this one");
+    log::error("two");
+    log::stop();
+  });
+  CHECK(lines.find("one\"}\n") != std::string::npos);
+  CHECK(lines.find("Z error two\n") != std::string::npos);
+  CHECK(lines.find("this one") == std::string::npos);
+}
+
 TEST_CASE("log: before the start errors go to stderr plainly") {
   const std::string line = captured([] {
     log::info("nobody hears this");
