@@ -57,6 +57,7 @@ void describe(CLI::App& app, Arguments& arguments) {
       check->add_option("--config", arguments.check.config, "The configuration file")->type_name("FILE");
   check->add_flag("--print-reference", arguments.check.print_reference, "Print every option with its default instead")
       ->excludes(file);
+  check->add_flag("--print-metrics", arguments.check.print_metrics)->group("")->excludes(file);
 
   CLI::App* probe = app.add_subcommand(
       "probe", "Show what the outbound side would decide for a domain or a mail host, and why; sends no mail");
@@ -185,7 +186,7 @@ int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("sink")) return run_sink(arguments);
   if (app.got_subcommand("demo")) return postern::commands::command_demo(arguments.demo);
   if (app.got_subcommand("check")) {
-    if (arguments.check.config.empty() && !arguments.check.print_reference) {
+    if (arguments.check.config.empty() && !arguments.check.print_reference && !arguments.check.print_metrics) {
       return refuse("check: --config is required");
     }
     return postern::commands::command_check(arguments.check);

@@ -35,8 +35,13 @@ std::string der_of(const CRYPTO_BUFFER* certificate) {
 }
 
 CertificateFacts facts_of(const std::string& name, const std::string& file, const Certificate& certificate) {
-  CertificateFacts facts{
-      name, file, certificate.chain.subject, certificate.chain.not_after, certificate.chain.dns_names, {}};
+  CertificateFacts facts{name,
+                         file,
+                         certificate.chain.subject,
+                         certificate.chain.not_before,
+                         certificate.chain.not_after,
+                         certificate.chain.dns_names,
+                         {}};
   for (const auto& one : certificate.chain.certificates) facts.chain.push_back(der_of(one.get()));
   return facts;
 }

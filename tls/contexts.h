@@ -24,10 +24,11 @@ class TicketKeys;     // tls/ticket_keys.h
 
 // One loaded certificate, for the metrics and for `postern tlsa`.
 struct CertificateFacts {
-  std::string name;                    // the key below `certificates`
-  std::string file;                    // of the chain
-  std::string subject;                 // RFC 2253
-  std::chrono::sys_seconds not_after;  // the earliest of its chain
+  std::string name;                     // the key below `certificates`
+  std::string file;                     // of the chain
+  std::string subject;                  // RFC 2253
+  std::chrono::sys_seconds not_before;  // the latest of its chain
+  std::chrono::sys_seconds not_after;   // the earliest
   std::vector<std::string> dns_names;
   std::vector<std::string> chain;  // DER, leaf first
 };

@@ -2,6 +2,7 @@
 
 #include "config/reference.h"
 #include "proxy/commands/commands.h"
+#include "proxy/observe/exposition.h"
 #include "proxy/runtime/machine_check.h"
 #include "proxy/runtime/preflight.h"
 
@@ -10,6 +11,10 @@ namespace postern::commands {
 int command_check(const CheckOptions& options) {
   if (options.print_reference) {
     std::fputs(config::print_reference().c_str(), stdout);
+    return 0;
+  }
+  if (options.print_metrics) {
+    std::fputs(observe::print_metric_reference().c_str(), stdout);
     return 0;
   }
   runtime::Made made = runtime::prepare(options.config);

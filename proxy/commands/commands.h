@@ -20,6 +20,7 @@ int command_gateway(const process::Privileges& privileges);
 struct CheckOptions {
   std::string config;
   bool print_reference = false;  // instead: every option with its default, on stdout
+  bool print_metrics = false;    // instead: every metric, as docs/metrics.md
 };
 int command_check(const CheckOptions& options);
 

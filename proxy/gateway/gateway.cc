@@ -31,6 +31,7 @@ Gateway::~Gateway() = default;
 void Gateway::run() {
   loop_.run();
   for (auto& worker : workers_) worker->join();
+  admin_.reset();
   if (runtime_ != nullptr) report();
   say(keeper::Stopped{});
 }
@@ -69,6 +70,7 @@ void Gateway::obey(const keeper::Sockets& order, net::Descriptors& descriptors) 
   for (std::size_t i = 0; i < descriptors.size(); ++i) {
     const auto& entry = order.entries[i];
     if (entry.kind == keeper::Sockets::Kind::signer) arriving_->signers[entry.worker] = std::move(descriptors[i]);
+    if (entry.kind == keeper::Sockets::Kind::admin) arriving_->admin = std::move(descriptors[i]);
     if (entry.kind != keeper::Sockets::Kind::listening) continue;
     arriving_->sockets[entry.worker].push_back({{entry.endpoint, entry.listener}, std::move(descriptors[i])});
   }
@@ -119,7 +121,10 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
     return Error{Errc::invalid_argument, "another number of workers needs a restart"};
   }
   auto made = make_snapshot(arriving.bundle, runtime_.get());
-  if (!made) return made.error();
+  if (!made) {
+    if (admin_) admin_->refused();
+    return made.error();
+  }
   runtime_ = std::move(*made);
   if (workers_.empty()) {
     log::start(runtime_->settings.log.level, runtime_->settings.log.format);
@@ -127,6 +132,7 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
   } else {
     for (std::uint32_t w = 0; w < workers; ++w) workers_[w]->adopt(runtime_, std::move(arriving.sockets[w]));
   }
+  look_after(std::move(arriving.admin));
   watch_.watch(live_files(*runtime_));
   return std::nullopt;
 }
@@ -146,6 +152,15 @@ void Gateway::make_workers(std::uint32_t count, Arriving& arriving) {
   for (std::uint32_t w = 0; w < count; ++w) {
     workers_[w]->start(std::move(arriving.sockets[w]), [this] { loop_.post([this] { on_worker_end(); }); });
   }
+}
+
+// One that cannot be is a line in the log: mail goes on.
+void Gateway::look_after(UniqueFd admin) {
+  if (admin_) return admin_->adopted(runtime_);
+  if (admin.get() < 0) return;
+  auto started = Admin::start(std::move(admin), workers_, runtime_);
+  if (!started) return log::error("there is no admin server", {{"reason", started.error().message}});
+  admin_ = std::move(*started);
 }
 
 // Once the last of them has done what it was told before.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/result.h"
+#include "proxy/gateway/admin.h"
 #include "proxy/gateway/file_watch.h"
 #include "proxy/gateway/worker.h"
 #include "proxy/keeper/messages.h"
@@ -35,6 +36,7 @@ class Gateway final : private net::PacketSocket::Owner {
     std::map<std::uint32_t, std::vector<Worker::Socket>> sockets;  // by worker
     std::map<std::uint32_t, UniqueFd> signers;                     // likewise
     std::size_t count = 0;
+    UniqueFd admin;  // none: there is no admin server
   };
 
   void on_packet(std::string_view packet) override { hear(packet, {}); }
@@ -52,6 +54,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void obey(const keeper::Stop& order, net::Descriptors& descriptors);
   std::optional<Error> swap_in(Arriving arriving, std::uint32_t workers);
   void make_workers(std::uint32_t count, Arriving& arriving);
+  void look_after(UniqueFd admin);
   void tell_when_serving(std::uint32_t version);
   void use_resolver(Worker& worker, UniqueFd connection, std::uint64_t run);
   void say(const keeper::Report& report);
@@ -68,6 +71,7 @@ class Gateway final : private net::PacketSocket::Owner {
   std::map<std::uint32_t, UniqueFd> resolver_connections_;  // by worker: of those that there are not yet
   std::uint64_t resolver_run_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Admin> admin_;  // null: there is none. It goes when no worker runs any more
   std::size_t running_ = 0;
   bool draining_ = false;
 };

@@ -6,6 +6,7 @@
 
 #include "proxy/observe/log.h"
 #include "proxy/outbound/outbound_session.h"
+#include "proxy/runtime/needs.h"
 #include "proxy/session/limit_log.h"
 
 namespace postern::gateway {
@@ -99,17 +100,26 @@ void Worker::adopt(std::shared_ptr<const runtime::Runtime> runtime, std::vector<
   loop_.post([this, taken = std::move(runtime), sockets] { take_over(taken, std::move(*sockets)); });
 }
 
-void Worker::gather(std::function<void(const observe::Books&)> use) {
-  loop_.post([this, use = std::move(use)] {
-    observe::Books books = books_;
-    for (const auto& [listener, pool] : pools_) {
-      for (std::size_t i = 0; i < pool->size(); ++i) {
-        books.of("inbound", listener)
-            .tell("backend_up", {config::to_string(pool->endpoint(i))}, pool->up(i), pool->tried_at(i));
-      }
+void Worker::gather(std::function<void(const observe::Books&, const Condition&)> use) {
+  {
+    const std::lock_guard lock(ended_mutex_);
+    if (!ended_) return loop_.post([this, use = std::move(use)] { tell(use); });
+  }
+  tell(use);
+}
+
+void Worker::tell(const std::function<void(const observe::Books&, const Condition&)>& use) const {
+  observe::Books books = books_;
+  for (const auto& [listener, pool] : pools_) {
+    for (std::size_t i = 0; i < pool->size(); ++i) {
+      books.of("inbound", listener)
+          .tell("backend_up", {config::to_string(pool->endpoint(i))}, pool->up(i), pool->tried_at(i));
     }
-    use(books);
-  });
+  }
+  // That what is configured shows before anybody has come.
+  for (const auto& [name, listener] : runtime_->inbound) (void)books.of("inbound", name);
+  for (const auto& [name, listener] : runtime_->outbound) (void)books.of("outbound", name);
+  use(books, {draining_, !resolver_.connected() && runtime::needs(runtime_->settings).resolver});
 }
 
 void Worker::drain() {
@@ -128,6 +138,11 @@ void Worker::run(std::vector<Socket> sockets) {
   retired_.clear();
   buried_.clear();
   outbound_.reset();
+  {
+    const std::lock_guard lock(ended_mutex_);
+    ended_ = true;
+  }
+  loop_.run_posted();  // who asked before, and would wait for ever
   on_end_();
 }
 

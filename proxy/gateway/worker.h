@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -57,14 +58,20 @@ class Worker {
   void stop();
   void join();
 
-  // Thread-safe: `use` is called in the worker's thread, as long as that runs, with what it has counted and the state
-  // of the servers behind.
-  void gather(std::function<void(const observe::Books&)> use);
+  // How a worker is, beside what it has counted.
+  struct Condition {
+    bool draining = false;
+    bool without_resolver = false;  // it has something to ask, and nobody is there
+  };
+  // Thread-safe: `use` is called with what it has counted and the state of the servers behind, in the worker's thread,
+  // or at once, when that has ended.
+  void gather(std::function<void(const observe::Books&, const Condition&)> use);
   // After join().
   const observe::Books& books() const { return books_; }
 
  private:
   void run(std::vector<Socket> sockets);
+  void tell(const std::function<void(const observe::Books&, const Condition&)>& use) const;
   void take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added);
   void listen(Socket socket);
   void accept(const Place& place, net::StreamPtr connection);
@@ -103,6 +110,8 @@ class Worker {
   std::vector<std::unique_ptr<stream::Stream>> buried_;
   std::uint64_t next_session_ = 0;
   bool draining_ = false;
+  std::mutex ended_mutex_;
+  bool ended_ = false;  // the thread does nothing any more
   std::function<void()> on_end_;
   std::thread thread_;
 };

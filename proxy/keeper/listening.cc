@@ -29,6 +29,11 @@ std::string describe_route(const config::OutboundListener& listener) {
   return text;
 }
 
+Result<UniqueFd> bind_admin(const config::Endpoint& endpoint) {
+  if (endpoint.kind == config::Endpoint::Kind::unix_socket) return net::bind_unix(endpoint.name);
+  return net::bind_address(endpoint, 1).map([](net::BoundAddress bound) { return std::move(bound.sockets[0]); });
+}
+
 }  // namespace
 
 std::vector<Listening::Wanted> Listening::wanted_by(const config::Settings& settings) {
@@ -83,6 +88,11 @@ void Listening::take(Change change) {
 Result<void> Listening::bind(const config::Settings& settings) {
   auto change = plan(settings);
   if (!change) return tl::unexpected(change.error());
+  if (settings.admin.listen) {  // another one needs a restart
+    auto bound = bind_admin(*settings.admin.listen);
+    if (!bound) return tl::unexpected(bound.error());
+    admin_ = std::move(*bound);
+  }
   take(std::move(*change));
   return {};
 }
@@ -103,6 +113,12 @@ Result<void> Listening::send_these(const std::vector<Held>& these, std::uint32_t
       message.entries.push_back({Sockets::Kind::listening, w, held.endpoint, held.listener});
       if (descriptors.size() == max_descriptors) flush();
     }
+  }
+  if (admin_.get() >= 0) {
+    UniqueFd fd(::fcntl(admin_.get(), F_DUPFD_CLOEXEC, 0));
+    if (fd.get() < 0) return fail(Errc::io, std::string("handing a socket over: ") + std::strerror(errno));
+    descriptors.push_back(std::move(fd));
+    message.entries.push_back({Sockets::Kind::admin, 0, {}, {}});
   }
   flush();
   return {};

@@ -40,7 +40,10 @@ class Listening {
   // Both at once.
   Result<void> bind(const config::Settings& settings);
   // None of them is ours any more: where nobody else has them, nobody can connect.
-  void close() { held_.clear(); }
+  void close() {
+    held_.clear();
+    admin_ = UniqueFd();
+  }
 
   // All of them, or those that a change adds, as messages with duplicates.
   using Send = std::function<void(const Order& order, net::Descriptors descriptors)>;
@@ -65,6 +68,7 @@ class Listening {
 
   unsigned workers_;
   std::vector<Held> held_;
+  UniqueFd admin_;  // none: there is no admin server
 };
 
 }  // namespace postern::keeper

@@ -123,7 +123,7 @@ std::string pack(const Stopped&) {
 
 Sockets::Entry unpack_entry(Unpacker& unpacker) {
   Sockets::Entry entry;
-  entry.kind = unpacker.choice(Sockets::Kind::programs);
+  entry.kind = unpacker.choice(Sockets::Kind::admin);
   entry.worker = unpacker.number<std::uint32_t>();
   unpacker.demand(entry.worker < max_workers);
   if (entry.kind != Sockets::Kind::listening) return entry;

@@ -38,6 +38,7 @@ struct Sockets {
     listening,  // bound to `endpoint`
     signer,     // leads to whoever has the keys
     programs,   // leads to whoever starts programs
+    admin,      // bound to what admin.listen says; of the process, and of no worker
   };
   struct Entry {
     Kind kind = Kind::listening;

@@ -3,6 +3,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -71,6 +73,27 @@ Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned cou
   return bound;
 }
 
+Result<UniqueFd> bind_unix(const std::string& path) {
+  const auto cannot = [&] { return fail(Errc::io, "cannot listen on unix:" + path + ": " + std::strerror(errno)); };
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return fail(Errc::invalid_argument, "cannot listen on unix:" + path + ": the path is too long");
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const auto* const name = reinterpret_cast<const sockaddr*>(&address);
+  {
+    const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (probe.get() < 0) return cannot();
+    if (::connect(probe.get(), name, sizeof address) != 0 && errno == ECONNREFUSED) ::unlink(path.c_str());
+  }
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd.get() < 0 || ::bind(fd.get(), name, sizeof address) != 0) return cannot();
+  constexpr mode_t everybody = 0666;  // the folder says who gets there
+  if (::chmod(path.c_str(), everybody) != 0) return cannot();
+  return fd;
+}
+
 std::string_view to_string(AcceptError error) {
   switch (error) {
     case AcceptError::descriptors: return "descriptors";
@@ -102,6 +125,10 @@ Result<std::unique_ptr<Listener>> Listener::start(uv_loop_t* loop, UniqueFd sock
 }
 
 std::optional<Error> Listener::listen() {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  is_unix_ =
+      ::getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0 && address.ss_family == AF_UNIX;
   if (::listen(socket_.get(), backlog) != 0) {
     return Error{Errc::io, std::string("cannot listen: ") + std::strerror(errno)};
   }
@@ -134,8 +161,10 @@ void Listener::accept() {
       if (!uv_is_active(reinterpret_cast<const uv_handle_t*>(poll_.get()))) break;
       continue;
     }
-    StreamPtr connection = make_tcp(loop_);
-    if (uv_tcp_open(reinterpret_cast<uv_tcp_t*>(connection.get()), fd) != 0) {
+    StreamPtr connection = is_unix_ ? make_pipe(loop_) : make_tcp(loop_);
+    const int opened = is_unix_ ? uv_pipe_open(reinterpret_cast<uv_pipe_t*>(connection.get()), fd)
+                                : uv_tcp_open(reinterpret_cast<uv_tcp_t*>(connection.get()), fd);
+    if (opened != 0) {
       ::close(fd);
       continue;
     }

@@ -25,6 +25,10 @@ struct BoundAddress {
 struct BindOptions {
   bool transparent = false;  // connections to any address may be brought here by a TPROXY rule
 };
+// A unix socket at a path. What was left there by somebody who is no more is removed; whoever may use the folder may
+// connect.
+Result<UniqueFd> bind_unix(const std::string& path);
+
 Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned count, const BindOptions& options = {});
 
 // Why a connection could not be accepted.
@@ -59,6 +63,7 @@ class Listener {
 
   uv_loop_t* loop_;
   UniqueFd socket_;
+  bool is_unix_ = false;
   OnConnection on_connection_;
   OnError on_error_;
   Timer pause_;

@@ -31,12 +31,13 @@ class Loop {
   // Runs `task` in this loop, in the order of posting. Thread-safe.
   void post(std::function<void()> task);
 
+  // What has been posted and not been run, once the loop is over.
+  void run_posted();
+
   // Called at the end of every turn, after all of its callbacks: where what ended in the turn is freed.
   void at_end_of_turn(std::function<void()> task) { end_of_turn_ = std::move(task); }
 
  private:
-  void run_posted();
-
   uv_loop_t loop_{};
   HandlePtr<uv_async_t> wakeup_;
   HandlePtr<uv_check_t> check_;

@@ -29,13 +29,17 @@ struct Label {
   std::string_view (*value)(std::size_t) = nullptr;
 };
 
+enum class Owner : std::uint8_t { listener, process };
+
 struct Row {
   std::string_view name;  // behind "postern_"
   Type type;
   std::string_view help;
-  // Behind those of the listener, which come from the book; a row without a listener is the worker's own.
+  // Behind those of the listener, which come from the book.
   std::array<Label, 5> labels = {};
   std::span<const double> bounds = {};  // of a histogram's buckets, in seconds
+  Owner owner = Owner::listener;
+  bool names_direction = true;  // false: `listener` says it, since one direction alone has it
 };
 
 namespace rows {
@@ -143,7 +147,10 @@ inline constexpr Row metrics[] = {
     {"policy_decisions_total",
      Type::counter,
      "Decisions about a recipient's domain, by the policy that decided.",
-     {rows::label<rows::policies>("policy"), rows::label<rows::policy_results>("result")}},
+     {rows::label<rows::policies>("policy"), rows::label<rows::policy_results>("result")},
+     {},
+     Owner::listener,
+     false},
     {"plaintext_deliveries_total",
      Type::counter,
      "Decisions to let mail leave without TLS, by why.",
@@ -154,25 +161,39 @@ inline constexpr Row metrics[] = {
      "Time until a server behind was connected to.",
      {},
      rows::seconds},
-    {"backend_up", Type::state, "Whether the server behind could be reached when last tried.", {{{"backend"}}}},
+    {"backend_up",
+     Type::state,
+     "Whether the server behind could be reached when last tried.",
+     {{{"backend"}}},
+     {},
+     Owner::listener,
+     false},
     // --- a worker's
     {"accept_errors_total",
      Type::counter,
      "Connections that could not be accepted, at each try.",
-     {rows::label<rows::accept_errors>("reason")}},
+     {rows::label<rows::accept_errors>("reason")},
+     {},
+     Owner::process},
     {"dns_queries_total",
      Type::counter,
      "Questions answered by DNS.",
-     {rows::label<rows::dns_types>("type"), rows::label<rows::dns_results>("result")}},
-    {"dns_query_duration_seconds", Type::histogram, "Time until DNS answered.", {}, rows::seconds},
+     {rows::label<rows::dns_types>("type"), rows::label<rows::dns_results>("result")},
+     {},
+     Owner::process},
+    {"dns_query_duration_seconds", Type::histogram, "Time until DNS answered.", {}, rows::seconds, Owner::process},
     {"mta_sts_fetches_total",
      Type::counter,
      "MTA-STS policies fetched, by what came of it.",
-     {rows::label<rows::mta_sts_results>("result")}},
+     {rows::label<rows::mta_sts_results>("result")},
+     {},
+     Owner::process},
     {"tls_report_sessions_total",
      Type::counter,
      "Sessions as TLSRPT counts them, for each policy of the domain.",
-     {rows::label<rows::report_results>("result")}},
+     {rows::label<rows::report_results>("result")},
+     {},
+     Owner::process},
 };
 
 }  // namespace postern::observe

@@ -29,6 +29,7 @@ class Client final : public net::Names, private net::PacketSocket::Owner {
   using OnTrouble = std::function<void(const std::string& why)>;
   // From now on asks there. What is under way on another connection is asked anew, once: it may be what ended that.
   void connect(UniqueFd fd, OnTrouble on_trouble = {});
+  bool connected() const { return socket_ != nullptr; }
 
   // DNS. Not How::system. The Client outlives it.
   std::unique_ptr<dns::Resolver> resolver(How how);

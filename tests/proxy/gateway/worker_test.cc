@@ -146,7 +146,7 @@ class Running {
   // A copy of what it has counted so far.
   observe::Books books() {
     std::promise<observe::Books> promise;
-    worker_.gather([&promise](const observe::Books& found) { promise.set_value(found); });
+    worker_.gather([&promise](const observe::Books& found, const auto&) { promise.set_value(found); });
     return promise.get_future().get();
   }
 

@@ -1,0 +1,155 @@
+#include "proxy/gateway/admin.h"
+
+#include <uv.h>
+
+#include <ctime>
+#include <utility>
+
+#include "proxy/observe/exposition.h"
+#include "proxy/observe/log.h"
+#include "tls/contexts.h"
+
+namespace postern::gateway {
+
+namespace {
+
+constexpr unsigned patience = 2;  // ticks for workers to answer
+
+// "" or "worker 2 does not answer\n…"
+template <class Each>
+std::string lines_of(const std::vector<bool>& answered, Each each) {
+  std::string text;
+  for (std::size_t i = 0; i < answered.size(); ++i) {
+    if (!answered[i]) text += each(i);
+  }
+  return text;
+}
+
+std::string silent_workers(const std::vector<bool>& answered) {
+  return lines_of(answered, [](std::size_t i) { return "worker " + std::to_string(i) + " does not answer\n"; });
+}
+
+void add_certificates(observe::Facts& facts, const runtime::Runtime& runtime) {
+  const auto seconds = [](std::chrono::sys_seconds time) {
+    return static_cast<double>(time.time_since_epoch().count());
+  };
+  for (const tls::CertificateFacts& each : runtime.contexts->certificates()) {
+    facts.set("postern_certificate_not_before_timestamp_seconds", seconds(each.not_before), {each.name, each.subject});
+    facts.set("postern_certificate_not_after_timestamp_seconds", seconds(each.not_after), {each.name, each.subject});
+  }
+}
+
+void add_limits(observe::Facts& facts, const runtime::Runtime& runtime) {
+  const auto add = [&facts](const char* direction, const config::Listener& listener) {
+    if (listener.limits.sessions == 0) return;
+    facts.set("postern_sessions_limit", listener.limits.sessions, {direction, listener.name});
+  };
+  for (const auto& listener : runtime.settings.inbound) add("inbound", listener);
+  for (const auto& listener : runtime.settings.outbound) add("outbound", listener);
+  facts.set("postern_buffered_bytes", static_cast<double>(runtime.tallies->buffered()->octets()));
+  facts.set("postern_buffer_limit_bytes", static_cast<double>(runtime.settings.buffer_limit.bytes));
+}
+
+void add_usage(observe::Facts& facts, const process::ProcessUsage::Now& now) {
+  facts.set("process_cpu_seconds_total", now.cpu_seconds);
+  facts.set("process_start_time_seconds", now.start_time);
+  const auto add = [&facts](observe::Fact fact, const std::optional<std::uint64_t>& value) {
+    if (value) facts.set(fact, static_cast<double>(*value));
+  };
+  add("process_open_fds", now.open_descriptors);
+  add("process_max_fds", now.most_descriptors);
+  add("process_virtual_memory_bytes", now.virtual_bytes);
+  add("process_resident_memory_bytes", now.resident_bytes);
+}
+
+}  // namespace
+
+Admin::Admin(const Workers& workers, std::shared_ptr<const runtime::Runtime> runtime)
+    : workers_(workers), runtime_(std::move(runtime)), reloaded_at_(std::time(nullptr)) {}
+
+Result<std::unique_ptr<Admin>> Admin::start(UniqueFd socket, const Workers& workers,
+                                            std::shared_ptr<const runtime::Runtime> runtime) {
+  std::unique_ptr<Admin> admin(new Admin(workers, std::move(runtime)));
+  auto* const self = admin.get();
+  auto server = observe::AdminServer::start(
+      std::move(socket),
+      [self](std::string_view path, observe::AdminServer::Answer answer) { self->serve(path, std::move(answer)); },
+      [self] { self->tick(); });
+  if (!server) return tl::unexpected(server.error());
+  admin->server_ = std::move(*server);
+  return admin;
+}
+
+void Admin::adopted(std::shared_ptr<const runtime::Runtime> runtime) {
+  runtime_.set(std::move(runtime));
+  reloaded_at_ = std::time(nullptr);
+  reload_successful_ = true;
+}
+
+void Admin::serve(std::string_view path, observe::AdminServer::Answer answer) {
+  if (path != "/metrics" && path != "/healthz" && path != "/readyz") {
+    return answer({404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /readyz\n"});
+  }
+  waiting_.push_back({std::string(path), std::move(answer)});
+  if (round_ == nullptr) ask();
+}
+
+// However many want to know: the workers are asked once at a time.
+void Admin::ask() {
+  const auto round = std::make_shared<Round>();
+  round->left = workers_.size();
+  round->answered.resize(workers_.size());
+  round_ = round;
+  age_ = 0;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->gather([this, round, i](const observe::Books& books, const Worker::Condition& condition) {
+      const std::lock_guard lock(round->mutex);
+      round->answered[i] = true;
+      round->books.add(books);
+      round->draining = round->draining || condition.draining;
+      round->without_resolver = round->without_resolver || condition.without_resolver;
+      if (--round->left == 0) server_->post([this, round] { finish(round); });
+    });
+  }
+}
+
+void Admin::tick() {
+  if (round_ != nullptr && ++age_ > patience) finish(round_);
+}
+
+void Admin::finish(const std::shared_ptr<Round>& round) {
+  if (round_ != round) return;  // given up before
+  round_ = nullptr;
+  const std::lock_guard lock(round->mutex);
+  for (const Waiting& each : std::exchange(waiting_, {})) each.answer(page(each.path, *round));
+}
+
+observe::AdminServer::Page Admin::page(std::string_view path, Round& round) const {
+  std::string missing = silent_workers(round.answered);
+  if (path == "/metrics" && missing.empty()) {
+    return {200, std::string(observe::exposition_type), observe::print_metrics(round.books, facts(round))};
+  }
+  if (path == "/readyz") {
+    if (round.draining) missing += "draining\n";
+    if (round.without_resolver) missing += "the resolver is not there\n";
+  }
+  if (!missing.empty()) return {503, "text/plain; charset=utf-8", missing};
+  return {200, "text/plain; charset=utf-8", path == "/readyz" ? "ready\n" : "alive\n"};
+}
+
+observe::Facts Admin::facts(const Round& round) const {
+  const auto runtime = runtime_.get();
+  observe::Facts facts;
+  add_limits(facts, *runtime);
+  add_certificates(facts, *runtime);
+  add_usage(facts, usage_.now());
+  facts.set("postern_config_last_reload_successful", reload_successful_ ? 1 : 0);
+  facts.set("postern_config_last_reload_success_timestamp_seconds", static_cast<double>(reloaded_at_.load()));
+  facts.set("postern_draining", round.draining ? 1 : 0);
+  facts.set("postern_log_lines_dropped_total", static_cast<double>(log::dropped()));
+  facts.set("postern_build_info", 1,
+            {POSTERN_VERSION, uv_version_string(), std::to_string(tls::library_facts().api_version)});
+  return facts;
+}
+
+}  // namespace postern::gateway

@@ -1,0 +1,69 @@
+// What the admin server says: /metrics, /healthz, /readyz. Asks the workers, each in its own thread, and waits for
+// none.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/published.h"
+#include "proxy/gateway/worker.h"
+#include "proxy/observe/admin_server.h"
+#include "proxy/observe/facts.h"
+#include "proxy/process/process_usage.h"
+#include "proxy/runtime/runtime.h"
+
+namespace postern::gateway {
+
+class Admin {
+ public:
+  using Workers = std::vector<std::unique_ptr<Worker>>;
+  // `socket` is bound. `workers`, which may not run yet, outlive it, and are joined before it goes.
+  static Result<std::unique_ptr<Admin>> start(UniqueFd socket, const Workers& workers,
+                                              std::shared_ptr<const runtime::Runtime> runtime);
+
+  // Thread-safe: another snapshot serves from now on; or one was refused.
+  void adopted(std::shared_ptr<const runtime::Runtime> runtime);
+  void refused() { reload_successful_ = false; }
+
+ private:
+  // What the workers said to one question.
+  struct Round {
+    std::mutex mutex;
+    std::size_t left = 0;
+    std::vector<bool> answered;
+    observe::Books books;
+    bool draining = false;
+    bool without_resolver = false;
+  };
+  struct Waiting {
+    std::string path;
+    observe::AdminServer::Answer answer;
+  };
+
+  Admin(const Workers& workers, std::shared_ptr<const runtime::Runtime> runtime);
+  // In the server's thread.
+  void serve(std::string_view path, observe::AdminServer::Answer answer);
+  void ask();
+  void tick();
+  void finish(const std::shared_ptr<Round>& round);
+  observe::AdminServer::Page page(std::string_view path, Round& round) const;
+  observe::Facts facts(const Round& round) const;
+
+  const Workers& workers_;
+  config::Published<runtime::Runtime> runtime_;
+  process::ProcessUsage usage_;
+  std::atomic<bool> reload_successful_{true};
+  std::atomic<std::int64_t> reloaded_at_;
+  std::shared_ptr<Round> round_;  // null: nobody asks
+  std::vector<Waiting> waiting_;
+  unsigned age_ = 0;  // of the round, in ticks
+  std::unique_ptr<observe::AdminServer> server_;
+};
+
+}  // namespace postern::gateway

@@ -1,0 +1,136 @@
+#include "proxy/observe/admin_server.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <mutex>
+#include <string>
+
+#include "tests/support/catch.h"
+
+namespace admin_server_test {
+
+using namespace postern;
+using observe::AdminServer;
+
+// A server on a port of its own that answers with the path, but for those that begin with /later: kept.
+struct Running {
+  explicit Running() {
+    auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1);
+    REQUIRE(bound);
+    port = bound->address.port;
+    auto started = AdminServer::start(std::move(bound->sockets[0]), [this](std::string_view path, auto answer) {
+      if (!path.starts_with("/later")) return answer({200, "text/plain", std::string(path)});
+      const std::lock_guard lock(mutex);
+      later = std::move(answer);
+    });
+    REQUIRE(started);
+    server = std::move(*started);
+  }
+  UniqueFd connect() const {
+    UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const timeval patience = {20, 0};
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    return fd;
+  }
+
+  std::uint16_t port = 0;
+  std::mutex mutex;
+  AdminServer::Answer later;
+  std::unique_ptr<AdminServer> server;
+};
+
+void say(const UniqueFd& fd, std::string_view text) {
+  (void)!::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
+}
+std::string rest(const UniqueFd& fd) {
+  std::string heard;
+  char bytes[4096];
+  for (ssize_t count = 0; (count = ::recv(fd.get(), bytes, sizeof bytes, 0)) > 0;) {
+    heard.append(bytes, static_cast<std::size_t>(count));
+  }
+  return heard;
+}
+
+TEST_CASE("admin server: a GET is answered, and the connection ends") {
+  Running running;
+  for (int i = 0; i < 3; ++i) {
+    const auto client = running.connect();
+    say(client, "GET /metr");
+    say(client, "ics HTTP/1.1\r\nHost: x\r\n\r\n");
+    const std::string heard = rest(client);
+    CHECK(heard.starts_with("HTTP/1.1 200 OK\r\n"));
+    CHECK(heard.ends_with("\r\n\r\n/metrics"));
+  }
+}
+
+TEST_CASE("admin server: what is no GET is refused, and what is no HTTP too") {
+  Running running;
+  for (const auto& [said, status] : {std::pair("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi", " 405 "),
+                                     {"EHLO x\r\n", " 400 "},
+                                     {"GET / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", " 413 "}}) {
+    const auto client = running.connect();
+    say(client, said);
+    CHECK(rest(client).find(status) == 8);
+  }
+}
+
+TEST_CASE("admin server: whoever only connects is bounded, and closed in time") {
+  Running running;
+  std::vector<UniqueFd> idle;
+  for (std::size_t i = 0; i < AdminServer::connection_limit; ++i) idle.push_back(running.connect());
+  const auto begun = std::chrono::steady_clock::now();
+  const auto one_more = running.connect();
+  CHECK(rest(one_more).empty());
+  CHECK(std::chrono::steady_clock::now() - begun < AdminServer::patience / 2);
+  idle.pop_back();
+  // The place of one that has gone is free, as soon as that is noticed.
+  std::string heard;
+  while (heard.empty() && std::chrono::steady_clock::now() - begun < AdminServer::patience) {
+    const auto client = running.connect();
+    say(client, "GET /a HTTP/1.1\r\n\r\n");
+    heard = rest(client);
+  }
+  CHECK(heard.ends_with("/a"));
+  CHECK(rest(idle[0]).empty());
+  const auto took = std::chrono::steady_clock::now() - begun;
+  CHECK(took >= AdminServer::patience / 2);
+  CHECK(took < 2 * AdminServer::patience);
+}
+
+TEST_CASE("admin server: an answer may come later, from elsewhere, and to nobody any more") {
+  Running running;
+  const auto taken = [&] {
+    for (;;) {
+      const std::lock_guard lock(running.mutex);
+      if (running.later) return std::exchange(running.later, {});
+    }
+  };
+  const auto client = running.connect();
+  say(client, "GET /later HTTP/1.1\r\n\r\n");
+  taken()({200, "text/plain", "at last"});
+  CHECK(rest(client).ends_with("at last"));
+  auto gone = running.connect();
+  say(gone, "GET /later HTTP/1.1\r\n\r\n");
+  const auto answer = taken();
+  gone = UniqueFd();
+  answer({200, "text/plain", std::string(1 << 20, 'x')});
+  const auto next = running.connect();
+  say(next, "GET /b HTTP/1.1\r\n\r\n");
+  CHECK(rest(next).ends_with("/b"));
+  // And one that is under way when the server goes.
+  const auto waits = running.connect();
+  say(waits, "GET /later HTTP/1.1\r\n\r\n");
+  (void)taken();
+  running.server.reset();
+  CHECK(rest(waits).empty());
+}
+
+}  // namespace admin_server_test
