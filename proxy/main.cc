@@ -45,7 +45,6 @@ void describe_gateway(CLI::App& app, Arguments& arguments) {
   gateway->add_option("--user", arguments.gateway.user, "Whom to become");
   gateway->add_flag("--foreign-addresses", arguments.gateway.foreign_source_addresses, "Keep the right to use them");
   gateway->add_flag("--socket-marks", arguments.gateway.marks_sockets, "Keep the right to set them");
-  gateway->add_flag("--programs", arguments.gateway.may_gain_by_exec, "Those of `exec` may be set-user-ID ones");
 }
 
 void describe(CLI::App& app, Arguments& arguments) {

@@ -68,11 +68,19 @@ void Gateway::obey(const keeper::Sockets& order, net::Descriptors& descriptors) 
   arriving_->count += descriptors.size();
   if (arriving_->count > keeper::max_sockets) return give_up("too many sockets");
   for (std::size_t i = 0; i < descriptors.size(); ++i) {
-    const auto& entry = order.entries[i];
-    if (entry.kind == keeper::Sockets::Kind::signer) arriving_->signers[entry.worker] = std::move(descriptors[i]);
-    if (entry.kind == keeper::Sockets::Kind::admin) arriving_->admin = std::move(descriptors[i]);
-    if (entry.kind != keeper::Sockets::Kind::listening) continue;
-    arriving_->sockets[entry.worker].push_back({{entry.endpoint, entry.listener}, std::move(descriptors[i])});
+    take(order.entries[i], std::move(descriptors[i]));
+  }
+}
+
+void Gateway::take(const keeper::Sockets::Entry& entry, UniqueFd descriptor) {
+  using Kind = keeper::Sockets::Kind;
+  switch (entry.kind) {
+    case Kind::listening:
+      arriving_->sockets[entry.worker].push_back({{entry.endpoint, entry.listener}, std::move(descriptor)});
+      return;
+    case Kind::programs: arriving_->programs[entry.worker] = std::move(descriptor); return;
+    case Kind::signer: arriving_->signers[entry.worker] = std::move(descriptor); return;
+    case Kind::admin: arriving_->admin = std::move(descriptor); return;
   }
 }
 
@@ -130,6 +138,7 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
     log::start(runtime_->settings.log.level, runtime_->settings.log.format);
     make_workers(workers, arriving);
   } else {
+    use_programs(arriving);
     for (std::uint32_t w = 0; w < workers; ++w) workers_[w]->adopt(runtime_, std::move(arriving.sockets[w]));
   }
   look_after(std::move(arriving.admin));
@@ -137,11 +146,18 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
   return std::nullopt;
 }
 
+void Gateway::use_programs(Arriving& arriving) {
+  for (auto& [w, connection] : arriving.programs) {
+    if (w < workers_.size()) workers_[w]->use_programs(std::move(connection));
+  }
+}
+
 void Gateway::make_workers(std::uint32_t count, Arriving& arriving) {
   for (std::uint32_t w = 0; w < count; ++w) {
     workers_.push_back(std::make_unique<Worker>(w, runtime_));
     workers_.back()->prepare();
   }
+  use_programs(arriving);
   for (auto& [w, connection] : std::exchange(resolver_connections_, {})) {
     if (w < count) use_resolver(*workers_[w], std::move(connection), resolver_run_);
   }

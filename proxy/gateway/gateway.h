@@ -35,6 +35,7 @@ class Gateway final : private net::PacketSocket::Owner {
     UniqueFd bundle;
     std::map<std::uint32_t, std::vector<Worker::Socket>> sockets;  // by worker
     std::map<std::uint32_t, UniqueFd> signers;                     // likewise
+    std::map<std::uint32_t, UniqueFd> programs;                    // to whoever starts them
     std::size_t count = 0;
     UniqueFd admin;  // none: there is no admin server
   };
@@ -53,6 +54,8 @@ class Gateway final : private net::PacketSocket::Owner {
   void obey(const keeper::Drain& order, net::Descriptors& descriptors);
   void obey(const keeper::Stop& order, net::Descriptors& descriptors);
   std::optional<Error> swap_in(Arriving arriving, std::uint32_t workers);
+  void take(const keeper::Sockets::Entry& entry, UniqueFd descriptor);
+  void use_programs(Arriving& arriving);
   void make_workers(std::uint32_t count, Arriving& arriving);
   void look_after(UniqueFd admin);
   void tell_when_serving(std::uint32_t version);

@@ -40,6 +40,7 @@ Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
     : number_(number),
       runtime_(std::move(runtime)),
       sweeper_(loop_.raw(), [this] { sweep(); }),
+      programs_(loop_),
       resolver_(loop_),
       signer_(loop_),
       surroundings_{loop_,
@@ -49,7 +50,8 @@ Worker::Worker(unsigned number, std::shared_ptr<const runtime::Runtime> runtime)
                     books_,
                     [this](session::Session& session) { retire(session); },
                     [this](std::unique_ptr<stream::Stream> stream) { buried_.push_back(std::move(stream)); },
-                    &resolver_} {
+                    &resolver_,
+                    &programs_} {
   scratch_.waiting.share(runtime_->tallies->buffered());
   renew_pools();
   // Session numbers are told to people and logs, not secrets; a random start keeps those of restarts apart.
@@ -83,6 +85,11 @@ void Worker::use_signer(UniqueFd connection) {
                                                         {"effect", "handshakes that need a private key fail"}});
     });
   });
+}
+
+void Worker::use_programs(UniqueFd connection) {
+  auto held = std::make_shared<UniqueFd>(std::move(connection));
+  loop_.post([this, held] { programs_.connect(std::move(*held)); });
 }
 
 void Worker::start(std::vector<Socket> sockets, std::function<void()> on_end) {

@@ -43,6 +43,8 @@ class Worker {
   void use_resolver(UniqueFd connection, const resolver::Client::OnTrouble& on_trouble);
   // Thread-safe: leads to whoever holds the private keys, where they are not here.
   void use_signer(UniqueFd connection);
+  // Thread-safe: programs are started there from now on.
+  void use_programs(UniqueFd connection);
   // After prepare(): takes the sockets and starts the thread. `on_end` is called in that thread when the worker has
   // drained.
   void start(std::vector<Socket> sockets, std::function<void()> on_end);
@@ -93,6 +95,7 @@ class Worker {
   net::Timer sweeper_;
   stream::Scratch scratch_;
   smtp::Effects effects_;
+  programs::Client programs_;
   net::ChildReaper reaper_;
   resolver::Client resolver_;
   signing::Client signer_;

@@ -31,7 +31,7 @@ void BackendDialer::on_connected(Result<net::StreamPtr> socket) {
   if (socket) {
     pool_.succeeded(current_, uv_now(loop_));
     pool_.connected(current_);
-    return finish(Connected{std::move(*socket), name, current_, nullptr});
+    return finish(Connected{std::move(*socket), name, current_});
   }
   pool_.failed(current_, uv_now(loop_));
   if (dial()) finish(fail(socket.error().code, name + ": " + socket.error().message));

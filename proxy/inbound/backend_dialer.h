@@ -1,4 +1,4 @@
-// Reaches the server behind a session: the best of several addresses with failover, or a program of its own.
+// Reaches the server behind a session: the best of several addresses, with failover.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,6 @@
 
 #include "config/settings.h"
 #include "proxy/inbound/backend_pool.h"
-#include "proxy/net/child_process.h"
 #include "proxy/net/connector.h"
 
 namespace postern::inbound {
@@ -18,9 +17,8 @@ class BackendDialer {
  public:
   struct Connected {
     net::StreamPtr socket;
-    std::string name;                   // for the record: address or program
+    std::string name;                   // for the record
     std::optional<std::size_t> pooled;  // index in the pool; release it when the connection ends
-    std::unique_ptr<net::ChildProcess> child;
   };
   using OnDone = std::function<void(Result<Connected>)>;
 

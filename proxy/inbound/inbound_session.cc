@@ -125,6 +125,7 @@ void InboundSession::dial() {
 }
 
 bool InboundSession::dial_timed_out() {
+  if (program_ && !server_) record_.reason = settings().backend.exec[0] + ": the program took too long to start";
   if (!dialer_) return false;
   const auto error = dialer_->next_after_timeout();
   if (!error) return true;
@@ -134,18 +135,27 @@ bool InboundSession::dial_timed_out() {
 }
 
 void InboundSession::dial_program() {
+  if (around_.programs == nullptr) return connect_failed("no program can be started here");
   const auto local = net::local_address(client_.socket()).value_or(net::SocketAddress{});
-  auto started =
-      net::ChildProcess::start(around_.loop.raw(), settings().backend.exec,
-                               ucspi_environment(local, record_.client, runtime_->hostname, record_.client_tls.get()));
-  if (!started) return connect_failed(started.error().message);
-  adopt({std::move(started->socket), settings().backend.exec[0], std::nullopt, std::move(started->process)});
+  auto program = around_.programs->start(
+      listener_.settings.name, ucspi_environment(local, record_.client, runtime_->hostname, record_.client_tls.get()),
+      [this](Result<net::StreamPtr> socket) { on_program(std::move(socket)); });
+  if (!program) return connect_failed(program.error().message);
+  program_ = std::move(*program);
+}
+
+void InboundSession::on_program(Result<net::StreamPtr> socket) {
+  if (socket) {
+    adopt({std::move(*socket), settings().backend.exec[0], std::nullopt});
+  } else {
+    connect_failed(socket.error().message);
+  }
+  pump();
 }
 
 void InboundSession::adopt(BackendDialer::Connected result) {
   record_.note_connection(result.name, around_.loop.now());
   pooled_ = result.pooled;
-  child_ = std::move(result.child);
   adopt_server(std::move(result.socket));
   const std::string header = proxy_header();
   server_->send(header);
@@ -181,7 +191,10 @@ void InboundSession::release_server() {
   constexpr std::uint64_t patience_at_the_end = 5'000;
   std::uint64_t patience = record_.ending ? patience_at_the_end : 0;
   if (record_.ending == Ending::quit) patience = net::ChildReaper::kill_after;
-  if (child_) around_.reaper.take(std::move(child_), around_.loop.now(), patience);
+  if (program_) {
+    program_->give_up();
+    around_.reaper.take(std::move(program_), around_.loop.now(), patience);
+  }
   if (pooled_) pool_->released(*pooled_);
   pooled_.reset();
 }

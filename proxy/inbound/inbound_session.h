@@ -38,13 +38,14 @@ class InboundSession final : public session::Session {
   void no_header(std::string reason);
   void begin_dialogue();
   void dial_program();
+  void on_program(Result<net::StreamPtr> socket);
   void adopt(BackendDialer::Connected connected);
   std::string proxy_header() const;
 
   const runtime::Inbound& listener_;  // of the runtime that we hold
   std::shared_ptr<BackendPool> pool_;
   std::unique_ptr<BackendDialer> dialer_;
-  std::unique_ptr<net::ChildProcess> child_;
+  std::unique_ptr<programs::Client::Program> program_;  // about to start, or the server
   std::optional<std::size_t> pooled_;
   std::unique_ptr<std::string> proxy_header_;  // of the balancer in front, as far as it came
   wire::ProxyHeaderWatch header_watch_;        // over a client that may send none

@@ -1,7 +1,5 @@
 #include "proxy/inbound/ucspi.h"
 
-#include <cstdlib>
-
 #include "config/text.h"
 
 namespace postern::inbound {
@@ -33,8 +31,6 @@ void add_tls(std::vector<std::string>& environment, const tls::SessionFacts& fac
 std::vector<std::string> ucspi_environment(const net::SocketAddress& local, const net::SocketAddress& remote,
                                            std::string_view local_host, const tls::SessionFacts* facts) {
   std::vector<std::string> environment;
-  const char* path = std::getenv("PATH");
-  add(environment, "PATH", path != nullptr ? path : "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin");
   add(environment, "PROTO", remote.address.family == config::IpAddress::Family::v6 ? "TCP6" : "TCP");
   add(environment, "TCPLOCALIP", config::to_string(local.address));
   add(environment, "TCPLOCALPORT", std::to_string(local.port));

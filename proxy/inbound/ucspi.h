@@ -12,8 +12,8 @@
 
 namespace postern::inbound {
 
-// "NAME=value" strings. `facts` null: the session runs without TLS so far. RELAYCLIENT is never among them: that is
-// local policy. Control characters of the peer's own words become '?'.
+// "NAME=value" strings, without PATH, which is not the session's to say. `facts` null: the session runs without TLS so
+// far. RELAYCLIENT is never among them: that is local policy. Control characters of the peer's own words become '?'.
 std::vector<std::string> ucspi_environment(const net::SocketAddress& local, const net::SocketAddress& remote,
                                            std::string_view local_host, const tls::SessionFacts* facts);
 

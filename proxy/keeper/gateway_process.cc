@@ -14,7 +14,6 @@ std::vector<std::string> gateway_arguments(const process::Privileges& privileges
   if (!privileges.user.empty()) words.push_back("--user=" + privileges.user);
   if (privileges.foreign_source_addresses) words.emplace_back("--foreign-addresses");
   if (privileges.marks_sockets) words.emplace_back("--socket-marks");
-  if (privileges.may_gain_by_exec) words.emplace_back("--programs");
   return words;
 }
 

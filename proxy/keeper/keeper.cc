@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "proxy/keeper/programs.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/cpu_count.h"
 #include "proxy/process/descriptors.h"
@@ -36,14 +37,14 @@ process::Privileges gateway_privileges(const config::Settings& settings) {
   const runtime::Needs wanted = runtime::needs(settings);
   return {.user = settings.user,
           .foreign_source_addresses = wanted.foreign_addresses,
-          .marks_sockets = wanted.socket_marks,
-          .may_gain_by_exec = wanted.programs};
+          .marks_sockets = wanted.socket_marks};
 }
 
 }  // namespace
 
 Keeper::Keeper(std::string configuration)
     : configuration_(std::move(configuration)),
+      reaper_(loop_),
       restart_(loop_.raw(), [this] { start_gateway_again(); }),
       last_resort_(loop_.raw(), [this] {
         if (gateway_) gateway_->kill();
@@ -70,7 +71,9 @@ bool Keeper::begin() {
   std::optional<Error> error;
   // Before threads start, of which the log is the first.
   if (loaded.ok()) {
-    if (auto done = process::drop_all_but_keeping(gateway_privileges(loaded.settings)); !done) error = done.error();
+    const bool starts_programs = runtime::needs(loaded.settings).programs;
+    const auto done = process::drop_all_but_keeping(gateway_privileges(loaded.settings), starts_programs);
+    if (!done) error = done.error();
   }
   present_ = prepare(std::move(loaded), nullptr);
   if (!present_) return false;
@@ -116,6 +119,7 @@ void Keeper::connect_resolver(std::vector<UniqueFd> connections, std::uint64_t r
 
 std::optional<Error> Keeper::start_gateway() {
   signers_.end();  // of another gateway
+  programs_connected_ = false;
   pauses_.begun(loop_.now());
   refusal_.clear();
   GatewayProcess::Owner& hears = *this;
@@ -138,6 +142,7 @@ std::optional<Error> Keeper::send_snapshot() {
   });
   if (!sent) return sent.error();
   if (auto error = send_signers()) return error;
+  if (auto error = connect_programs()) return error;
   gateway_->send(Commit{version_, workers_});
   return std::nullopt;
 }
@@ -151,16 +156,42 @@ std::optional<Error> Keeper::send_signers() {
   }
   auto ends = signers_.begin(workers_, present_->keys);
   if (!ends) return ends.error();
+  send_connections(Sockets::Kind::signer, std::move(*ends));
+  return std::nullopt;
+}
+
+// Each worker has one of its own, for as long as its gateway lives: what it has started is known there.
+std::optional<Error> Keeper::connect_programs() {
+  const config::Settings& settings = present_->runtime->settings;
+  if (!runtime::needs(settings).programs) return std::nullopt;
+  if (programs_) {
+    offer_programs(*programs_, settings);
+  } else {
+    auto programs = start_programs(loop_, reaper_, settings);
+    if (!programs) return programs.error();
+    programs_ = std::move(*programs);
+  }
+  if (std::exchange(programs_connected_, true)) return std::nullopt;
+  auto connections = keeper::connect_programs(*programs_, workers_, [this, run = losses_](const std::string& why) {
+    log::error("the gateway is not believed any more", {{"reason", why}});
+    if (gateway_ && losses_ == run) gateway_->kill();
+  });
+  if (!connections) return connections.error();
+  send_connections(Sockets::Kind::programs, std::move(*connections));
+  return std::nullopt;
+}
+
+// One for each worker.
+void Keeper::send_connections(Sockets::Kind kind, std::vector<UniqueFd> connections) {
   Sockets message{version_, {}};
   net::Descriptors descriptors;
-  for (unsigned worker = 0; worker < workers_; ++worker) {
-    message.entries.push_back({Sockets::Kind::signer, worker, {}, {}});
-    descriptors.push_back(std::move((*ends)[worker]));
-    if (descriptors.size() < max_descriptors && worker + 1 < workers_) continue;
+  for (std::size_t w = 0; w < connections.size(); ++w) {
+    message.entries.push_back({kind, static_cast<std::uint32_t>(w), {}, {}});
+    descriptors.push_back(std::move(connections[w]));
+    if (descriptors.size() < max_descriptors && w + 1 < connections.size()) continue;
     gateway_->send(message, std::exchange(descriptors, {}));
     message.entries.clear();
   }
-  return std::nullopt;
 }
 
 void Keeper::on_signal(int number) {

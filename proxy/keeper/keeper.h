@@ -14,9 +14,11 @@
 #include "proxy/keeper/signers.h"
 #include "proxy/net/executable.h"
 #include "proxy/net/loop.h"
+#include "proxy/net/reaper.h"
 #include "proxy/net/restart_pauses.h"
 #include "proxy/net/signal.h"
 #include "proxy/net/timer.h"
+#include "proxy/programs/server.h"
 #include "proxy/resolver/supervisor.h"
 
 namespace postern::keeper {
@@ -34,8 +36,10 @@ class Keeper final : private GatewayProcess::Owner {
   bool begin();
   std::optional<Error> start_resolver();
   std::optional<Error> start_gateway();
+  std::optional<Error> connect_programs();
   std::optional<Error> send_snapshot();
   std::optional<Error> send_signers();
+  void send_connections(Sockets::Kind kind, std::vector<UniqueFd> connections);
   void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
   void on_signal(int number);
   void on_report(const Report& report) override;
@@ -49,6 +53,7 @@ class Keeper final : private GatewayProcess::Owner {
 
   std::string configuration_;
   net::Loop loop_;
+  net::Reaper reaper_;
   std::vector<std::unique_ptr<net::Signal>> signals_;
   std::optional<net::Executable> postern_;
   std::optional<Prepared> present_;
@@ -57,7 +62,9 @@ class Keeper final : private GatewayProcess::Owner {
   std::optional<Listening> listening_;
   std::unique_ptr<resolver::Supervisor> resolver_;  // null: nothing is looked up
   Signers signers_;
-  std::unique_ptr<GatewayProcess> gateway_;  // null: there is none now
+  bool programs_connected_ = false;             // the gateway's workers are
+  std::unique_ptr<programs::Server> programs_;  // null: none is started
+  std::unique_ptr<GatewayProcess> gateway_;     // null: there is none now
   net::RestartPauses pauses_;
   net::Timer restart_;
   net::Timer last_resort_;  // what is told to stop and does not is killed

@@ -8,11 +8,18 @@
 #include <thread>
 #include <utility>
 
-#include "proxy/net/child_process.h"
-
 namespace postern::net {
 
 namespace {
+
+// As execve(2) wants them: they point into `strings`, and a null pointer is the last.
+std::vector<char*> c_strings(std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  result.reserve(strings.size() + 1);
+  for (auto& text : strings) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
 
 uv_stdio_container_t inherited(int fd) {
   uv_stdio_container_t container{};

@@ -66,8 +66,8 @@ std::vector<int> network_capabilities(const Privileges& privileges) {
   return {CAP_NET_RAW, CAP_NET_ADMIN};
 }
 
-Result<void> forbid_gains(const Privileges& privileges) {
-  if (privileges.may_gain_by_exec || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) return {};
+Result<void> forbid_gains() {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) return {};
   return system_failure("cannot set no_new_privs");
 }
 
@@ -138,18 +138,18 @@ Result<void> drop_privileges(const Privileges& privileges) {
     if (::geteuid() == 0) capabilities.push_back(CAP_DAC_OVERRIDE);
     if (auto done = limit_to(capabilities); !done) return done;
   }
-  return forbid_gains(privileges);
+  return forbid_gains();
 }
 
-Result<void> drop_all_but_keeping(const Privileges& gateway) {
+Result<void> drop_all_but_keeping(const Privileges& gateway, bool starts_programs) {
   std::vector<int> capabilities = network_capabilities(gateway);
   for (const int each : {CAP_DAC_READ_SEARCH, CAP_NET_BIND_SERVICE, CAP_SETUID, CAP_SETGID, CAP_KILL}) {
     capabilities.push_back(each);
   }
   if (gateway.user.empty()) capabilities.push_back(CAP_DAC_OVERRIDE);  // where root is to stay root
-  if (!gateway.may_gain_by_exec) limit_bounding_set_to(capabilities);
-  if (auto done = limit_to(capabilities); !done) return done;
-  return forbid_gains(gateway);
+  if (!starts_programs) limit_bounding_set_to(capabilities);
+  if (auto done = limit_to(capabilities); !done || starts_programs) return done;
+  return forbid_gains();
 }
 
 }  // namespace postern::process

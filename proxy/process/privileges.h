@@ -22,18 +22,18 @@ struct Privileges {
   std::string user;  // empty: stay who we are
   bool foreign_source_addresses =
       false;  // client_address: transparent, source: client; keeps CAP_NET_RAW, which IP_TRANSPARENT asks for
-  bool marks_sockets = false;     // socket_mark; keeps CAP_NET_ADMIN, which SO_MARK asks for
-  bool may_gain_by_exec = false;  // an `exec` server may be or start a set-user-ID program (exim4, qmail-queue)
+  bool marks_sockets = false;  // socket_mark; keeps CAP_NET_ADMIN, which SO_MARK asks for
 };
 // Gives up root for good: groups, then user, in all three of their forms, checked to be irreversible; all capabilities
-// but those that are named, and, where root is to stay root, the one that lets it write where others own; and, but for
-// `may_gain_by_exec`, sets no_new_privs. Call it before threads start: capabilities and no_new_privs belong to a thread
-// and are inherited by those that it starts.
+// but those that are named, and, where root is to stay root, the one that lets it write where others own; and sets
+// no_new_privs. Call it before threads start: capabilities and no_new_privs belong to a thread and are inherited by
+// those that it starts.
 Result<void> drop_privileges(const Privileges& privileges);
 
 // The keeper's part, for a gateway with these: of its capabilities stay those to read files, to bind ports below 1024,
-// and to start and end processes as another user, beside what the gateway is to have. Where no program may gain any by
-// exec, none that it starts can have more. Likewise before threads start.
-Result<void> drop_all_but_keeping(const Privileges& gateway);
+// and to start and end processes as another user, beside what the gateway is to have. But where it starts programs
+// of `exec`, which may be or start set-user-ID ones (exim4, qmail-queue), nothing that it starts can have more.
+// Likewise before threads start.
+Result<void> drop_all_but_keeping(const Privileges& gateway, bool starts_programs);
 
 }  // namespace postern::process

@@ -10,7 +10,7 @@
 
 #include "config/result.h"
 #include "config/unique_fd.h"
-#include "proxy/net/child_process.h"
+#include "proxy/net/child_reaper.h"
 #include "proxy/net/handle.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/packet_socket.h"

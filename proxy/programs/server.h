@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "config/unique_fd.h"
-#include "proxy/net/child_process.h"
+#include "proxy/net/child_reaper.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/reaper.h"
 #include "proxy/net/timer.h"

@@ -9,9 +9,10 @@
 #include <string>
 
 #include "proxy/limits/tally.h"
-#include "proxy/net/child_process.h"
+#include "proxy/net/child_reaper.h"
 #include "proxy/net/loop.h"
 #include "proxy/observe/book.h"
+#include "proxy/programs/client.h"
 #include "proxy/resolver/client.h"
 #include "proxy/runtime/runtime.h"
 #include "proxy/session/session_record.h"
@@ -33,6 +34,7 @@ struct Surroundings {
   std::function<void(Session&)> retire;
   std::function<void(std::unique_ptr<stream::Stream>)> bury;
   postern::resolver::Client* resolver = nullptr;  // null where no name is looked up
+  programs::Client* programs = nullptr;           // null where no program is started
 };
 
 class Session : public stream::Stream::Owner, private smtp::HandshakeGate {

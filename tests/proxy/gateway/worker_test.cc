@@ -11,9 +11,11 @@
 #include <cerrno>
 #include <future>
 
+#include "proxy/runtime/needs.h"
 #include "proxy/runtime/preflight.h"
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
+#include "tests/support/program_starter.h"
 #include "tls/client_context.h"
 #include "tls/peer_certificates.h"
 
@@ -110,6 +112,11 @@ class Running {
  public:
   explicit Running(const std::string& yaml) : runtime_(snapshot(yaml, nullptr)), worker_(0, runtime_) {
     worker_.prepare();
+    // One at most in this process: it reaps every child.
+    if (runtime::needs(runtime_->settings).programs) {
+      programs_ = std::make_unique<test_support::ProgramStarter>(runtime_->settings);
+      worker_.use_programs(programs_->connection());
+    }
     worker_.start({}, [this] { ended_ = true; });
     worker_.adopt(runtime_, sockets_for(*runtime_));
   }
@@ -191,6 +198,7 @@ class Running {
   std::shared_ptr<const postern::runtime::Runtime> runtime_;
   std::atomic<bool> ended_ = false;
   postern::gateway::Worker worker_;
+  std::unique_ptr<test_support::ProgramStarter> programs_;
 };
 
 std::string certificate_files(const TempDirectory& directory, const std::string& name) {

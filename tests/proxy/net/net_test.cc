@@ -6,11 +6,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/net/child_process.h"
 #include "proxy/net/connector.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/loop.h"
-#include "proxy/process/descriptors.h"
 #include "tests/support/catch.h"
 #include "tests/support/machine.h"
 #include "tests/support/skip.h"
@@ -321,64 +319,6 @@ TEST_CASE("connector: a unix socket that is not there is reported later, not ins
   });
   inside = false;
   CHECK(turn_until(loop, [&] { return !error.empty(); }));
-}
-
-TEST_CASE("child_process: the program talks over its standard descriptors and inherits no others") {
-  process::close_on_exec_from(3);  // what the test itself was started with
-  net::Loop loop;
-  auto started =
-      net::ChildProcess::start(loop.raw(), {"/bin/sh", "-c", "echo $GREETING; ls /proc/self/fd | tr '\\n' ' '"},
-                               {"GREETING=hello", "PATH=/bin"});
-  REQUIRE(started.has_value());
-  struct Output {
-    std::string text;
-    bool ended = false;
-  } output;
-  started->socket->data = &output;
-  uv_read_start(
-      started->socket.get(),
-      [](uv_handle_t*, std::size_t, uv_buf_t* buffer) {
-        static char space[4096];
-        *buffer = uv_buf_init(space, sizeof space);
-      },
-      [](uv_stream_t* stream, ssize_t count, const uv_buf_t* buffer) {
-        auto& out = *static_cast<Output*>(stream->data);
-        if (count > 0) out.text.append(buffer->base, static_cast<std::size_t>(count));
-        if (count < 0) out.ended = true;
-      });
-  CHECK(turn_until(loop, [&] { return output.ended && started->process->exited(); }));
-  CHECK(output.text == "hello\n0 1 2 3 ");  // 3 is the one that ls reads the folder with
-}
-
-TEST_CASE("child_process: a program that does not exist is an error") {
-  net::Loop loop;
-  CHECK_FALSE(net::ChildProcess::start(loop.raw(), {"/nonexistent/program"}, {}).has_value());
-}
-
-TEST_CASE("child_process: the reaper asks, then kills, then forgets") {
-  net::Loop loop;
-  net::ChildReaper reaper;
-  auto started = net::ChildProcess::start(loop.raw(), {"/bin/sh", "-c", "trap '' TERM; echo ready; exec sleep 100"},
-                                          {"PATH=/bin:/usr/bin"});
-  REQUIRE(started.has_value());
-  bool ready = false;
-  started->socket->data = &ready;
-  uv_read_start(
-      started->socket.get(),
-      [](uv_handle_t*, std::size_t, uv_buf_t* buffer) {
-        static char space[64];
-        *buffer = uv_buf_init(space, sizeof space);
-      },
-      [](uv_stream_t* stream, ssize_t, const uv_buf_t*) { *static_cast<bool*>(stream->data) = true; });
-  REQUIRE(turn_until(loop, [&] { return ready; }));
-  reaper.take(std::move(started->process), 0, 0);
-  reaper.sweep(net::ChildReaper::kill_after - 1);
-  CHECK_FALSE(reaper.empty());  // it ignores SIGTERM
-  reaper.sweep(net::ChildReaper::kill_after);
-  CHECK(turn_until(loop, [&] {
-    reaper.sweep(net::ChildReaper::kill_after);
-    return reaper.empty();
-  }));
 }
 
 }  // namespace net_test

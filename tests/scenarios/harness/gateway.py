@@ -57,6 +57,12 @@ class Gateway:
         """Of the one that serves: the process id of its child `postern gateway`. None: there is none now."""
         return next((pid for pid in children_of(self.pid) if words_of(pid)[:2] == ["postern", "gateway"]), None)
 
+    @property
+    def programs(self):
+        """The process ids of the programs that it has started, and of what those have left behind."""
+        ours = ("postern", "postern-resolver")
+        return [pid for pid in children_of(self.pid) if words_of(pid)[:1] == [] or words_of(pid)[0] not in ours]
+
     def port(self, name="mx"):
         return self.ports[name]
 
