@@ -92,7 +92,8 @@ WITH_DANE = [
     Domain("ta-wrong-name", "4.7.5", certificate="wrong-name", tlsa=("2 1 1",)),
     Domain("ta-expired", "4.7.5", certificate="expired", tlsa=("2 1 1",)),
     Domain("dane-mismatch", "4.7.5", tlsa=("3 1 1 wrong",)),
-    Domain("dane-stale", "4.7.5", certificate="self-signed", tlsa=("3 1 1", "3 1 2 wrong")),  # the stronger one counts alone
+    # Of 3 1 x the stronger one counts alone. Postfix 3.9 looks at the other, too, where it may ask for a bare key: beside 3 0 x not.
+    Domain("dane-stale", "4.7.5", certificate="self-signed", tlsa=("3 1 1", "3 1 2 wrong", "3 0 1 wrong")),
     Domain("xn--bcher-kva", "4.7.5", tlsa=("3 1 1 wrong",)),  # bücher.example
     Domain("dane-no-starttls", "4.7.4", smtpd=NO_TLS, tlsa=("3 1 1 wrong",)),
     Domain("unusable", NO_TRUST, certificate="self-signed", tlsa=("0 0 1", "1 1 1")),
