@@ -44,7 +44,7 @@ std::optional<Reload> reload(const std::string& file, const Prepared& present, c
     if (!rights.empty()) return refuse(rights + ": the right to that was given up at the start, so it needs a restart");
     changed = list_of(config::changed_options(before, loaded.settings));
   }
-  auto next = prepare(std::move(loaded), present.runtime.get());
+  auto next = keeper::prepare(std::move(loaded), present.runtime.get());
   if (!next) return refuse("it has mistakes");
   auto change = listening.plan(next->runtime->settings);
   if (!change) return refuse(change.error().message);
