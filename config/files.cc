@@ -90,6 +90,20 @@ void Files::put(const std::string& path, Result<File> file) {
   auto& place = files_.try_emplace(path, File()).first->second;
   if (place) config::wipe(place->content);
   place = std::move(file);
+  if (file) config::wipe(file->content);
+}
+
+void Files::take(Files& other) {
+  for (auto& [path, file] : other.files_) put(path, std::move(file));
+  if (!other.authorities_.path.empty()) put_authorities(std::move(other.authorities_));
+  other = Files();
+}
+
+void Files::exchange(Files& other) {
+  for (auto& [path, file] : other.files_) {
+    std::swap(files_.try_emplace(path, never_read()).first->second, file);
+  }
+  if (!other.authorities_.path.empty()) std::swap(authorities_, other.authorities_);
 }
 
 const Result<File>& Files::at(const std::string& path) const {
@@ -116,7 +130,9 @@ Files::Authorities read_system_authorities() {
           fail(Errc::not_found, std::string("this system has no list of CAs, as in ") + system_files.front())};
 }
 
+// The whole of its memory: a short one that was moved elsewhere has left its octets.
 void wipe(std::string& secret) noexcept {
+  secret.resize(secret.capacity());
   ::explicit_bzero(secret.data(), secret.size());
   secret.clear();
 }

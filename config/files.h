@@ -52,6 +52,12 @@ class Files {
   void put(const std::string& path, Result<File> file);
   void put_authorities(Authorities found) { authorities_ = std::move(found); }
 
+  // All that `other` has, as by put(), and leaves it empty.
+  void take(Files& other);
+  // What `other` has is ours now, and it has what we had of that; what we had nothing of it has as never read.
+  void exchange(Files& other);
+  bool empty() const { return files_.empty() && authorities_.path.empty(); }
+
   // Errc::not_found for one that was never put.
   const Result<File>& at(const std::string& path) const;
   const Authorities& authorities() const { return authorities_; }

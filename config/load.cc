@@ -31,6 +31,11 @@ bool Loaded::ok() const {
   return std::ranges::find(diagnostics, Diagnostic::Severity::error, &Diagnostic::severity) == diagnostics.end();
 }
 
+std::string Loaded::first_error() const {
+  const auto found = std::ranges::find(diagnostics, Diagnostic::Severity::error, &Diagnostic::severity);
+  return found == diagnostics.end() ? std::string() : to_string(*found);
+}
+
 Place Loaded::place_of(const std::string& path) const {
   const auto found = places.find(path);
   return found == places.end() ? Place{} : found->second;

@@ -26,6 +26,8 @@ struct Loaded {
   Place place_of(const std::string& path) const;                 // {0,0} if it is not in the file
   void add_error(const std::string& path, std::string message);  // placed by path, or by the nearest one above it
   void add_warning(const std::string& path, std::string message);
+  // "postern.yaml:3:5: error: …": the first of its errors; empty: it is ok().
+  std::string first_error() const;
   bool is_wrong(const std::string& path) const;  // an error was reported for it or for anything below it
 };
 

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "proxy/gateway/snapshot.h"
+#include "proxy/keeper/bundle.h"
 #include "proxy/observe/log.h"
 
 namespace postern::gateway {
@@ -20,7 +21,7 @@ std::string nonzero(const std::vector<std::pair<std::string, std::uint64_t>>& co
 
 }  // namespace
 
-Gateway::Gateway(UniqueFd keeper) : watch_(loop_) {
+Gateway::Gateway(UniqueFd keeper) {
   net::PacketSocket::Owner& hears = *this;
   keeper_ = std::make_unique<net::PacketSocket>(
       loop_.raw(), std::move(keeper), net::PacketSocket::Bounds{keeper::max_message, keeper::max_descriptors}, hears);
@@ -93,7 +94,11 @@ void Gateway::obey(const keeper::Commit& order, net::Descriptors&) {
   tell_when_serving(order.version);
 }
 
-void Gateway::obey(const keeper::Renewed&, net::Descriptors&) {}
+void Gateway::obey(const keeper::Renewed&, net::Descriptors& descriptors) {
+  const auto bundle = keeper::unseal(descriptors.front());
+  if (!bundle) return give_up(bundle.error().message);
+  renewals_.renew(bundle->files);
+}
 
 void Gateway::obey(const keeper::Resolver& order, net::Descriptors& descriptors) {
   resolver_run_ = order.run;
@@ -142,7 +147,7 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
     for (std::uint32_t w = 0; w < workers; ++w) workers_[w]->adopt(runtime_, std::move(arriving.sockets[w]));
   }
   look_after(std::move(arriving.admin));
-  watch_.watch(live_files(*runtime_));
+  renewals_.of(live_files(*runtime_));
   return std::nullopt;
 }
 

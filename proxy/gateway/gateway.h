@@ -11,7 +11,7 @@
 
 #include "config/result.h"
 #include "proxy/gateway/admin.h"
-#include "proxy/gateway/file_watch.h"
+#include "proxy/gateway/renewals.h"
 #include "proxy/gateway/worker.h"
 #include "proxy/keeper/messages.h"
 #include "proxy/net/packet_socket.h"
@@ -67,7 +67,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void report() const;
 
   net::Loop loop_;
-  FileWatch watch_;
+  Renewals renewals_;
   std::unique_ptr<net::PacketSocket> keeper_;  // null: it is gone
   std::shared_ptr<const runtime::Runtime> runtime_;
   std::optional<Arriving> arriving_;

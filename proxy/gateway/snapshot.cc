@@ -1,6 +1,5 @@
 #include "proxy/gateway/snapshot.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "config/load.h"
@@ -11,9 +10,7 @@ namespace postern::gateway {
 namespace {
 
 tl::unexpected<Error> first_error(const config::Loaded& loaded) {
-  const auto found =
-      std::ranges::find(loaded.diagnostics, config::Diagnostic::Severity::error, &config::Diagnostic::severity);
-  return fail(Errc::invalid_argument, found == loaded.diagnostics.end() ? "no snapshot" : config::to_string(*found));
+  return fail(Errc::invalid_argument, loaded.first_error());
 }
 
 }  // namespace

@@ -25,19 +25,30 @@ std::string digest_of(const Result<config::File>& read) {
   return read ? tls::sha256(read->content) : "no content: " + read.error().message;
 }
 
-bool is_watched(config::FileUse use, const runtime::Needs& needs) {
+enum class Care : std::uint8_t { none, live, other };
+
+Care care_for(config::FileUse use, const runtime::Needs& needs) {
   using config::FileUse;
   switch (use) {
     case FileUse::none:
     case FileUse::certificate_chain:
-    case FileUse::private_key: return false;
-    case FileUse::client_authorities:
-    case FileUse::authorities:
+    case FileUse::private_key: return Care::none;  // a pair is taken over together
     case FileUse::ticket_keys:
-    case FileUse::secret: return true;
-    case FileUse::trust_anchor: return needs.trust_anchor;
+    case FileUse::secret: return Care::live;
+    case FileUse::client_authorities:
+    case FileUse::authorities: return Care::other;
+    case FileUse::trust_anchor: return needs.trust_anchor ? Care::other : Care::none;
   }
-  return false;
+  return Care::none;
+}
+
+std::set<std::string> paths_of_certificates(const std::vector<config::NamedFile>& named) {
+  std::set<std::string> paths;
+  for (const config::NamedFile& file : named) {
+    using config::FileUse;
+    if (file.use == FileUse::certificate_chain || file.use == FileUse::private_key) paths.insert(file.path);
+  }
+  return paths;
 }
 
 }  // namespace
@@ -53,30 +64,50 @@ void FileWatch::watch(const config::Loaded& loaded, const config::Files& as_read
   const runtime::Needs needs = runtime::needs(loaded.settings);
   const std::vector<config::NamedFile> named = config::files_of(loaded);
   const auto limits = config::limits_of(named);
+  const auto certificates = paths_of_certificates(named);
   for (const config::NamedFile& file : named) {
-    const bool known = std::ranges::find(files_, file.path, &Watched::path) != files_.end();
-    if (known || !is_watched(file.use, needs)) continue;
-    files_.push_back({file.path, limits.at(file.path), false, digest_of(as_read.at(file.path)), {}});
+    if (certificates.contains(file.path)) continue;
+    if (const Care care = care_for(file.use, needs); care != Care::none) {
+      watch(file, limits.at(file.path), care == Care::live, as_read);
+    }
   }
   const auto& outbound = loaded.settings.outbound;
   if (std::ranges::find(outbound, config::system_authorities, &config::OutboundListener::ca_file) != outbound.end()) {
     const auto& [path, file] = as_read.authorities();
-    files_.push_back({path, 0, true, digest_of(file), {}});
+    files_.push_back({path, config::FileUse::authorities, 0, false, true, digest_of(file), {}});
   }
   if (files_.empty()) return timer_.stop();
   timer_.start(interval_);
 }
 
+// A snapshot that is made for other uses of a file has the live ones as well.
+void FileWatch::watch(const config::NamedFile& file, std::size_t limit, bool live, const config::Files& as_read) {
+  const auto known = std::ranges::find(files_, file.path, &Watched::path);
+  if (known != files_.end()) {
+    known->is_live &= live;
+  } else {
+    files_.push_back({file.path, file.use, limit, live, false, digest_of(as_read.at(file.path)), {}});
+  }
+}
+
+void FileWatch::tell_again(const std::set<std::string, std::less<>>& paths) {
+  for (Watched& watched : files_) {
+    if (!paths.contains(watched.path)) continue;
+    watched.digest.clear();
+    watched.stamp.reset();
+  }
+}
+
 // `on_change_` may have others watched.
 void FileWatch::look() {
-  config::Files changed;
+  Changes changes;
   bool any = false;
-  for (Watched& watched : files_) any |= look_at(watched, changed);
-  if (any) on_change_(std::move(changed));
+  for (Watched& watched : files_) any |= look_at(watched, changes);
+  if (any) on_change_(std::move(changes));
 }
 
 // The stamp is taken before the content: what changes in between has another one at the next look.
-bool FileWatch::look_at(Watched& watched, config::Files& changed) const {
+bool FileWatch::look_at(Watched& watched, Changes& changes) const {
   const Stamp stamp = stamp_of(watched.path);
   if (watched.stamp == stamp) return false;
   watched.stamp = is_settled(stamp) ? std::optional(stamp) : std::nullopt;
@@ -89,11 +120,13 @@ bool FileWatch::look_at(Watched& watched, config::Files& changed) const {
     return false;
   }
   watched.digest = std::move(digest);
-  if (watched.is_the_systems) {
+  if (!found.file && !watched.is_live) {
+    changes.lost.push_back({watched.path, watched.use, std::move(found.file.error())});
+  } else if (watched.is_the_systems) {
     watched.path = found.path;
-    changed.put_authorities(std::move(found));
+    changes.others.put_authorities(std::move(found));
   } else {
-    changed.put(watched.path, std::move(found.file));
+    (watched.is_live ? changes.live : changes.others).put(watched.path, std::move(found.file));
   }
   return true;
 }

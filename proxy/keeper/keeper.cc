@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "proxy/keeper/bundle.h"
 #include "proxy/keeper/programs.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/cpu_count.h"
@@ -31,6 +32,10 @@ void tell(const resolver::Supervisor::News& news) {
     case Kind::servers_changed: return log::info("the name servers have changed", {{"servers", news.text}});
     case Kind::trouble: return log::warning("the resolver complains", {{"reason", news.text}});
   }
+}
+
+resolver::Settings settings_of_resolver(const runtime::Runtime& runtime) {
+  return runtime::resolver_settings(runtime.settings, runtime.name_servers, runtime.trust_anchor);
 }
 
 process::Privileges gateway_privileges(const config::Settings& settings) {
@@ -80,6 +85,11 @@ bool Keeper::begin() {
   const config::Settings& settings = present_->runtime->settings;
   workers_ = settings.workers != 0 ? settings.workers : process::cpu_count();
   listening_.emplace(workers_);
+  renewal_.emplace(loop_, Renewal::Means{*present_, workers_,
+                                         [this](const Order& order, net::Descriptors descriptors) {
+                                           if (gateway_) gateway_->send(order, std::move(descriptors));
+                                         },
+                                         [this] { on_swapped(); }});
   if (!postern) error = postern.error();
   if (!error) {
     if (auto bound = listening_->bind(settings); !bound) error = bound.error();
@@ -93,16 +103,27 @@ bool Keeper::begin() {
 std::optional<Error> Keeper::start_resolver() {
   auto program = resolver::find_program();
   if (!program) return program.error();
-  const runtime::Runtime& runtime = *present_->runtime;
+  anchor_ = present_->runtime->trust_anchor;
   resolver_ = std::make_unique<resolver::Supervisor>(
-      loop_, resolver::Supervisor::Means{
-                 std::move(*program),
-                 runtime::resolver_settings(runtime.settings, runtime.name_servers, runtime.trust_anchor), workers_,
-                 [this](std::vector<UniqueFd> connections, std::uint64_t run) {
-                   connect_resolver(std::move(connections), run);
-                 },
-                 tell});
+      loop_, resolver::Supervisor::Means{std::move(*program), settings_of_resolver(*present_->runtime), workers_,
+                                         [this](std::vector<UniqueFd> connections, std::uint64_t run) {
+                                           connect_resolver(std::move(connections), run);
+                                         },
+                                         tell});
   return resolver_->start();
+}
+
+// The present snapshot is another one: what it says of DNS may be, too.
+void Keeper::on_swapped() {
+  const runtime::Runtime& runtime = *present_->runtime;
+  if (!runtime::needs(runtime.settings).resolver) return;
+  if (resolver_) {
+    if (runtime.trust_anchor == std::exchange(anchor_, runtime.trust_anchor)) return;
+    resolver_->renew(settings_of_resolver(runtime));
+  } else if (const auto error = start_resolver()) {
+    resolver_.reset();
+    log::error("there is no resolver", {{"reason", error->message}});
+  }
 }
 
 // A gateway that begins later asks for connections of its own.
@@ -132,18 +153,19 @@ std::optional<Error> Keeper::start_gateway() {
 
 // What comes back is Serving or Refused.
 std::optional<Error> Keeper::send_snapshot() {
-  auto bundle = present_->share();
+  auto bundle = seal(present_->bundle);
   if (!bundle) return bundle.error();
+  const std::uint32_t version = renewal_->version();
   net::Descriptors one;
   one.push_back(std::move(*bundle));
-  gateway_->send(Snapshot{version_}, std::move(one));
-  const auto sent = listening_->send_all(version_, [this](const Order& order, net::Descriptors descriptors) {
+  gateway_->send(Snapshot{version}, std::move(one));
+  const auto sent = listening_->send_all(version, [this](const Order& order, net::Descriptors descriptors) {
     gateway_->send(order, std::move(descriptors));
   });
   if (!sent) return sent.error();
   if (auto error = send_signers()) return error;
   if (auto error = connect_programs()) return error;
-  gateway_->send(Commit{version_, workers_});
+  gateway_->send(Commit{version, workers_});
   return std::nullopt;
 }
 
@@ -183,7 +205,7 @@ std::optional<Error> Keeper::connect_programs() {
 
 // One for each worker.
 void Keeper::send_connections(Sockets::Kind kind, std::vector<UniqueFd> connections) {
-  Sockets message{version_, {}};
+  Sockets message{renewal_->version(), {}};
   net::Descriptors descriptors;
   for (std::size_t w = 0; w < connections.size(); ++w) {
     message.entries.push_back({kind, static_cast<std::uint32_t>(w), {}, {}});
@@ -218,13 +240,17 @@ void Keeper::on_report(const Report& report) {
 }
 
 void Keeper::hear(const Serving& report) {
-  if (report.version != version_ || ending_) return;
-  if (!std::exchange(has_served_, true)) return listening_->tell(present_->runtime->settings);
+  if (renewal_->hear(report) || report.version != renewal_->version() || ending_) return;
+  if (!std::exchange(has_served_, true)) {
+    renewal_->begin();
+    return listening_->tell(present_->runtime->settings);
+  }
   log::info("there is a gateway again");
 }
 
 // It has nothing to serve, and goes.
 void Keeper::hear(const Refused& report) {
+  if (renewal_->hear(report)) return;
   refusal_ = report.text;
   gateway_->send(Stop{});
   last_resort_.start(patience_with_stop);
@@ -240,6 +266,7 @@ void Keeper::hear(const Stopped&) {
 
 void Keeper::on_gateway_end(const std::string& how) {
   gateway_.reset();
+  renewal_->on_gateway_end();
   last_resort_.stop();
   const bool well = std::exchange(drained_, false) && how == net::HelperProcess::ended_well;
   const std::string why = refusal_.empty() ? how : refusal_;

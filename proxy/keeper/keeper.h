@@ -11,6 +11,7 @@
 #include "proxy/keeper/gateway_process.h"
 #include "proxy/keeper/listening.h"
 #include "proxy/keeper/prepared.h"
+#include "proxy/keeper/renewal.h"
 #include "proxy/keeper/signers.h"
 #include "proxy/net/executable.h"
 #include "proxy/net/loop.h"
@@ -35,6 +36,7 @@ class Keeper final : private GatewayProcess::Owner {
  private:
   bool begin();
   std::optional<Error> start_resolver();
+  void on_swapped();
   std::optional<Error> start_gateway();
   std::optional<Error> connect_programs();
   std::optional<Error> send_snapshot();
@@ -57,10 +59,11 @@ class Keeper final : private GatewayProcess::Owner {
   std::vector<std::unique_ptr<net::Signal>> signals_;
   std::optional<net::Executable> postern_;
   std::optional<Prepared> present_;
-  std::uint32_t version_ = 1;  // of `present_`
   unsigned workers_ = 1;
+  std::optional<Renewal> renewal_;  // of `present_`, once there is one
   std::optional<Listening> listening_;
   std::unique_ptr<resolver::Supervisor> resolver_;  // null: nothing is looked up
+  dns::TrustAnchor anchor_;                         // its
   Signers signers_;
   bool programs_connected_ = false;             // the gateway's workers are
   std::unique_ptr<programs::Server> programs_;  // null: none is started

@@ -1,12 +1,7 @@
 #include "proxy/keeper/prepared.h"
 
-#include <fcntl.h>
-
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
-#include "proxy/keeper/bundle.h"
 #include "proxy/keeper/signers.h"
 #include "proxy/observe/log.h"
 #include "proxy/runtime/machine_check.h"
@@ -25,12 +20,6 @@ void warn_of_dane(const runtime::Runtime& runtime) {
 
 }  // namespace
 
-Result<UniqueFd> Prepared::share() const {
-  UniqueFd fd(::fcntl(bundle.get(), F_DUPFD_CLOEXEC, 0));
-  if (fd.get() < 0) return fail(Errc::io, std::string("handing the configuration over: ") + std::strerror(errno));
-  return fd;
-}
-
 std::optional<Prepared> prepare(config::Loaded loaded, const runtime::Runtime* previous) {
   if (previous == nullptr) log::set_early_format(loaded.settings.log.format);
   config::Files files;
@@ -44,15 +33,13 @@ std::optional<Prepared> prepare(config::Loaded loaded, const runtime::Runtime* p
   warn_of_dane(*made.runtime);
   signing::Keys keys;
   if (made.runtime->settings.private_keys == config::PrivateKeys::separate) keys = take_keys(made.loaded, files);
-  auto bundle = seal({.name = made.loaded.file,
-                      .text = std::move(made.loaded.text),
-                      .variables = std::move(made.loaded.variables),
-                      .hostname = made.runtime->hostname,
-                      .name_servers = made.runtime->name_servers,
-                      .files = std::move(files)});
-  if (bundle) return Prepared{std::move(made.runtime), std::move(*bundle), std::move(keys)};
-  log::error("cannot start", {{"reason", bundle.error().message}});
-  return std::nullopt;
+  Bundle bundle{.name = made.loaded.file,
+                .text = std::move(made.loaded.text),
+                .variables = std::move(made.loaded.variables),
+                .hostname = made.runtime->hostname,
+                .name_servers = made.runtime->name_servers,
+                .files = std::move(files)};
+  return Prepared{std::move(made.runtime), std::move(bundle), std::move(keys)};
 }
 
 }  // namespace postern::keeper

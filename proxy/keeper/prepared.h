@@ -6,7 +6,7 @@
 
 #include "config/load.h"
 #include "config/result.h"
-#include "config/unique_fd.h"
+#include "proxy/keeper/bundle.h"
 #include "proxy/runtime/runtime.h"
 #include "proxy/signing/signer.h"
 
@@ -14,11 +14,8 @@ namespace postern::keeper {
 
 struct Prepared {
   std::shared_ptr<const runtime::Runtime> runtime;  // not equipped: the keeper serves nobody
-  UniqueFd bundle;                                  // sealed
+  Bundle bundle;                                    // what it was made of, for the gateway
   signing::Keys keys;                               // that are not in the bundle
-
-  // A descriptor of it to be given away.
-  Result<UniqueFd> share() const;
 };
 
 // Nothing: the log has said why, and all else that there is to be said. The first time starts the log.

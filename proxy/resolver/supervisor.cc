@@ -60,6 +60,14 @@ std::optional<Error> Supervisor::start() {
   return std::nullopt;
 }
 
+// The one before ends when it is not heard any more.
+void Supervisor::renew(Settings settings) {
+  means_.settings = std::move(settings);
+  control_.reset();
+  timer_.stop();
+  begin_again();
+}
+
 void Supervisor::replace(std::uint64_t run, const std::string& why) {
   if (run != run_ || !launched_.process) return;
   if (trouble_.empty()) trouble_ = why;  // empty: it has ended by itself, which tells how
@@ -71,7 +79,7 @@ void Supervisor::on_packet(std::string_view packet) {
   if (!report) return replace(run_, report.error().message);
   switch (report->kind) {
     case Report::Kind::ready:
-      if (losses_ > 0) means_.tell({News::Kind::back, {}, 0ms});
+      if (std::exchange(missed_, false)) means_.tell({News::Kind::back, {}, 0ms});
       return;
     case Report::Kind::servers_changed: return means_.tell({News::Kind::servers_changed, report->text, 0ms});
     case Report::Kind::servers_refused:
@@ -94,6 +102,7 @@ void Supervisor::on_end_of_process(std::uint64_t run, const std::string& how) {
 
 void Supervisor::lose(const std::string& why) {
   ++losses_;
+  missed_ = true;
   control_.reset();
   launched_ = {};
   const std::chrono::milliseconds pause = pauses_.ended(loop_.now());

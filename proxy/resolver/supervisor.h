@@ -43,6 +43,8 @@ class Supervisor final : private net::PacketSocket::Owner {
 
   // Starts the first one, and waits until it serves.
   std::optional<Error> start();
+  // Another one with these settings, from now on, follows at once.
+  void renew(Settings settings);
   // The clients have begun anew: `connect` is called with other connections, now, or when there is a resolver again.
   void connect_again();
   // A client says that this one is of no use. It goes, unless it has gone.
@@ -67,6 +69,7 @@ class Supervisor final : private net::PacketSocket::Owner {
   net::Timer timer_;
   std::uint64_t run_ = 0;
   std::uint64_t losses_ = 0;
+  bool missed_ = false;  // one was lost, and none has said since that it is ready
   net::RestartPauses pauses_;
   std::string trouble_;  // the last that it said of itself
 };

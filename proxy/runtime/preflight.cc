@@ -18,14 +18,8 @@ namespace postern::runtime {
 
 namespace {
 
-// Whether names can be looked up at all.
-dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
-  auto servers = loaded.settings.outbound.empty() ? dns::NameServers() : name_servers_of(loaded);
-  if (!servers) {
-    loaded.add_error("dns", servers.error().message);
-    return {};
-  }
-  resolver::Settings tried = resolver_settings(loaded.settings, *servers, anchor);
+void try_dns(config::Loaded& loaded, const dns::NameServers& servers, const dns::TrustAnchor& anchor) {
+  resolver::Settings tried = resolver_settings(loaded.settings, servers, anchor);
   tried.user.clear();
   const auto report = resolver::try_settings(tried);
   if (!report) {
@@ -34,6 +28,16 @@ dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& ancho
     const bool by_anchor = report->kind == resolver::Report::Kind::anchor_refused;
     loaded.add_error(by_anchor ? "dns.trust_anchor" : "dns", report->text);
   }
+}
+
+// Whether names can be looked up at all.
+dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
+  auto servers = loaded.settings.outbound.empty() ? dns::NameServers() : name_servers_of(loaded);
+  if (!servers) {
+    loaded.add_error("dns", servers.error().message);
+    return {};
+  }
+  try_dns(loaded, *servers, anchor);
   return std::move(*servers);
 }
 
@@ -85,6 +89,16 @@ Made prepare(config::Loaded loaded, config::Files& files, const Runtime* previou
   if (needs(made.loaded.settings).resolver) {
     auto servers = check_dns(made.loaded, made.trust_anchor);
     if (made.runtime != nullptr) made.runtime->name_servers = std::move(servers);
+  }
+  if (!made.loaded.ok()) made.runtime = nullptr;
+  return made;
+}
+
+Made prepare_again(config::Loaded loaded, const config::Files& files, const Runtime& previous) {
+  if (!loaded.ok()) return {std::move(loaded), nullptr, {}};
+  Made made = make_runtime(std::move(loaded), files, &previous);
+  if (needs(made.loaded.settings).resolver && made.trust_anchor != previous.trust_anchor) {
+    try_dns(made.loaded, previous.name_servers, made.trust_anchor);
   }
   if (!made.loaded.ok()) made.runtime = nullptr;
   return made;

@@ -18,6 +18,9 @@ Made prepare(const std::string& file, const Runtime* previous = nullptr);
 Made prepare(config::Loaded loaded, config::Files& files, const Runtime* previous = nullptr);
 Made prepare(config::Loaded loaded, const Runtime* previous = nullptr);
 
+// For a snapshot that serves and some of whose files have changed: looks for nothing but what these have to do with.
+Made prepare_again(config::Loaded loaded, const config::Files& files, const Runtime& previous);
+
 // Whom to ask, and where that stands.
 Result<dns::NameServers> name_servers_of(const config::Loaded& loaded);
 

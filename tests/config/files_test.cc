@@ -109,12 +109,48 @@ TEST_CASE("files: another content takes the place of the one before, and an erro
   CHECK(files.by_path().size() == 1);
 }
 
+TEST_CASE("files: what has changed is tried, and taken back or kept") {
+  Files files;
+  files.put("/a", File{"a"});
+  files.put("/b", File{"b"});
+  files.put_authorities({"/cas", File{"CAs"}});
+  Files changed;
+  CHECK(changed.empty());
+  changed.put("/b", File{"new b"});
+  changed.put("/c", File{"new c"});
+  changed.put_authorities({"/others", File{"others"}});
+  CHECK_FALSE(changed.empty());
+  files.exchange(changed);
+  CHECK(files.at("/a")->content == "a");
+  CHECK(files.at("/b")->content == "new b");
+  CHECK(files.at("/c")->content == "new c");
+  CHECK(files.authorities().path == "/others");
+  CHECK(changed.at("/b")->content == "b");
+  files.exchange(changed);
+  CHECK(files.at("/b")->content == "b");
+  CHECK(files.at("/c").error().code == Errc::not_found);
+  CHECK(files.authorities().file->content == "CAs");
+  CHECK(changed.at("/b")->content == "new b");
+  files.take(changed);
+  CHECK(files.at("/b")->content == "new b");
+  CHECK(files.authorities().path == "/others");
+  CHECK(changed.empty());
+  files.take(changed);
+  CHECK(files.authorities().path == "/others");
+}
+
 TEST_CASE("files: a secret that is wiped leaves nothing behind") {
   std::string secret(100, 's');
   const char* const octets = secret.data();
   wipe(secret);
   CHECK(secret.empty());
   CHECK(std::string_view(octets, 100) == std::string(100, '\0'));
+  std::string small = "password";
+  const char* const left = small.data();
+  const std::string taken = std::move(small);
+  wipe(small);  // NOLINT(bugprone-use-after-move)
+  CHECK(std::string_view(left, 8) == std::string(8, '\0'));
+  CHECK(taken == "password");
 }
 
 }  // namespace files_test

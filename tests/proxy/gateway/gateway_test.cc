@@ -282,6 +282,16 @@ TEST_CASE("gateway: what is no bundle is refused, and so is another number of wo
   CHECK(refused->text.find("restart") != std::string::npos);
 }
 
+TEST_CASE("gateway: files that have changed are taken note of by whoever has them, and by nobody else") {
+  const Address address;
+  const Running gateway;
+  gateway.serve(address);
+  keeper::Bundle changed;
+  changed.files.put("/nobody's", config::File{"content"});
+  gateway.order(keeper::Renewed{}, {seal(changed)->get()});
+  CHECK(Client(address.port()).reply().starts_with("220 gateway.example"));
+}
+
 TEST_CASE("gateway: a keeper that breaks the protocol is not obeyed any more") {
   const auto ends_after = [](const auto& say) {
     Running gateway;
@@ -296,6 +306,7 @@ TEST_CASE("gateway: a keeper that breaks the protocol is not obeyed any more") {
   ends_after([&](const Running& gateway) { gateway.order(keeper::Commit{1, 1}); });
   ends_after([&](const Running& gateway) { gateway.order(keeper::Snapshot{1}); });
   ends_after([&](const Running& gateway) { gateway.order(keeper::Drain{}, {address.bound.sockets[0].get()}); });
+  ends_after([&](const Running& gateway) { gateway.order(keeper::Renewed{}, {address.bound.sockets[0].get()}); });
 }
 
 }  // namespace gateway_test

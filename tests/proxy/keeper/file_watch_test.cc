@@ -22,13 +22,13 @@ struct Rig {
   TempDirectory directory;
   net::Loop loop;
   config::Loaded loaded;
-  std::vector<config::Files> told;
+  std::vector<postern::keeper::FileWatch::Changes> told;
   postern::keeper::FileWatch watch;
 
   explicit Rig(std::chrono::milliseconds interval = std::chrono::hours(1),
                postern::keeper::FileWatch::Clock now = std::chrono::system_clock::now)
       : watch(
-            loop, [this](config::Files changed) { told.push_back(std::move(changed)); }, interval, now) {
+            loop, [this](auto changes) { told.push_back(std::move(changes)); }, interval, now) {
     loaded.settings.dns.trust_anchor.clear();
     loaded.settings.outbound.emplace_back().ca_file = directory.path("ca");
     loaded.settings.outbound.back().relay.auth.emplace().password_file = directory.path("secret");
@@ -41,7 +41,7 @@ struct Rig {
     told.clear();
     watch.look();
     if (told.empty()) return "nothing";
-    const auto& file = told.front().at(directory.path("secret"));
+    const auto& file = told.front().live.at(directory.path("secret"));
     return file ? file->content : file.error().message;
   }
 };
@@ -53,7 +53,8 @@ TEST_CASE("keeper's file watch: what is new is told once, and that a file is gon
   CHECK(rig.looked() == "nothing");
   rig.write("two");
   CHECK(rig.looked() == "two");
-  CHECK(rig.told.front().by_path().size() == 1);
+  CHECK(rig.told.front().live.by_path().size() == 1);
+  CHECK(rig.told.front().others.empty());
   CHECK(rig.looked() == "nothing");
   std::filesystem::rename(rig.directory.write("next", "three"), rig.directory.path("secret"));
   CHECK(rig.looked() == "three");
@@ -102,6 +103,17 @@ TEST_CASE("keeper's file watch: what has not been touched for a while is not ope
   CHECK(::read(opened.get(), event, sizeof event) > 0);
 }
 
+TEST_CASE("keeper's file watch: what was told is told again where somebody missed it") {
+  Rig rig;
+  rig.write("one");
+  rig.begin();
+  CHECK(rig.looked() == "nothing");
+  rig.watch.tell_again({rig.directory.path("secret"), "/nobody's"});
+  CHECK(rig.looked() == "one");
+  CHECK(rig.told.front().others.empty());
+  CHECK(rig.looked() == "nothing");
+}
+
 TEST_CASE("keeper's file watch: a link that leads elsewhere is another file") {
   Rig rig;
   std::filesystem::create_symlink(rig.directory.write("first", "one"), rig.directory.path("secret"));
@@ -131,9 +143,38 @@ TEST_CASE("keeper's file watch: it looks by itself, at the files of the configur
   rig.write("two");
   rig.directory.write("ca", "another");
   CHECK(test_support::turn_until(rig.loop, [&] { return !rig.told.empty(); }));
-  CHECK(rig.told.front().by_path().size() == 1);
-  CHECK(rig.told.front().at(rig.directory.path("ca"))->content == "another");
+  CHECK(rig.told.front().others.by_path().size() == 1);
+  CHECK(rig.told.front().others.at(rig.directory.path("ca"))->content == "another");
   rig.watch.watch(config::Loaded(), config::Files());
+}
+
+TEST_CASE("keeper's file watch: what another snapshot would need and cannot be read is told as lost, once") {
+  Rig rig;
+  rig.begin();
+  std::filesystem::remove(rig.directory.path("ca"));
+  rig.watch.look();
+  rig.watch.look();
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told.front().others.empty());
+  REQUIRE(rig.told.front().lost.size() == 1);
+  CHECK(rig.told.front().lost.front().path == rig.directory.path("ca"));
+  CHECK(rig.told.front().lost.front().use == config::FileUse::authorities);
+  CHECK(rig.told.front().lost.front().why.code == Errc::not_found);
+  rig.directory.write("ca", "CA");
+  rig.watch.look();
+  CHECK(rig.told.back().others.at(rig.directory.path("ca"))->content == "CA");
+}
+
+TEST_CASE("keeper's file watch: what is used in both ways is not only a matter of the running snapshot") {
+  Rig rig;
+  rig.loaded.settings.tls.session_tickets.key_file = rig.directory.path("ca");
+  rig.loaded.settings.outbound.back().relay.auth->password_file = rig.directory.path("ca");
+  rig.begin();
+  rig.directory.write("ca", "another");
+  rig.watch.look();
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told.front().live.empty());
+  CHECK(rig.told.front().others.at(rig.directory.path("ca"))->content == "another");
 }
 
 TEST_CASE(
@@ -147,12 +188,15 @@ TEST_CASE(
     for (const char* name : {"chain", "key", "anchor"}) rig.directory.write(name, content);
     rig.told.clear();
     rig.watch.look();
-    return rig.told.empty() ? std::size_t{0} : rig.told.front().by_path().size();
+    return rig.told.empty() ? std::size_t{0} : rig.told.front().others.by_path().size();
   };
   CHECK(told("two") == 0);
   loaded.settings.outbound.emplace_back().ca_file = rig.directory.path("ca");
   CHECK(told("three") == 1);
-  CHECK(rig.told.front().at(rig.directory.path("anchor"))->content == "three");
+  CHECK(rig.told.front().others.at(rig.directory.path("anchor"))->content == "three");
+  loaded.settings.outbound.back().ca_file = rig.directory.path("key");
+  loaded.settings.dns.trust_anchor.clear();
+  CHECK(told("four") == 0);
 }
 
 TEST_CASE("keeper's file watch: this machine's own list of CAs is watched where servers are verified by it") {
@@ -168,12 +212,12 @@ TEST_CASE("keeper's file watch: this machine's own list of CAs is watched where 
     rig.directory.write("system", content);
     rig.told.clear();
     rig.watch.look();
-    return rig.told.empty() ? std::string("nothing") : rig.told.front().authorities().file->content;
+    return rig.told.empty() ? std::string("nothing") : rig.told.front().others.authorities().file->content;
   };
   CHECK(told("others") == "nothing");
   loaded.settings.outbound.emplace_back();
   CHECK(told("more") == "more");
-  CHECK(rig.told.front().authorities().path == rig.directory.path("system"));
+  CHECK(rig.told.front().others.authorities().path == rig.directory.path("system"));
   before != nullptr ? ::setenv("SSL_CERT_FILE", kept.c_str(), 1) : ::unsetenv("SSL_CERT_FILE");
 }
 

@@ -101,6 +101,23 @@ TEST_CASE("supervisor: clients that begin anew get connections of their own, and
   CHECK(world.news.empty());
 }
 
+TEST_CASE("supervisor: with other settings another one follows at once, which is no loss") {
+  World world;
+  REQUIRE_FALSE(world.supervisor->start());
+  CHECK(world.answers());
+  const std::uint64_t first = world.run;
+  const int pid = world.supervisor->pid();
+  Settings others = settings;
+  others.servers.servers = {"127.0.0.2@1"};
+  world.supervisor->renew(others);
+  CHECK(world.run == first + 1);
+  CHECK(world.supervisor->pid() != pid);
+  CHECK(::kill(pid, 0) != 0);
+  CHECK(world.answers());
+  CHECK(world.news.empty());
+  CHECK(world.supervisor->losses() == 0);
+}
+
 TEST_CASE("supervisor: one that a client finds of no use is replaced, and not the one after it") {
   World world;
   REQUIRE_FALSE(world.supervisor->start());

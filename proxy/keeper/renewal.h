@@ -1,0 +1,86 @@
+// What becomes of files that change while the gateway serves. It takes note of passwords and ticket keys in the
+// snapshot that it has; for authorities and the trust anchor another snapshot is made, of the same text, and swapped
+// in, or refused, and then nothing has changed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/files.h"
+#include "proxy/keeper/file_watch.h"
+#include "proxy/keeper/messages.h"
+#include "proxy/keeper/prepared.h"
+#include "proxy/net/loop.h"
+#include "proxy/net/packet_socket.h"
+#include "proxy/net/timer.h"
+
+namespace postern::keeper {
+
+class Renewal {
+ public:
+  struct Means {
+    Prepared& present;     // what the gateway serves, or would; changed here
+    unsigned workers = 1;  // its
+    // To the gateway that there is.
+    std::function<void(const Order& order, net::Descriptors descriptors)> send;
+    // `present` is another one now, which the gateway serves.
+    std::function<void()> swapped;
+  };
+  // A file that changes all the time costs a snapshot this often. `loop` outlives it.
+  static constexpr std::chrono::milliseconds pause = std::chrono::seconds(2);
+  Renewal(net::Loop& loop, Means means, std::chrono::milliseconds look_every = std::chrono::seconds(1),
+          std::chrono::milliseconds between = pause);
+
+  // The gateway serves what is present. From now on its files are watched, and those of what was present before no
+  // more.
+  void begin();
+  // As it does by itself.
+  void look() { watch_.look(); }
+
+  // True: that is about a snapshot that was sent from here. False: another gateway serves the present one, or does not.
+  bool hear(const Serving& report);
+  bool hear(const Refused& report);
+  // The next one is told of the present snapshot first.
+  void on_gateway_end();
+  // The number of the present snapshot.
+  std::uint32_t version() const { return version_; }
+
+ private:
+  struct Trial {
+    std::uint32_t version = 0;
+    std::shared_ptr<const runtime::Runtime> runtime;  // null: not sent yet
+    std::vector<config::NamedFile> files;             // those that have changed, each once
+  };
+  void on_change(FileWatch::Changes changes);
+  void renew(config::Files live);
+  config::Files usable_of(const config::Files& live);
+  void schedule();
+  void attempt();
+  Result<void> send_trial(std::shared_ptr<const runtime::Runtime> runtime);
+  void take_back(const std::string& why);
+  std::vector<config::NamedFile> changed_files(const config::Loaded& loaded) const;
+
+  net::Loop& loop_;
+  Means means_;
+  std::chrono::milliseconds between_;
+  FileWatch watch_;
+  net::Timer timer_;
+  config::Files pending_;                        // what has changed and no snapshot has yet
+  config::Files before_;                         // during a trial: what was there before, of what is tried
+  std::set<std::string, std::less<>> unusable_;  // passwords and ticket keys as they are now, by path
+  std::optional<Trial> trial_;
+  std::optional<std::uint64_t> last_;  // loop time of the last attempt
+  std::string trouble_;                // what was said last of one that failed
+  unsigned deaths_ = 0;                // of gateways that were to try what is pending
+  bool serving_ = false;               // there is a gateway, and it serves
+  std::uint32_t version_ = 1;
+  std::uint32_t latest_ = 1;  // of all that were sent
+};
+
+}  // namespace postern::keeper
