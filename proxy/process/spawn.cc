@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -37,7 +38,7 @@ constexpr long set_user = SYS_setresuid;
 #endif
 constexpr unsigned close_range_cloexec = 1U << 2U;  // CLOSE_RANGE_CLOEXEC, Linux 5.11
 
-enum class Step : std::uint8_t { become, drop_capabilities, descriptors, execute };
+enum class Step : std::uint8_t { become, drop_capabilities, descriptors, execute, late };
 
 struct Failure {
   Step step = Step::become;
@@ -225,9 +226,28 @@ std::string describe(const Failure& failure, const Program& program, const std::
     case Step::become: return "cannot become " + (identity ? identity->user.name : std::string("another user")) + why;
     case Step::drop_capabilities: return "cannot drop capabilities" + why;
     case Step::descriptors: return "cannot hand over a socket" + why;
+    case Step::late: return program.argv.front() + ": it was not executed in time";
     case Step::execute: break;
   }
   return program.argv.front() + why;
+}
+
+// Whoever may send signals to the user that the child has become can stop it before it is executed, and a disk may
+// hang: that is to cost one program, and not those who wait for us.
+constexpr int patience = 2'000;  // milliseconds
+
+// Nothing: it is executed.
+std::optional<Failure> hear(const UniqueFd& report) {
+  pollfd readable{report.get(), POLLIN, 0};
+  int found = 0;
+  do {
+    found = ::poll(&readable, 1, patience);
+  } while (found < 0 && errno == EINTR);
+  if (found != 1) return Failure{Step::late, 0};
+  Failure failure;
+  const ssize_t size = ::read(report.get(), &failure, sizeof failure);
+  if (size == 0) return std::nullopt;
+  return size == sizeof failure ? failure : Failure{Step::execute, EIO};
 }
 
 // Signals that come between fork and exec must not run a handler of ours in the child.
@@ -278,14 +298,11 @@ Result<pid_t> spawn(const Program& program, const std::optional<Identity>& ident
   const pid_t child = fork_and_run(plan);
   if (child < 0) return fail(Errc::io, std::string("cannot fork: ") + std::strerror(errno));
   report->write = UniqueFd();
-  Failure failure;
-  ssize_t size = 0;
-  do {
-    size = ::read(report->read.get(), &failure, sizeof failure);
-  } while (size < 0 && errno == EINTR);
-  if (size == 0) return child;
-  ::waitpid(child, nullptr, 0);
-  return fail(Errc::io, describe(failure, program, identity));
+  const auto failure = hear(report->read);
+  if (!failure) return child;
+  ::kill(child, SIGKILL);
+  if (failure->step != Step::late) ::waitpid(child, nullptr, 0);
+  return fail(Errc::io, describe(*failure, program, identity));
 }
 
 }  // namespace postern::process
