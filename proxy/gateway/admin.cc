@@ -65,25 +65,32 @@ void add_usage(observe::Facts& facts, const process::ProcessUsage::Now& now) {
 }  // namespace
 
 Admin::Admin(const Workers& workers, std::shared_ptr<const runtime::Runtime> runtime)
-    : workers_(workers), runtime_(std::move(runtime)), reloaded_at_(std::time(nullptr)) {}
+    : workers_(workers),
+      runtime_(std::move(runtime)),
+      counts_(std::make_shared<const keeper::Counts>()),
+      reloaded_at_(std::time(nullptr)) {}
 
 Result<std::unique_ptr<Admin>> Admin::start(UniqueFd socket, const Workers& workers,
                                             std::shared_ptr<const runtime::Runtime> runtime) {
   std::unique_ptr<Admin> admin(new Admin(workers, std::move(runtime)));
   auto* const self = admin.get();
-  auto server = observe::AdminServer::start(
+  auto server = observe::AdminServer::make(
       std::move(socket),
       [self](std::string_view path, observe::AdminServer::Answer answer) { self->serve(path, std::move(answer)); },
       [self] { self->tick(); });
   if (!server) return tl::unexpected(server.error());
   admin->server_ = std::move(*server);
+  admin->server_->run();  // somebody may be waiting already
   return admin;
 }
 
 void Admin::adopted(std::shared_ptr<const runtime::Runtime> runtime) {
   runtime_.set(std::move(runtime));
   reloaded_at_ = std::time(nullptr);
-  reload_successful_ = true;
+}
+
+void Admin::counted(const keeper::Counts& counts) {
+  counts_.set(std::make_shared<const keeper::Counts>(counts));
 }
 
 void Admin::serve(std::string_view path, observe::AdminServer::Answer answer) {
@@ -143,7 +150,10 @@ observe::Facts Admin::facts(const Round& round) const {
   add_limits(facts, *runtime);
   add_certificates(facts, *runtime);
   add_usage(facts, usage_.now());
-  facts.set("postern_config_last_reload_successful", reload_successful_ ? 1 : 0);
+  const auto counts = counts_.get();
+  facts.set("postern_config_last_reload_successful", counts->reload_failed ? 0 : 1);
+  facts.set("postern_process_restarts_total", static_cast<double>(counts->gateway_losses), {"gateway"});
+  facts.set("postern_process_restarts_total", static_cast<double>(counts->resolver_losses), {"resolver"});
   facts.set("postern_config_last_reload_success_timestamp_seconds", static_cast<double>(reloaded_at_.load()));
   facts.set("postern_draining", round.draining ? 1 : 0);
   facts.set("postern_log_lines_dropped_total", static_cast<double>(log::dropped()));

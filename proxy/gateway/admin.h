@@ -13,6 +13,7 @@
 
 #include "config/published.h"
 #include "proxy/gateway/worker.h"
+#include "proxy/keeper/messages.h"
 #include "proxy/observe/admin_server.h"
 #include "proxy/observe/facts.h"
 #include "proxy/process/process_usage.h"
@@ -27,9 +28,10 @@ class Admin {
   static Result<std::unique_ptr<Admin>> start(UniqueFd socket, const Workers& workers,
                                               std::shared_ptr<const runtime::Runtime> runtime);
 
-  // Thread-safe: another snapshot serves from now on; or one was refused.
+  // Thread-safe: another snapshot serves from now on.
   void adopted(std::shared_ptr<const runtime::Runtime> runtime);
-  void refused() { reload_successful_ = false; }
+  // Thread-safe: what the keeper has seen.
+  void counted(const keeper::Counts& counts);
 
  private:
   // What the workers said to one question.
@@ -58,7 +60,7 @@ class Admin {
   const Workers& workers_;
   config::Published<runtime::Runtime> runtime_;
   process::ProcessUsage usage_;
-  std::atomic<bool> reload_successful_{true};
+  config::Published<keeper::Counts> counts_;
   std::atomic<std::int64_t> reloaded_at_;
   std::shared_ptr<Round> round_;  // null: nobody asks
   std::vector<Waiting> waiting_;

@@ -122,6 +122,11 @@ void Gateway::obey(const keeper::Stop&, net::Descriptors&) {
   if (running_ == 0) loop_.stop();
 }
 
+void Gateway::obey(const keeper::Counts& order, net::Descriptors&) {
+  counts_ = order;
+  if (admin_) admin_->counted(counts_);
+}
+
 void Gateway::drain() {
   if (std::exchange(draining_, true)) return;
   for (auto& worker : workers_) worker->drain();
@@ -134,10 +139,7 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
     return Error{Errc::invalid_argument, "another number of workers needs a restart"};
   }
   auto made = make_snapshot(arriving.bundle, runtime_.get());
-  if (!made) {
-    if (admin_) admin_->refused();
-    return made.error();
-  }
+  if (!made) return made.error();
   runtime_ = std::move(*made);
   if (workers_.empty()) {
     log::start(runtime_->settings.log.level, runtime_->settings.log.format);
@@ -182,6 +184,7 @@ void Gateway::look_after(UniqueFd admin) {
   auto started = Admin::start(std::move(admin), workers_, runtime_);
   if (!started) return log::error("there is no admin server", {{"reason", started.error().message}});
   admin_ = std::move(*started);
+  admin_->counted(counts_);
 }
 
 // Once the last of them has done what it was told before.

@@ -53,6 +53,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void obey(const keeper::Resolver& order, net::Descriptors& descriptors);
   void obey(const keeper::Drain& order, net::Descriptors& descriptors);
   void obey(const keeper::Stop& order, net::Descriptors& descriptors);
+  void obey(const keeper::Counts& order, net::Descriptors& descriptors);
   std::optional<Error> swap_in(Arriving arriving, std::uint32_t workers);
   void take(const keeper::Sockets::Entry& entry, UniqueFd descriptor);
   void use_programs(Arriving& arriving);
@@ -74,6 +75,7 @@ class Gateway final : private net::PacketSocket::Owner {
   std::map<std::uint32_t, UniqueFd> resolver_connections_;  // by worker: of those that there are not yet
   std::uint64_t resolver_run_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
+  keeper::Counts counts_;
   std::unique_ptr<Admin> admin_;  // null: there is none. It goes when no worker runs any more
   std::size_t running_ = 0;
   bool draining_ = false;

@@ -109,7 +109,10 @@ std::optional<Error> Keeper::start_resolver() {
                                          [this](std::vector<UniqueFd> connections, std::uint64_t run) {
                                            connect_resolver(std::move(connections), run);
                                          },
-                                         tell});
+                                         [this](const resolver::Supervisor::News& news) {
+                                           tell(news);
+                                           tell_counts();
+                                         }});
   return resolver_->start();
 }
 
@@ -166,6 +169,7 @@ std::optional<Error> Keeper::send_snapshot() {
   if (auto error = send_signers()) return error;
   if (auto error = connect_programs()) return error;
   gateway_->send(Commit{version, workers_});
+  tell_counts();
   return std::nullopt;
 }
 
@@ -214,6 +218,10 @@ void Keeper::send_connections(Sockets::Kind kind, std::vector<UniqueFd> connecti
     gateway_->send(message, std::exchange(descriptors, {}));
     message.entries.clear();
   }
+}
+
+void Keeper::tell_counts() {
+  if (gateway_) gateway_->send(Counts{losses_, resolver_ ? resolver_->losses() : 0, reload_failed_});
 }
 
 void Keeper::on_signal(int number) {

@@ -43,6 +43,7 @@ class Keeper final : private GatewayProcess::Owner {
   std::optional<Error> send_signers();
   void send_connections(Sockets::Kind kind, std::vector<UniqueFd> connections);
   void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
+  void tell_counts();
   void on_signal(int number);
   void on_report(const Report& report) override;
   void hear(const Serving& report);
@@ -73,6 +74,7 @@ class Keeper final : private GatewayProcess::Owner {
   net::Timer last_resort_;  // what is told to stop and does not is killed
   std::string refusal_;     // why this gateway would not serve
   std::uint64_t losses_ = 0;
+  bool reload_failed_ = false;
   bool has_served_ = false;  // the start is over
   bool ending_ = false;
   bool stopping_ = false;  // at once

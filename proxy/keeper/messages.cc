@@ -26,6 +26,7 @@ enum class Kind : std::uint8_t {
   refused,
   resolver_useless,
   stopped,
+  counts,
 };
 
 Packer begin(Kind kind) {
@@ -97,6 +98,14 @@ std::string pack(const Stop&) {
   return begin(Kind::stop).take();
 }
 
+std::string pack(const Counts& counts) {
+  Packer packer = begin(Kind::counts);
+  packer.number(counts.gateway_losses);
+  packer.number(counts.resolver_losses);
+  packer.number(static_cast<std::uint8_t>(counts.reload_failed));
+  return packer.take();
+}
+
 std::string pack(const Serving& serving) {
   Packer packer = begin(Kind::serving);
   packer.number(serving.version);
@@ -162,6 +171,16 @@ Resolver unpack_resolver(Unpacker& unpacker, std::size_t descriptors) {
   return resolver;
 }
 
+Counts unpack_counts(Unpacker& unpacker) {
+  Counts counts;
+  counts.gateway_losses = unpacker.number<std::uint64_t>();
+  counts.resolver_losses = unpacker.number<std::uint64_t>();
+  const auto failed = unpacker.number<std::uint8_t>();
+  unpacker.demand(failed <= 1);
+  counts.reload_failed = failed == 1;
+  return counts;
+}
+
 // How many descriptors belong to it.
 std::size_t wanted(const Order& order, std::size_t brought) {
   if (const auto* sockets = std::get_if<Sockets>(&order)) return sockets->entries.size();
@@ -183,7 +202,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
   if (message.size() > max_message) return broken("an order");
   Unpacker unpacker(message);
   Order order;
-  switch (unpacker.choice(Kind::stopped)) {
+  switch (unpacker.choice(Kind::counts)) {
     case Kind::snapshot: order = Snapshot{unpacker.number<std::uint32_t>()}; break;
     case Kind::sockets: order = unpack_sockets(unpacker); break;
     case Kind::commit: order = unpack_commit(unpacker); break;
@@ -191,6 +210,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::resolver: order = unpack_resolver(unpacker, descriptors); break;
     case Kind::drain: order = Drain{}; break;
     case Kind::stop: order = Stop{}; break;
+    case Kind::counts: order = unpack_counts(unpacker); break;
     case Kind::serving:
     case Kind::refused:
     case Kind::resolver_useless:
@@ -204,7 +224,7 @@ Result<Report> parse_report(std::string_view message) {
   if (message.size() > max_message) return broken("a report");
   Unpacker unpacker(message);
   Report report;
-  switch (unpacker.choice(Kind::stopped)) {
+  switch (unpacker.choice(Kind::counts)) {
     case Kind::serving: report = Serving{unpacker.number<std::uint32_t>()}; break;
     case Kind::refused: {
       const auto version = unpacker.number<std::uint32_t>();
@@ -223,7 +243,8 @@ Result<Report> parse_report(std::string_view message) {
     case Kind::renewed:
     case Kind::resolver:
     case Kind::drain:
-    case Kind::stop: return broken("a report");
+    case Kind::stop:
+    case Kind::counts: return broken("a report");
   }
   if (!unpacker.done()) return broken("a report");
   return report;

@@ -68,7 +68,14 @@ struct Resolver {
 struct Drain {};
 struct Stop {};
 
-using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop>;
+// What the keeper has seen in its life, for the metrics; said again whenever it changes.
+struct Counts {
+  std::uint64_t gateway_losses = 0;
+  std::uint64_t resolver_losses = 0;
+  bool reload_failed = false;  // the last configuration was not taken over
+};
+
+using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop, Counts>;
 
 // --- to the keeper
 

@@ -92,7 +92,7 @@ class AdminServer::Connection {
 AdminServer::AdminServer(Serve serve, std::function<void()> tick)
     : serve_(std::move(serve)), tick_(std::move(tick)), sweeper_(loop_.raw(), [this] { sweep(); }) {}
 
-Result<std::unique_ptr<AdminServer>> AdminServer::start(UniqueFd socket, Serve serve, std::function<void()> tick) {
+Result<std::unique_ptr<AdminServer>> AdminServer::make(UniqueFd socket, Serve serve, std::function<void()> tick) {
   std::unique_ptr<AdminServer> server(new AdminServer(std::move(serve), std::move(tick)));
   auto* const raw = server.get();
   auto listener = net::Listener::start(raw->loop_.raw(), std::move(socket),
@@ -100,19 +100,21 @@ Result<std::unique_ptr<AdminServer>> AdminServer::start(UniqueFd socket, Serve s
   if (!listener) return tl::unexpected(listener.error());
   server->listener_ = std::move(*listener);
   server->sweeper_.start(sweep_interval);
-  server->thread_ = std::thread([raw] { raw->loop_.run(); });
   return server;
 }
 
+void AdminServer::run() {
+  thread_ = std::thread([this] { loop_.run(); });
+}
+
 AdminServer::~AdminServer() {
-  if (thread_.joinable()) {
-    loop_.post([this] {
-      listener_.reset();
-      while (!connections_.empty()) close(*connections_.back());
-      loop_.stop();
-    });
-    thread_.join();
-  }
+  if (!thread_.joinable()) return;
+  loop_.post([this] {
+    listener_.reset();
+    while (!connections_.empty()) close(*connections_.back());
+    loop_.stop();
+  });
+  thread_.join();
 }
 
 void AdminServer::accept(net::StreamPtr socket) {

@@ -37,7 +37,9 @@ class AdminServer {
   using Serve = std::function<void(std::string_view path, Answer answer)>;
 
   // `socket` is bound: a TCP or a unix socket. `tick` is called in this server's thread once a second.
-  static Result<std::unique_ptr<AdminServer>> start(UniqueFd socket, Serve serve, std::function<void()> tick = {});
+  static Result<std::unique_ptr<AdminServer>> make(UniqueFd socket, Serve serve, std::function<void()> tick = {});
+  // Starts the thread, once whoever serves knows the server.
+  void run();
   // Ends the thread, and with it what is under way.
   ~AdminServer();
   AdminServer(const AdminServer&) = delete;

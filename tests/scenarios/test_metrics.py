@@ -44,6 +44,7 @@ def gateway(start_gateway, scripted_server):
         {"address": server.address}, limits={"sessions": 3}, top={"admin": {"listen": f"127.0.0.1:{port}"}}
     )
     started.admin = port
+    wait_until(lambda: is_listening(port, started.pid), "the admin server listens")
     return started
 
 
@@ -161,6 +162,22 @@ def test_alive_and_ready(gateway):
     gateway.daemon = None
 
 
+def test_a_gateway_that_was_lost_is_counted(gateway):
+    for _ in range(2):
+        lost = gateway.serving
+        os.kill(lost, signal.SIGKILL)
+        wait_until(lambda lost=lost: gateway.serving not in (None, lost), "there is another one")
+
+    def counted():
+        try:
+            return value(get(gateway.admin)[1], "postern_process_restarts_total", process="gateway") == 2
+        except OSError:
+            return False
+
+    wait_until(counted, "it says how many there were before")
+    assert value(get(gateway.admin)[1], "postern_config_last_reload_successful") == 1
+
+
 def test_hostile_clients_cost_no_mail(gateway):
     idle = [socket.create_connection(("127.0.0.1", gateway.admin)) for _ in range(200)]
     try:
@@ -189,7 +206,7 @@ def test_a_unix_socket(start_gateway, scripted_server, folder):
     for _ in range(2):  # what is left of the first is in nobody's way
         gateway = start_gateway({"address": server.address}, top={"admin": {"listen": f"unix:{path}"}})
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.connect(path)
+            wait_until(lambda client=client: client.connect_ex(path) == 0, "the admin server listens")
             client.sendall(b"GET /readyz HTTP/1.0\r\n\r\n")
             text = b""
             while piece := client.recv(4096):

@@ -53,6 +53,13 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   CHECK(resolver.first == 64);
   heard(Drain{}, 0);
   heard(Stop{}, 0);
+  const Counts counts = heard(Counts{3, 1ULL << 40U, true}, 0);
+  CHECK(counts.gateway_losses == 3);
+  CHECK(counts.resolver_losses == 1ULL << 40U);
+  CHECK(counts.reload_failed);
+  std::string odd = encode(Order(Counts{}));
+  odd.back() = 2;
+  CHECK_FALSE(parse_order(odd, 0));
 }
 
 TEST_CASE("keeper messages: what the gateway says the keeper hears, and its sentences are fit for a log") {

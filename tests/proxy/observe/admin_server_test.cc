@@ -21,13 +21,14 @@ struct Running {
     auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1);
     REQUIRE(bound);
     port = bound->address.port;
-    auto started = AdminServer::start(std::move(bound->sockets[0]), [this](std::string_view path, auto answer) {
+    auto started = AdminServer::make(std::move(bound->sockets[0]), [this](std::string_view path, auto answer) {
       if (!path.starts_with("/later")) return answer({200, "text/plain", std::string(path)});
       const std::lock_guard lock(mutex);
       later = std::move(answer);
     });
     REQUIRE(started);
     server = std::move(*started);
+    server->run();
   }
   UniqueFd connect() const {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
