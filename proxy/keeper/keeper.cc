@@ -89,7 +89,7 @@ bool Keeper::begin() {
                                          [this](const Order& order, net::Descriptors descriptors) {
                                            if (gateway_) gateway_->send(order, std::move(descriptors));
                                          },
-                                         [this] { on_swapped(); }});
+                                         [this] { on_swapped(); }, [this] { tell_counts(); }});
   if (!postern) error = postern.error();
   if (!error) {
     if (auto bound = listening_->bind(settings); !bound) error = bound.error();
@@ -118,6 +118,7 @@ std::optional<Error> Keeper::start_resolver() {
 
 // The present snapshot is another one: what it says of DNS may be, too.
 void Keeper::on_swapped() {
+  tell_counts();
   const runtime::Runtime& runtime = *present_->runtime;
   if (!runtime::needs(runtime.settings).resolver) return;
   if (resolver_) {
@@ -221,7 +222,7 @@ void Keeper::send_connections(Sockets::Kind kind, std::vector<UniqueFd> connecti
 }
 
 void Keeper::tell_counts() {
-  if (gateway_) gateway_->send(Counts{losses_, resolver_ ? resolver_->losses() : 0, reload_failed_});
+  if (gateway_) gateway_->send(Counts{losses_, resolver_ ? resolver_->losses() : 0, renewal_->troubled()});
 }
 
 void Keeper::on_signal(int number) {

@@ -74,7 +74,6 @@ class Keeper final : private GatewayProcess::Owner {
   net::Timer last_resort_;  // what is told to stop and does not is killed
   std::string refusal_;     // why this gateway would not serve
   std::uint64_t losses_ = 0;
-  bool reload_failed_ = false;
   bool has_served_ = false;  // the start is over
   bool ending_ = false;
   bool stopping_ = false;  // at once

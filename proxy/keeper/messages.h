@@ -72,7 +72,7 @@ struct Stop {};
 struct Counts {
   std::uint64_t gateway_losses = 0;
   std::uint64_t resolver_losses = 0;
-  bool reload_failed = false;  // the last configuration was not taken over
+  bool reload_failed = false;  // what has changed last was not taken over
 };
 
 using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop, Counts>;

@@ -128,6 +128,7 @@ void Renewal::take_back(const std::string& why) {
   const std::string files = list_of(trial_->files);
   if (why != std::exchange(trouble_, why)) {
     log::warning("what has changed is not taken over", {{"files", files}, {"reason", why}});
+    if (means_.on_trouble) means_.on_trouble();
   }
   trial_.reset();
   means_.present.bundle.files.exchange(before_);

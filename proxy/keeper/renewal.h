@@ -31,6 +31,8 @@ class Renewal {
     std::function<void(const Order& order, net::Descriptors descriptors)> send;
     // `present` is another one now, which the gateway serves.
     std::function<void()> swapped;
+    // What has changed is not taken over: troubled(). Empty: nobody asks.
+    std::function<void()> on_trouble = {};
   };
   // A file that changes all the time costs a snapshot this often. `loop` outlives it.
   static constexpr std::chrono::milliseconds pause = std::chrono::seconds(2);
@@ -48,6 +50,8 @@ class Renewal {
   bool hear(const Refused& report);
   // The next one is told of the present snapshot first.
   void on_gateway_end();
+  // The last attempt failed, and what was there before is served.
+  bool troubled() const { return !trouble_.empty(); }
   // The number of the present snapshot.
   std::uint32_t version() const { return version_; }
 

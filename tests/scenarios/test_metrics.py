@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -176,6 +177,28 @@ def test_a_gateway_that_was_lost_is_counted(gateway):
 
     wait_until(counted, "it says how many there were before")
     assert value(get(gateway.admin)[1], "postern_config_last_reload_successful") == 1
+
+
+def test_a_file_that_is_not_taken_over(start_gateway, scripted_server, certificates, folder):
+    server = scripted_server(Obedient())
+    port = free_port()
+    ca_file = f"{folder}/clients.pem"
+    shutil.copy(certificates.authority.certificate, ca_file)
+    gateway = start_gateway(
+        {"address": server.address}, client_certificates={"mode": "request", "ca_file": ca_file},
+        top={"admin": {"listen": f"127.0.0.1:{port}"}},
+    )  # fmt: skip
+    wait_until(lambda: is_listening(port, gateway.pid), "the admin server listens")
+
+    def successful():
+        return value(get(port)[1], "postern_config_last_reload_successful")
+
+    assert successful() == 1
+    with open(ca_file, "w", encoding="ascii") as file:
+        file.write("not PEM\n")
+    wait_until(lambda: successful() == 0, "that is told")
+    shutil.copy(certificates.authority.certificate, ca_file)
+    wait_until(lambda: successful() == 1, "all is well again")
 
 
 def test_hostile_clients_cost_no_mail(gateway):
