@@ -19,6 +19,7 @@ struct Arguments {
   bool version = false;
   postern::commands::RunOptions run;
   postern::process::Privileges gateway;
+  std::string identity;
   postern::commands::CheckOptions check;
   postern::commands::ProbeOptions probe;
   postern::commands::TlsaOptions tlsa;
@@ -43,6 +44,7 @@ void describe_general(CLI::App& app, Arguments& arguments) {
 void describe_gateway(CLI::App& app, Arguments& arguments) {
   CLI::App* gateway = app.add_subcommand("gateway", "")->group("");
   gateway->add_option("--user", arguments.gateway.user, "Whom to become");
+  gateway->add_option("--identity", arguments.identity, "Its numbers");
   gateway->add_flag("--foreign-addresses", arguments.gateway.foreign_source_addresses, "Keep the right to use them");
   gateway->add_flag("--socket-marks", arguments.gateway.marks_sockets, "Keep the right to set them");
 }
@@ -175,11 +177,20 @@ int run_sink(Arguments& arguments) {
   return postern::commands::command_sink(arguments.sink);
 }
 
+int run_gateway(Arguments& arguments) {
+  if (!arguments.identity.empty()) {
+    auto identity = postern::process::parse_identity(arguments.gateway.user, arguments.identity);
+    if (!identity) return refuse("gateway: " + identity.error().message);
+    arguments.gateway.identity = std::move(*identity);
+  }
+  return postern::commands::command_gateway(arguments.gateway);
+}
+
 int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("help")) return print_help(app, arguments.help_about);
   if (arguments.version || app.got_subcommand("version")) return postern::commands::command_version();
   if (app.got_subcommand("run")) return postern::commands::command_run(arguments.run);
-  if (app.got_subcommand("gateway")) return postern::commands::command_gateway(arguments.gateway);
+  if (app.got_subcommand("gateway")) return run_gateway(arguments);
   if (app.got_subcommand("probe")) return postern::commands::command_probe(arguments.probe);
   if (app.got_subcommand("tlsa")) return postern::commands::command_tlsa(arguments.tlsa);
   if (app.got_subcommand("sink")) return run_sink(arguments);

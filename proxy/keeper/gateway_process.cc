@@ -12,6 +12,7 @@ constexpr std::chrono::seconds patience_at_end(5);
 std::vector<std::string> gateway_arguments(const process::Privileges& privileges) {
   std::vector<std::string> words = {"postern", "gateway"};
   if (!privileges.user.empty()) words.push_back("--user=" + privileges.user);
+  if (privileges.identity) words.push_back("--identity=" + to_string(*privileges.identity));
   if (privileges.foreign_source_addresses) words.emplace_back("--foreign-addresses");
   if (privileges.marks_sockets) words.emplace_back("--socket-marks");
   return words;

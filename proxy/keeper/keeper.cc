@@ -40,7 +40,12 @@ resolver::Settings settings_of_resolver(const runtime::Runtime& runtime) {
 
 process::Privileges gateway_privileges(const config::Settings& settings) {
   const runtime::Needs wanted = runtime::needs(settings);
+  std::optional<process::Identity> identity;  // the gateway could only look it up in files
+  if (!settings.user.empty()) {
+    if (auto found = process::find_identity(settings.user)) identity = std::move(*found);
+  }
   return {.user = settings.user,
+          .identity = std::move(identity),
           .foreign_source_addresses = wanted.foreign_addresses,
           .marks_sockets = wanted.socket_marks};
 }

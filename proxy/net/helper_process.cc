@@ -36,8 +36,9 @@ std::string describe(std::int64_t status, int signal) {
 
 std::vector<std::string> inherited_environment() {
   std::vector<std::string> variables;
-  for (const char* each : {"PATH", "LANG", "LC_ALL", "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "MALLOC_CONF",
-                           "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH"}) {
+  for (const char* each :
+       {"PATH", "LANG", "LC_ALL", "LOCALDOMAIN", "RES_OPTIONS", "HOSTALIASES", "MALLOC_CONF", "ASAN_OPTIONS",
+        "UBSAN_OPTIONS", "TSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH", "LD_PRELOAD"}) {
     if (const char* value = std::getenv(each)) variables.push_back(std::string(each) + "=" + value);
   }
   return variables;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -71,10 +72,12 @@ Result<void> forbid_gains() {
   return system_failure("cannot set no_new_privs");
 }
 
-Result<void> become(const UserIds& user, const std::vector<int>& capabilities) {
+Result<void> become(const Identity& identity, const std::vector<int>& capabilities) {
+  const UserIds& user = identity.user;
   const bool keep_capabilities = !capabilities.empty() && user.uid != 0;
   if (keep_capabilities && ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return system_failure("cannot keep capabilities");
-  if (::initgroups(user.name.c_str(), user.gid) != 0) return system_failure("cannot take the groups of " + user.name);
+  if (::setgroups(identity.groups.size(), identity.groups.data()) != 0)
+    return system_failure("cannot take the groups of " + user.name);
   if (::setresgid(user.gid, user.gid, user.gid) != 0) return system_failure("cannot take the group of " + user.name);
   if (::setresuid(user.uid, user.uid, user.uid) != 0) return system_failure("cannot become " + user.name);
   if (keep_capabilities) {
@@ -124,15 +127,50 @@ Result<UserIds> find_user(const std::string& name) {
   return fail(Errc::io, "cannot look up user \"" + name + "\": " + std::strerror(status));
 }
 
+Result<Identity> find_identity(const std::string& user) {
+  const auto found = find_user(user);
+  if (!found) return tl::unexpected(found.error());
+  Identity identity{*found, std::vector<gid_t>(64)};
+  int count = static_cast<int>(identity.groups.size());
+  while (::getgrouplist(user.c_str(), found->gid, identity.groups.data(), &count) < 0) {
+    const auto more = static_cast<std::size_t>(count);
+    if (more <= identity.groups.size()) return fail(Errc::io, "cannot find the groups of " + user);
+    identity.groups.resize(more);
+  }
+  identity.groups.resize(static_cast<std::size_t>(count));
+  return identity;
+}
+
+std::string to_string(const Identity& identity) {
+  std::string text = std::to_string(identity.user.uid) + ":" + std::to_string(identity.user.gid) + ":";
+  for (const gid_t group : identity.groups) text += (text.ends_with(':') ? "" : ",") + std::to_string(group);
+  return text;
+}
+
+Result<Identity> parse_identity(const std::string& user, std::string_view text) {
+  Identity identity{{user}, {}};
+  const auto number = [&text](char end, auto& value) {
+    const std::size_t size = std::min(text.find(end), text.size());
+    const auto [last, error] = std::from_chars(text.data(), text.data() + size, value);
+    const bool good = error == std::errc{} && last == text.data() + size;
+    text.remove_prefix(std::min(size + 1, text.size()));
+    return good;
+  };
+  bool good = number(':', identity.user.uid) && number(':', identity.user.gid);
+  while (good && !text.empty()) good = number(',', identity.groups.emplace_back());
+  if (!good) return fail(Errc::invalid_argument, "no user's numbers");
+  return identity;
+}
+
 Result<void> drop_privileges(const Privileges& privileges) {
   if (!privileges.user.empty() && ::geteuid() == 0) {
-    const auto user = find_user(privileges.user);
-    if (!user) return tl::unexpected(user.error());
+    const auto identity = privileges.identity ? Result<Identity>(*privileges.identity) : find_identity(privileges.user);
+    if (!identity) return tl::unexpected(identity.error());
     std::vector<int> capabilities;
     if (privileges.foreign_source_addresses) capabilities.push_back(CAP_NET_RAW);
     if (privileges.marks_sockets) capabilities.push_back(CAP_NET_ADMIN);
-    if (auto done = become(*user, capabilities); !done) return done;
-    if (auto sure = verify_irreversible(*user); !sure) return sure;
+    if (auto done = become(*identity, capabilities); !done) return done;
+    if (auto sure = verify_irreversible(identity->user); !sure) return sure;
   } else {
     std::vector<int> capabilities = network_capabilities(privileges);
     if (::geteuid() == 0) capabilities.push_back(CAP_DAC_OVERRIDE);

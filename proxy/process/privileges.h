@@ -3,7 +3,10 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "config/result.h"
 
@@ -17,9 +20,21 @@ struct UserIds {
 // Errc::not_found where the system knows no such user.
 Result<UserIds> find_user(const std::string& name);
 
+// A user with all of the groups that the system gives it, as they were when it was asked.
+struct Identity {
+  UserIds user;
+  std::vector<gid_t> groups;
+};
+// Errc::not_found where the system knows no such user.
+Result<Identity> find_identity(const std::string& user);
+// "65534:65534:65534,100": for one who may open nothing to look it up. The name is the caller's to know.
+std::string to_string(const Identity& identity);
+Result<Identity> parse_identity(const std::string& user, std::string_view text);
+
 // Those of a process that serves: the gateway, or the resolver.
 struct Privileges {
-  std::string user;  // empty: stay who we are
+  std::string user;                                 // empty: stay who we are
+  std::optional<Identity> identity = std::nullopt;  // its; nothing: it is looked up
   bool foreign_source_addresses =
       false;  // client_address: transparent, source: client; keeps CAP_NET_RAW, which IP_TRANSPARENT asks for
   bool marks_sockets = false;  // socket_mark; keeps CAP_NET_ADMIN, which SO_MARK asks for

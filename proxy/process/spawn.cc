@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sys/prctl.h>
@@ -265,20 +264,6 @@ pid_t fork_and_run(Plan& plan) {
 }
 
 }  // namespace
-
-Result<Identity> find_identity(const std::string& user) {
-  const auto found = find_user(user);
-  if (!found) return tl::unexpected(found.error());
-  Identity identity{*found, std::vector<gid_t>(64)};
-  int count = static_cast<int>(identity.groups.size());
-  while (::getgrouplist(user.c_str(), found->gid, identity.groups.data(), &count) < 0) {
-    const auto more = static_cast<std::size_t>(count);
-    if (more <= identity.groups.size()) return fail(Errc::io, "cannot find the groups of " + user);
-    identity.groups.resize(more);
-  }
-  identity.groups.resize(static_cast<std::size_t>(count));
-  return identity;
-}
 
 // The pages that the child shares with us are copied as we write to them: better to wait until it has others.
 Result<pid_t> spawn(const Program& program, const std::optional<Identity>& identity) {

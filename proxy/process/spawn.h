@@ -12,14 +12,6 @@
 
 namespace postern::process {
 
-// A user with all of the groups that the system gives it, as they were when it was asked.
-struct Identity {
-  UserIds user;
-  std::vector<gid_t> groups;
-};
-// Errc::not_found where the system knows no such user.
-Result<Identity> find_identity(const std::string& user);
-
 struct Program {
   std::vector<std::string> argv;         // without a slash in it, the first is looked for in the environment's PATH
   std::vector<std::string> environment;  // "NAME=value"

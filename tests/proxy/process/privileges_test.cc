@@ -54,6 +54,20 @@ std::uint64_t capabilities() {
   return ~std::uint64_t{0};
 }
 
+TEST_CASE("privileges: a user's numbers can be handed to somebody who cannot look them up") {
+  const Identity identity{{"mail", 8, 9}, {9, 100}};
+  const auto same = parse_identity("mail", to_string(identity));
+  REQUIRE(same);
+  CHECK(same->user.name == "mail");
+  CHECK(same->user.uid == 8);
+  CHECK(same->user.gid == 9);
+  CHECK(same->groups == identity.groups);
+  CHECK(parse_identity("mail", "8:9:")->groups.empty());
+  for (const char* wrong : {"", "8", "8:", ":9:", "8:9:x", "8:9:1,,2", "-1:9:", "4294967296:9:", "8:9x:1"}) {
+    CHECK_FALSE(parse_identity("mail", wrong));
+  }
+}
+
 TEST_CASE("privileges: an unknown user is told apart from a failing look-up") {
   const auto nobody = find_user("no-such-user-here");
   REQUIRE_FALSE(nobody);
