@@ -52,6 +52,7 @@ class Place:
 class Gateway:
     name = ""
     serves = []  # its listeners; what they stand for is said by each direction
+    is_postern = False
     is_proxy = True  # False: the mail server itself, whose counts are not checked against the sink
     tls_to_sink = False  # what the sink has counted of handshakes is the gateway's doing
 
@@ -80,6 +81,7 @@ class Gateway:
 
 class Postern(Gateway):
     name = "postern"
+    is_postern = True
 
     def __init__(self, place, name=None, binary=None):
         """Under another name and with another binary: a second Postern beside the first, say with another BoringSSL."""

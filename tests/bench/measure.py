@@ -29,6 +29,19 @@ def tree(pid):
     return pids
 
 
+def serving(pid):
+    """Which process of the tree has the sessions: a Postern of several is told by its words, anybody else is who was
+    started."""
+    for each in tree(pid):
+        try:
+            with open(f"/proc/{each}/cmdline") as file:
+                if file.read().split("\0")[:2] == ["postern", "gateway"]:
+                    return each
+        except OSError:
+            pass
+    return pid
+
+
 def cpu_seconds(pid):
     """User and system time, ended threads and reaped children included."""
     total = 0.0
@@ -44,21 +57,21 @@ def cpu_seconds(pid):
     return total
 
 
-def pss_octets(pid):
+def pss_octets(pids):
     total = 0
-    for each in tree(pid):
+    for each in pids:
         with open(f"/proc/{each}/smaps_rollup") as file:
             total += int(re.search(r"^Pss:\s+(\d+) kB", file.read(), re.M).group(1)) * 1024
     return total
 
 
-def settled_pss(pid, longest=6.0):
+def settled_pss(pids, longest=6.0):
     """The PSS once it stands still: allocators give memory back with a delay."""
-    last = pss_octets(pid)
+    last = pss_octets(pids)
     deadline = time.monotonic() + longest
     while time.monotonic() < deadline:
         time.sleep(1.0)
-        now = pss_octets(pid)
+        now = pss_octets(pids)
         if abs(now - last) <= last // 200:
             return now
         last = now

@@ -130,6 +130,7 @@ def print_row(row, samples, entries):
 def print_idle(samples, entries):
     print_figures("idle: PSS octets per session, fresh", "fresh", samples)
     print_figures("idle: PSS octets per session, after a 100 KB message each", "used", samples)
+    print_figures("idle: PSS in MB of all processes before the first session", "at_rest", samples)
     print_ratios(entries)
 
 
