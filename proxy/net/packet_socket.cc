@@ -105,8 +105,7 @@ void PacketSocket::update() {
 
 // At most one call to the owner in a turn, as each may be our end: what is left to be read is told again.
 void PacketSocket::on_event(int status, int events) {
-  // libuv's word for a connection whose other end was closed before it had read everything.
-  if (status != 0) return end(status == UV_EBADF ? std::string() : uv_strerror(status));
+  if (status != 0) return forgets_reset() ? update() : end(status == UV_EBADF ? std::string() : uv_strerror(status));
   if ((events & UV_WRITABLE) != 0 && !waiting_.empty()) {
     if (!flush()) return end({});
     if (waiting_.empty()) {
@@ -115,6 +114,14 @@ void PacketSocket::on_event(int status, int events) {
     }
   }
   if ((events & UV_READABLE) != 0 && reading_) read();
+}
+
+// Who closes without having read all of ours resets the connection (of which libuv says EBADF), and what it had said
+// before is still there: it is read once the error is forgotten, and the end follows.
+bool PacketSocket::forgets_reset() const {
+  int error = 0;
+  socklen_t size = sizeof error;
+  return ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNRESET;
 }
 
 bool PacketSocket::flush() {
@@ -134,7 +141,7 @@ void PacketSocket::read() {
   message.msg_control = control_.empty() ? nullptr : control_.data();
   message.msg_controllen = control_.size();
   const ssize_t size = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return;  // the last is told once
   if (size < 0) return end(std::strerror(errno));
   Descriptors descriptors = control_.empty() ? Descriptors() : take_descriptors(message);
   if (size == 0 && descriptors.empty()) return end({});

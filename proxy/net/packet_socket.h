@@ -64,6 +64,7 @@ class PacketSocket {
   void on_event(int status, int events);
   bool flush();
   void read();
+  bool forgets_reset() const;
   void end(const std::string& why);
 
   UniqueFd fd_;

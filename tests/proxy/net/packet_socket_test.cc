@@ -172,6 +172,17 @@ TEST_CASE("packet_socket: the end of the other side is told once, after what it 
   world.socket->send("to nobody");
 }
 
+TEST_CASE("packet_socket: the last words of who has not read all of ours are heard") {
+  World world;
+  for (const char* words : {"one", "two", "three"}) world.socket->send(words);
+  world.say("last words");
+  world.say("indeed");
+  world.other = UniqueFd();
+  CHECK(turn_until(world.loop, [&] { return world.heard.end.has_value(); }));
+  CHECK(world.heard.packets == std::vector<std::string>{"last words", "indeed"});
+  CHECK(world.heard.end->empty());
+}
+
 TEST_CASE("packet_socket: what the kernel has no room for waits, and goes out in order") {
   World world;
   constexpr int count = 10'000;
