@@ -4,13 +4,11 @@
 
 #include "config/assert.h"
 #include "proxy/net/presence.h"
-#include "proxy/session/limit_log.h"
 #include "tls/server_context.h"
 #include "tls/signer.h"
 
 namespace postern::session {
 
-using limits::Limit;
 using smtp::Ending;
 using smtp::Side;
 using smtp::Timer;
@@ -25,17 +23,6 @@ constexpr std::uint64_t drain_patience = 5'000;  // milliseconds that an idle cl
 // so long one that will say nothing more waits for the server to make use of what it has said.
 constexpr std::uint64_t look_interval = 1'000;
 constexpr std::uint64_t leaving_patience = 5'000;
-
-smtp::Refusal refusal_of(Limit limit) {
-  switch (limit) {
-    case Limit::sessions: return smtp::Refusal::too_many_sessions;
-    case Limit::client_sessions: return smtp::Refusal::client_sessions;
-    case Limit::client_connections: return smtp::Refusal::client_connections;
-    case Limit::client_handshakes: return smtp::Refusal::client_handshakes;
-    case Limit::buffers: return smtp::Refusal::buffers_full;
-  }
-  return smtp::Refusal::too_many_sessions;
-}
 
 }  // namespace
 
@@ -54,48 +41,8 @@ void Session::start() {
   const auto peer = net::peer_address(client_.socket());
   if (!peer) return retire();  // gone before we looked
   record_.client = *peer;
-  if (runtime_->tallies->buffered()->octets() > runtime_->settings.buffer_limit.bytes) return refuse(Limit::buffers);
-  if (!seat_.take(tally(), listener().limits.sessions)) return refuse(Limit::sessions);
+  if (full()) return;
   on_client();
-}
-
-bool Session::admit() {
-  const config::Limits& bounds = listener().limits;
-  std::optional<Limit> reached;
-  if (!contains(bounds.exempt, record_.client.address)) {
-    reached = seat_.take_for_client(record_.client.address, limits::client_bounds(bounds), microseconds());
-  }
-  if (reached) {
-    refuse(*reached);
-  } else if (listener().mode == config::TlsMode::implicit && !may_begin_handshake()) {
-    refuse(Limit::client_handshakes);
-  }
-  return !over();
-}
-
-bool Session::may_begin_handshake() {
-  if (seat_.may_begin_handshake(limits::client_bounds(listener().limits), microseconds())) return true;
-  note_limit(Limit::client_handshakes);
-  return false;
-}
-
-// Ends at once: whoever comes in a flood gets a reply, where plaintext comes first, and neither time nor a line of its
-// own in the log.
-void Session::refuse(Limit limit) {
-  const smtp::Refusal refusal = refusal_of(limit);
-  if (limit != Limit::client_handshakes) note_limit(limit);
-  record_.note_refusal(refusal);
-  record_.ending = Ending::limit;
-  if (listener().mode != config::TlsMode::implicit) client_.send(smtp::row(refusal).reply);
-  flush();
-  net::discard_received(client_.socket());
-  retire();
-}
-
-void Session::note_limit(Limit limit) {
-  if (const auto count = tally().notice(limit).note(microseconds())) {
-    log_limit(limit, direction(), listener(), runtime_->settings.buffer_limit, *count, &record_.client);
-  }
 }
 
 void Session::begin(std::unique_ptr<smtp::Dialogue> dialogue) {
@@ -103,10 +50,6 @@ void Session::begin(std::unique_ptr<smtp::Dialogue> dialogue) {
   dialogue_->start(around_.effects);
   carry_out();
   pump();
-}
-
-std::uint64_t Session::microseconds() const {
-  return around_.loop.now() * 1000;
 }
 
 // --- events
@@ -130,17 +73,6 @@ void Session::offer(std::string_view bytes) {
     keep(bytes.substr(taken));
   }
   pump();
-}
-
-void Session::keep(std::string_view bytes) {
-  held_.append(bytes);
-  around_.scratch.waiting.add(bytes.size());
-}
-
-void Session::forget_kept() {
-  around_.scratch.waiting.take(held_.size());
-  held_ = {};
-  held_taken_ = 0;
 }
 
 void Session::feed_held() {

@@ -126,6 +126,7 @@ class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
   }
   bool may_begin_handshake() override;
   std::uint64_t microseconds() const;
+  bool full();  // the listener, or the memory for what waits: the session is over
   void refuse(limits::Limit limit);
   void note_limit(limits::Limit limit);
   void keep(std::string_view bytes);
