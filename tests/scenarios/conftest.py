@@ -1,9 +1,11 @@
 """Fixtures of the scenarios. POSTERN names the binary, POSTERN_BUILD a folder that is kept across runs."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import types
 
@@ -155,6 +157,23 @@ def start_gateway(postern, folder, certificates, request):
             gateway.stop()
         finally:
             gateway.kill()
+
+
+@pytest.fixture
+def closed_tree(folder, honest_memory, monkeypatch):
+    """The folder that gateways started from now on can open something in; nowhere else can they, by Landlock, from
+    their first instruction on. Their log says so.
+    """
+    kept, library = f"{folder}/state", f"{folder}/closed_tree.so"
+    os.mkdir(kept)
+    os.chmod(kept, 0o777)
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "programs", "closed_tree.c")
+    compiler = shutil.which("cc") or shutil.which("c99") or pytest.skip("no C compiler")
+    subprocess.run([compiler, "-shared", "-fPIC", f'-DFOLDER="{kept}"', "-o", library, source], check=True)
+    if ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1) < 1:  # landlock_create_ruleset, its version
+        pytest.skip("this kernel has no Landlock")
+    monkeypatch.setenv("LD_PRELOAD", library)
+    return kept
 
 
 @pytest.fixture
