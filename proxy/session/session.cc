@@ -15,15 +15,13 @@ using smtp::Timer;
 
 namespace {
 constexpr auto closing_time = std::chrono::milliseconds(5'000);
-constexpr auto draining_closing_time =
-    std::chrono::milliseconds(2'000);            // containers are killed ten seconds after SIGTERM
+constexpr auto draining_closing_time = std::chrono::milliseconds(2'000);  // containers are killed after ten seconds
 constexpr std::uint64_t impatience = 1'000;      // milliseconds for who does not understand our last words anyway
 constexpr std::uint64_t drain_patience = 5'000;  // milliseconds that an idle client has to find out by its next command
 // A client of which octets are held is not read. So often, in milliseconds, it is looked whether it is still there; and
 // so long one that will say nothing more waits for the server to make use of what it has said.
 constexpr std::uint64_t look_interval = 1'000;
 constexpr std::uint64_t leaving_patience = 5'000;
-
 }  // namespace
 
 Session::Session(Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime, std::uint64_t id,
