@@ -14,8 +14,8 @@ using TrustAnchor = std::vector<std::string>;
 
 // Reads a zone file (RFC 1035 5.1) such as dns-root-data, unbound-anchor and ldns-keygen write: comments, parentheses,
 // and lines that begin with a blank and so have the owner of the record before. Records of other types count for
-// nothing. Fails where no DNSKEY or DS record is left, one is cut short, or $ORIGIN would change what names mean.
-// Whether the records are well formed otherwise is for libunbound to say.
+// nothing. Fails where no DNSKEY or DS record is left, one is malformed, or $ORIGIN would change what names mean.
+// libunbound has the last word, but says neither what is wrong nor where.
 Result<TrustAnchor> parse_trust_anchor(std::string_view text);
 
 }  // namespace postern::dns

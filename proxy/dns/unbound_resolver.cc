@@ -157,12 +157,20 @@ std::optional<Error> set_trust_anchor(ub_ctx* context, const ResolverSettings& s
   return std::nullopt;
 }
 
-// Errors say that this library knows nothing of the zone.
-void ask_about_all_names(ub_ctx* context) {
-  for (const char* zone : private_zones) ub_ctx_zone_remove(context, zone);
+std::optional<Error> starting(int code) {
+  return as_error(code, "starting libunbound (is the trust anchor well-formed?)");
+}
+
+// The first of these calls makes the library read its anchors. Nothing may follow where that fails: version 1.22 ends
+// the process when it is to begin twice.
+std::optional<Error> ask_about_all_names(ub_ctx* context) {
+  for (const char* zone : private_zones) {
+    if (auto error = starting(ub_ctx_zone_remove(context, zone))) return error;
+  }
   for (const char* zone : {"127.in-addr.arpa.", "resolver.arpa.", "service.arpa."}) ub_ctx_zone_remove(context, zone);
   // Names below localhost are this machine too (RFC 6761 6.3), not names that do not exist.
   ub_ctx_zone_add(context, "localhost.", "redirect");
+  return std::nullopt;
 }
 
 void ignore_result(void*, int, void*, int, int, char*, int) {}
@@ -173,10 +181,9 @@ std::optional<Error> UnboundResolver::configure(const ResolverSettings& settings
   if (auto error = set_options(context_.get())) return error;
   if (auto error = set_servers(context_.get(), settings.servers)) return error;
   if (auto error = set_trust_anchor(context_.get(), settings)) return error;
-  ask_about_all_names(context_.get());  // no option can be set after that
-  // The library reads its anchors at the first question. It knows this one's answer by itself.
-  return as_error(ub_resolve_event(context_.get(), "localhost", 1, class_in, nullptr, ignore_result, nullptr),
-                  "starting libunbound (is the trust anchor well-formed?)");
+  if (auto error = ask_about_all_names(context_.get())) return error;  // no option can be set after that
+  // What else may be wrong shows at the first question. The library knows this one's answer by itself.
+  return starting(ub_resolve_event(context_.get(), "localhost", 1, class_in, nullptr, ignore_result, nullptr));
 }
 
 std::unique_ptr<Lookup> UnboundResolver::lookup(const Question& question, Callback callback) {

@@ -88,10 +88,25 @@ bool is_refusal(Report::Kind kind) {
 Result<Report> try_settings(const Settings& settings) {
   auto program = find_program();
   if (!program) return tl::unexpected(program.error());
-  net::Loop loop;
-  const auto launched = launch(loop, *program, settings, 0, {});
-  if (!launched) return tl::unexpected(launched.error());
-  return first_report(launched->control, patience_at_start);
+  return try_settings(*program, settings);
+}
+
+Result<Report> try_settings(const net::Executable& program, const Settings& settings) {
+  const auto say = [&program](const Settings& given) -> Result<Report> {
+    net::Loop loop;
+    const auto launched = launch(loop, program, given, 0, {});
+    if (!launched) return tl::unexpected(launched.error());
+    return first_report(launched->control, patience_at_start);
+  };
+  auto report = say(settings);
+  if (report || report.error().code != Errc::closed || settings.trust_anchor.empty()) return report;
+  // libunbound ends its process over some of what it cannot use. Is it the anchor?
+  Settings without = settings;
+  without.trust_anchor.clear();
+  const auto other = say(without);
+  if (!other || is_refusal(other->kind)) return report;
+  return Report{Report::Kind::anchor_refused,
+                "libunbound ends its process over this trust anchor, and does not say why"};
 }
 
 Result<std::string> unbound_version() {

@@ -34,8 +34,10 @@ Result<Report> first_report(const UniqueFd& control, std::chrono::milliseconds p
 // The reports that mean that it will not serve.
 bool is_refusal(Report::Kind kind);
 
-// Whether a resolver would take these settings; what it says of them.
+// Whether a resolver would take these settings; what it says of them. One that ends over the trust anchor has refused
+// it.
 Result<Report> try_settings(const Settings& settings);
+Result<Report> try_settings(const net::Executable& program, const Settings& settings);
 
 // libunbound's version, which only that program knows.
 Result<std::string> unbound_version();

@@ -57,4 +57,32 @@ TEST_CASE("trust_anchor: what could mean something else than it seems to is refu
   CHECK_FALSE(parse_trust_anchor(". DS 1 8 2 00ff )\n. DS 1 8 2 00ff\n"));
 }
 
+TEST_CASE("trust_anchor: a record that is malformed is named, with what is wrong") {
+  const auto why = [](const std::string& record) {
+    const auto anchor = parse_trust_anchor(". IN DS 1 8 2 00ff\n" + record + "\n");
+    return anchor ? std::string() : anchor.error().message;
+  };
+  CHECK(why(". IN DS x 8 2 00ff") == "'x' is no key tag: . IN DS x 8 2 00ff");
+  CHECK(why(". IN DS 70000 8 2 00ff") == "'70000' is no key tag: . IN DS 70000 8 2 00ff");
+  CHECK(why(". IN DS 1 300 2 00ff") == "'300' is no algorithm: . IN DS 1 300 2 00ff");
+  CHECK(why(". IN DS 1 8 SHA256 00ff") == "'SHA256' is no number of a digest type: . IN DS 1 8 SHA256 00ff");
+  CHECK(why(". IN DS 1 8 2 00f") == "the digest is not hexadecimal: . IN DS 1 8 2 00f");
+  CHECK(why(". IN DS 1 8 2 00fg") == "the digest is not hexadecimal: . IN DS 1 8 2 00fg");
+  CHECK(why(". IN DS 1 8 2 00ff extra") == "the digest is not hexadecimal: . IN DS 1 8 2 00ff extra");
+  CHECK(why(". DNSKEY -1 3 8 AwEA") == "'-1' is no flags: . DNSKEY -1 3 8 AwEA");
+  CHECK(why(". DNSKEY 257 4 8 AwEA") == "'4' is no protocol of DNSSEC's: . DNSKEY 257 4 8 AwEA");
+  CHECK(why(". DNSKEY 257 3 256 AwEA") == "'256' is no algorithm: . DNSKEY 257 3 256 AwEA");
+  CHECK(why(". DNSKEY 257 3 8 Aw*A") == "the key is not base64: . DNSKEY 257 3 8 Aw*A");
+  CHECK(why(". CH DS 1 8 2 00ff") == "'CH' is neither TTL nor class IN: . CH DS 1 8 2 00ff");
+  CHECK(why("a..b. DS 1 8 2 00ff") == "'a..b.' is no name: a..b. DS 1 8 2 00ff");
+  CHECK(why(std::string(64, 'a') + ". DS 1 8 2 00ff").starts_with("'aaa"));
+}
+
+TEST_CASE("trust_anchor: what the library understands is left to it") {
+  for (const std::string record : {". 1d in DNSKEY 257 3 RSASHA256 Aw+/ EAAa=", "a\\046b. DS 65535 255 255 00 ff",
+                                   "example DS 1 8 2 00FF", ". IN DS \\# 6 0001 0802 00ff"}) {
+    CHECK(parsed(record) == TrustAnchor{record});
+  }
+}
+
 }  // namespace trust_anchor_test
