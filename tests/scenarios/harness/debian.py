@@ -35,15 +35,18 @@ class Unpacked:
         return {**os.environ, "LD_LIBRARY_PATH": self.library_path(), **more}
 
 
-def unpack(build_folder, name, packages):
-    """Fetches `packages` and the libraries they need and the machine has not; skips the test where that fails."""
+def unpack(build_folder, name, packages, where_known=()):
+    """Fetches `packages` and the libraries they need and the machine has not; skips the test where that fails.
+
+    `where_known`: packages that not every release has, since there their files are in another one.
+    """
     root = os.path.join(build_folder, "peers", name)
     complete = os.path.join(root, ".complete")
     try:
         if not os.path.exists(complete):
             with _alone(os.path.dirname(root)):
                 if not os.path.exists(complete):
-                    _fetch(root, packages)
+                    _fetch(root, packages, where_known)
     except (subprocess.CalledProcessError, OSError) as error:
         detail = getattr(error, "stderr", "") or ""
         pytest.skip(f"cannot fetch {' '.join(packages)}: {error} {detail}")
@@ -59,8 +62,9 @@ def _alone(folder):
         yield
 
 
-def _fetch(root, packages):
+def _fetch(root, packages, where_known):
     _update_lists(packages[0])
+    packages = [*packages, *filter(_is_known, where_known)]
     # What was begun and not finished is nobody's: work in a folder of our own, move it when all is there.
     staging = tempfile.mkdtemp(dir=os.path.dirname(root))
     os.chmod(staging, 0o755)
@@ -87,11 +91,14 @@ def _unpack_all(packages, staging):
         marker.write("\n".join(sorted(unpacked)) + "\n")
 
 
+def _is_known(package):
+    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
+
+
 @functools.cache
 def _update_lists(package):
     """A minimal machine has no package lists yet."""
-    known = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
-    if known.returncode != 0:
+    if not _is_known(package):
         subprocess.run(["apt-get", "update", "-qq"], check=True, capture_output=True, text=True)
 
 
