@@ -230,7 +230,7 @@ void Gateway::report() const {
                         {"policy_satisfied", decisions("satisfied")},
                         {"policy_observed", decisions("observed")},
                         {"policy_refused", decisions("refused")},
-                        {"resolver_losses", resolver_run_ == 0 ? 0 : resolver_run_ - 1},
+                        {"resolver_losses", counts_.resolver_losses},
                         {"plaintext", nonzero(books.sums("plaintext_deliveries_total"))},
                         {"refusals", nonzero(books.sums("rejections_total"))}});
 }
