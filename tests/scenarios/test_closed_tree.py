@@ -1,4 +1,4 @@
-"""The gateway opens nothing outside `state_directory`: it serves where it could not. Outbound: outbound/test_closed_tree.py."""
+"""The gateway opens nothing outside `state_directory`: it serves where it could not. Outbound: outbound/test_closed_tree_outbound.py."""
 
 from harness.client import secure_client
 from harness.messages import message, new_token

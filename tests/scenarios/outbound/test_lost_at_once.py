@@ -83,8 +83,8 @@ def test_it_is_called_once(world, start_gateway, reach, case, route):
             assert str(replies[-1]).startswith(("421 4.", "451 4.4.2 ") if idle else "451 4.4.2 "), replies
             client.send(b"QUIT\r\n")
         gateway.wait_for_log("session ended ")
-        # One for EHLO, one for the recipient, where both are answered on connections of their own.
-        assert sum(len(server.connections) for server in servers) <= 2 * most
+        # One for the recipient at each address; where the one for EHLO was lost before that, it comes on top.
+        assert sum(len(server.connections) for server in servers) <= 2 * most + idle
         assert gateway.log().count("policy decision") <= 4
         assert not any(server.messages() for server in servers)
 

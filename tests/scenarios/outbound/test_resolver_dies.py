@@ -27,7 +27,7 @@ def resolver_of(gateway):
             with open(f"/proc/{pid}/comm", encoding="ascii") as name:
                 if name.read().startswith("postern-resolve"):
                     return pid
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return None
 
