@@ -70,8 +70,9 @@ void Session::note_limit(Limit limit) {
   }
 }
 
-// What waits in memory counts towards buffer_limit.
+// What waits in memory counts towards buffer_limit. What a session that has ended meanwhile had not taken is nobody's.
 void Session::keep(std::string_view bytes) {
+  if (over()) return;
   held_.append(bytes);
   around_.scratch.waiting.add(bytes.size());
 }
