@@ -14,6 +14,7 @@
 #include "tls/protocol_settings.h"
 #include "tls/session_cache.h"
 #include "tls/signatures.h"
+#include "tls/span_bio.h"
 
 namespace postern::tls {
 namespace {
@@ -48,6 +49,9 @@ int show_certificate(SSL* ssl, void* store) noexcept {
   const auto& ours = *static_cast<const CertificateStore*>(store);
   for (const std::size_t position : ours.candidates({})) {
     const Certificate& certificate = *ours.all()[position];
+    // Nor where nobody signs now: that is no reason to do without TLS.
+    const KeyUse* const use = round_of(SSL_get_rbio(ssl)).key_use;
+    if (!certificate.key.elsewhere.empty() && (use == nullptr || !use->could_be_asked())) continue;
     if (server_can_verify(ssl, certificate.key)) {
       const std::vector<CRYPTO_BUFFER*> chain = borrowed(certificate.chain);
       if (!certificate.key.elsewhere.empty()) return KeyUse::set(ssl, chain, certificate.key) ? 1 : 0;

@@ -1,6 +1,7 @@
 #include "tls/key_use.h"
 
 #include <openssl/digest.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
@@ -63,6 +64,11 @@ ssl_private_key_result_t sign(SSL* ssl, std::uint8_t*, std::size_t*, std::size_t
 
 ssl_private_key_result_t decrypt(SSL* ssl, std::uint8_t*, std::size_t*, std::size_t, const std::uint8_t* in,
                                  std::size_t in_size) noexcept {
+  const PrivateKey* const key = key_of(ssl);
+  // The peer decides how much it sends: what cannot be right is nobody's work.
+  if (key == nullptr || in_size != static_cast<std::size_t>(EVP_PKEY_size(key->key.get()))) {
+    return ssl_private_key_failure;
+  }
   return begin(ssl, KeyOperation::decrypt, 0, std::string(text(in, in_size)));
 }
 

@@ -35,6 +35,8 @@ class KeyUse {
   std::string unread;
 
   bool waits() const { return ticket_ != nullptr; }
+  // Whether anybody would be there to ask.
+  bool could_be_asked() const { return signer_.signs(); }
   // Why it came to nothing; empty while it may still.
   const std::string& failure() const { return failure_; }
   // Nobody is called any more.
