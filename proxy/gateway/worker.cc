@@ -146,10 +146,11 @@ void Worker::run(std::vector<Socket> sockets) {
   buried_.clear();
   outbound_.reset();
   {
+    // Together: from then on others may look at what this thread has left, which then nobody changes.
     const std::lock_guard lock(ended_mutex_);
     ended_ = true;
+    loop_.run_posted();  // who asked before, and would wait for ever
   }
-  loop_.run_posted();  // who asked before, and would wait for ever
   on_end_();
 }
 
@@ -280,7 +281,7 @@ void Worker::stop_now() {
 }
 
 void Worker::end_if_drained() {
-  if (!draining_ || !sessions_.empty() || !reaper_.empty()) return;
+  if (ended_ || !draining_ || !sessions_.empty() || !reaper_.empty()) return;
   if (outbound_) outbound_->stop();
   loop_.stop();
 }
