@@ -51,7 +51,8 @@ void Renewal::on_change(FileWatch::Changes changes) {
   schedule();
 }
 
-// A gateway that begins is given what can be used, as it would refuse the rest, and is told of that when it serves.
+// A gateway that begins is given what can be used, as it would refuse the rest, and is told of that when it serves. One
+// that has begun and does not serve yet has what there was before: it hears of this behind it.
 void Renewal::renew(config::Files live) {
   config::Files usable = usable_of(live);
   Bundle changed;
@@ -59,7 +60,7 @@ void Renewal::renew(config::Files live) {
   auto sealed = seal(changed);
   if (!sealed) {
     log::warning("what has changed cannot be handed to the gateway", {{"reason", sealed.error().message}});
-  } else if (serving_) {
+  } else {
     net::Descriptors one;
     one.push_back(std::move(*sealed));
     means_.send(Renewed{}, std::move(one));
