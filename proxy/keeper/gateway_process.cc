@@ -7,7 +7,9 @@ namespace postern::keeper {
 
 namespace {
 constexpr std::chrono::seconds patience_at_end(5);
-}
+constexpr std::chrono::seconds patience_with_heirs(1);  // whoever has its end of the connection, and is not it
+constexpr std::size_t most_unread = 4'096;              // messages; a first snapshot has fewer
+}  // namespace
 
 std::vector<std::string> gateway_arguments(const process::Privileges& privileges) {
   std::vector<std::string> words = {"postern", "gateway"};
@@ -19,7 +21,11 @@ std::vector<std::string> gateway_arguments(const process::Privileges& privileges
 }
 
 GatewayProcess::GatewayProcess(net::Loop& loop, Owner& owner)
-    : owner_(owner), patience_(loop.raw(), [this] { kill(); }) {}
+    : owner_(owner), patience_(loop.raw(), [this] {
+        if (how_.empty()) return kill();
+        control_.reset();
+        end_if_over();
+      }) {}
 
 Result<std::unique_ptr<GatewayProcess>> GatewayProcess::start(net::Loop& loop, const net::Executable& postern,
                                                               const process::Privileges& privileges, Owner& owner) {
@@ -34,6 +40,7 @@ Result<std::unique_ptr<GatewayProcess>> GatewayProcess::start(net::Loop& loop, c
       net::HelperProcess::start(loop.raw(), *file, gateway_arguments(privileges), net::inherited_environment(), theirs,
                                 [self = gateway.get()](const std::string& how) {
                                   self->how_ = how;
+                                  if (self->control_) self->patience_.start(patience_with_heirs);
                                   self->end_if_over();
                                 });
   if (!process) return tl::unexpected(process.error());
@@ -44,7 +51,11 @@ Result<std::unique_ptr<GatewayProcess>> GatewayProcess::start(net::Loop& loop, c
 }
 
 void GatewayProcess::send(const Order& order, net::Descriptors descriptors) {
-  if (control_) control_->send(encode(order), std::move(descriptors));
+  if (!control_) return;
+  control_->send(encode(order), std::move(descriptors));
+  if (control_->waiting() < most_unread) return;
+  trouble_ = "it does not hear what it is told";
+  kill();
 }
 
 void GatewayProcess::on_packet(std::string_view packet) {

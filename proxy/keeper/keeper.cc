@@ -264,8 +264,8 @@ void Keeper::hear(const Serving& report) {
 
 // It has nothing to serve, and goes.
 void Keeper::hear(const Refused& report) {
-  if (renewal_->hear(report)) return;
-  refusal_ = report.text;
+  if (renewal_->hear(report) || !refusal_.empty()) return;  // it has been told
+  refusal_ = report.text.empty() ? "it gave no reason" : report.text;
   gateway_->send(Stop{});
   last_resort_.start(patience_with_stop);
 }

@@ -1,7 +1,9 @@
 #include "proxy/keeper/signers.h"
 
 #include <set>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "proxy/net/packet_socket.h"
@@ -14,6 +16,26 @@ namespace {
 
 void tell_end(const std::string& why) {
   if (!why.empty()) log::error("a worker of the gateway was cut off from its keys", {{"reason", why}});
+}
+
+bool holds_key(std::string_view pem) {
+  return pem.find("PRIVATE KEY-----") != std::string_view::npos;
+}
+
+// A chain's file may hold its key as well, which is not to be where the chain is.
+std::string without_keys(const std::string& pem) {
+  constexpr std::string_view begins = "-----BEGIN ";
+  std::string rest;
+  bool in_key = false;
+  std::istringstream lines(pem);
+  for (std::string line; std::getline(lines, line);) {
+    const bool is_key = line.find("PRIVATE KEY-----") != std::string::npos;
+    if (is_key && line.find(begins) != std::string::npos) in_key = true;
+    if (!in_key) rest += line + '\n';
+    if (is_key && line.find("-----END ") != std::string::npos) in_key = false;
+    config::wipe(line);
+  }
+  return rest;
 }
 
 }  // namespace
@@ -37,6 +59,13 @@ signing::Keys take_keys(const config::Loaded& loaded, config::Files& files) {
     } else {
       files.put(path, tl::unexpected(key ? form.error() : key.error()));
     }
+  }
+  for (const auto& file : config::files_of(loaded)) {
+    const bool is_pem = file.use == config::FileUse::certificate_chain || file.use == config::FileUse::authorities ||
+                        file.use == config::FileUse::client_authorities;
+    const auto& read = files.at(file.path);
+    if (!is_pem || paths.contains(file.path) || !read || !holds_key(read->content)) continue;
+    files.put(file.path, config::File{without_keys(read->content), read->world_readable, false});
   }
   return keys;
 }

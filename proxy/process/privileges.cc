@@ -171,6 +171,10 @@ Result<void> drop_privileges(const Privileges& privileges) {
     if (privileges.marks_sockets) capabilities.push_back(CAP_NET_ADMIN);
     if (auto done = become(*identity, capabilities); !done) return done;
     if (auto sure = verify_irreversible(identity->user); !sure) return sure;
+    if (identity->user.uid == 0) {  // user: root changes nothing of that by itself
+      capabilities.push_back(CAP_DAC_OVERRIDE);
+      if (auto done = limit_to(capabilities); !done) return done;
+    }
   } else {
     std::vector<int> capabilities = network_capabilities(privileges);
     if (::geteuid() == 0) capabilities.push_back(CAP_DAC_OVERRIDE);

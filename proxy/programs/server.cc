@@ -1,6 +1,6 @@
 #include "proxy/programs/server.h"
 
-#include <sys/stat.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <csignal>
@@ -18,9 +18,14 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t patience = 5'000;  // milliseconds, as with a session that ends
 constexpr auto sweep_interval = 250ms;
 
+// As the gateway makes them for programs: none that leads into the network, or to somebody else of ours.
 bool is_socket(int fd) {
-  struct stat found {};
-  return ::fstat(fd, &found) == 0 && S_ISSOCK(found.st_mode);
+  int domain = 0;
+  int type = 0;
+  socklen_t size = sizeof domain;
+  if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0) return false;
+  size = sizeof type;
+  return ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && domain == AF_UNIX && type == SOCK_STREAM;
 }
 
 }  // namespace
@@ -82,6 +87,13 @@ class Server::Connection final : private net::PacketSocket::Owner {
   void on_packet(std::string_view packet) override { hear(packet, {}); }
   void on_packet_with(std::string_view packet, net::Descriptors descriptors) override { hear(packet, descriptors); }
   void on_end(const std::string& why) override { server_.drop(*this, why); }
+  void on_drained() override { socket_.set_reading(true); }
+
+  // Who does not read is not heard either.
+  void say(const News& news) {
+    socket_.send(encode(news));
+    if (socket_.waiting() > 0) socket_.set_reading(false);
+  }
 
   void hear(std::string_view packet, const net::Descriptors& descriptors) {
     const auto request = parse_request(packet);
@@ -100,13 +112,13 @@ class Server::Connection final : private net::PacketSocket::Owner {
 
   void begin(const Start& start, int socket) {
     auto program = server_.start(start, socket);
-    if (!program) return socket_.send(encode(News{start.id, News::Kind::refused, program.error().message}));
+    if (!program) return say({start.id, News::Kind::refused, program.error().message});
     (*program)->tell([this, id = start.id] {
-      socket_.send(encode(News{id, News::Kind::ended, {}}));
+      say({id, News::Kind::ended, {}});
       programs_.erase(id);
     });
     programs_[start.id] = std::move(*program);
-    socket_.send(encode(News{start.id, News::Kind::started, {}}));
+    say({start.id, News::Kind::started, {}});
   }
 
   // It may have ended, which we have said.
