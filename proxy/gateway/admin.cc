@@ -3,6 +3,7 @@
 #include <uv.h>
 
 #include <ctime>
+#include <map>
 #include <utility>
 
 #include "proxy/observe/exposition.h"
@@ -33,9 +34,16 @@ void add_certificates(observe::Facts& facts, const runtime::Runtime& runtime) {
   const auto seconds = [](std::chrono::sys_seconds time) {
     return static_cast<double>(time.time_since_epoch().count());
   };
+  // Several pairs may have a name and a subject: what counts is the one that ends first.
+  std::map<std::pair<std::string, std::string>, const tls::CertificateFacts*> first;
   for (const tls::CertificateFacts& each : runtime.contexts->certificates()) {
-    facts.set("postern_certificate_not_before_timestamp_seconds", seconds(each.not_before), {each.name, each.subject});
-    facts.set("postern_certificate_not_after_timestamp_seconds", seconds(each.not_after), {each.name, each.subject});
+    const auto*& kept = first[{each.name, each.subject}];
+    if (kept == nullptr || each.not_after < kept->not_after) kept = &each;
+  }
+  for (const auto& [labels, each] : first) {
+    facts.set("postern_certificate_not_before_timestamp_seconds", seconds(each->not_before),
+              {each->name, each->subject});
+    facts.set("postern_certificate_not_after_timestamp_seconds", seconds(each->not_after), {each->name, each->subject});
   }
 }
 

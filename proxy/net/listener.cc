@@ -85,7 +85,10 @@ Result<UniqueFd> bind_unix(const std::string& path) {
   {
     const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (probe.get() < 0) return cannot();
-    if (::connect(probe.get(), name, sizeof address) != 0 && errno == ECONNREFUSED) ::unlink(path.c_str());
+    struct stat there {};
+    const bool refused = ::connect(probe.get(), name, sizeof address) != 0 && errno == ECONNREFUSED;
+    // So does a file that is none of ours.
+    if (refused && ::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) ::unlink(path.c_str());
   }
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd.get() < 0 || ::bind(fd.get(), name, sizeof address) != 0) return cannot();

@@ -96,6 +96,8 @@ class Exposition {
     }
     const Owner owner = path.empty() ? Owner::process : Owner::listener;
     for (const Row& row : metrics) {
+      // An inbound listener of the same name has no part in what is counted outbound alone.
+      if (!row.names_direction && path.starts_with("inbound.")) continue;
       if (row.owner != owner || (row.type != Type::counter && row.type != Type::gauge)) continue;
       for (const auto& values : combinations(row)) {
         if (!there.contains({&row, values})) add(row, values, path);
