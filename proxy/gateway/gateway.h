@@ -19,6 +19,17 @@
 
 namespace postern::gateway {
 
+// A snapshot whose parts are still arriving.
+struct Arriving {
+  std::uint32_t version = 0;
+  UniqueFd bundle;
+  std::map<std::uint32_t, std::vector<Worker::Socket>> sockets;  // by worker
+  std::map<std::uint32_t, UniqueFd> signers;                     // likewise
+  std::map<std::uint32_t, UniqueFd> programs;                    // to whoever starts them
+  std::size_t count = 0;
+  UniqueFd admin;  // none: there is no admin server
+};
+
 class Gateway final : private net::PacketSocket::Owner {
  public:
   // `keeper` leads to whoever started us.
@@ -29,17 +40,6 @@ class Gateway final : private net::PacketSocket::Owner {
   void run();
 
  private:
-  // A snapshot whose parts are still arriving.
-  struct Arriving {
-    std::uint32_t version = 0;
-    UniqueFd bundle;
-    std::map<std::uint32_t, std::vector<Worker::Socket>> sockets;  // by worker
-    std::map<std::uint32_t, UniqueFd> signers;                     // likewise
-    std::map<std::uint32_t, UniqueFd> programs;                    // to whoever starts them
-    std::size_t count = 0;
-    UniqueFd admin;  // none: there is no admin server
-  };
-
   void on_packet(std::string_view packet) override { hear(packet, {}); }
   void on_packet_with(std::string_view packet, net::Descriptors descriptors) override {
     hear(packet, std::move(descriptors));
