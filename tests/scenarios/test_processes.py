@@ -25,7 +25,7 @@ DAC_READ_SEARCH, KILL, SETGID, SETUID, NET_BIND_SERVICE = 2, 5, 6, 7, 10
 
 
 def resolver_of(gateway):
-    return next(pid for pid in children_of(gateway.pid) if words_of(pid)[0] == "postern-resolver")
+    return next(pid for pid in children_of(gateway.pid) if words_of(pid)[:1] == ["postern-resolver"])
 
 
 def alive(pid):

@@ -42,14 +42,7 @@ def parent_of(pid):
 
 
 def zombies_of(pid):
-    found = []
-    for child in children_of(pid):
-        try:
-            if facts_of(child)["State"].startswith("Z"):
-                found.append(child)
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return found
+    return [child for child in children_of(pid) if facts_of(child).get("State", "").startswith("Z")]
 
 
 def script(folder, text):
@@ -194,7 +187,7 @@ def test_as_pid_1(postern, folder, user):
             client.quit()
         # The orphan, beside the gateway.
         orphan = wait_until(
-            lambda: next((pid for pid in children_of(first) if facts_of(pid)["Name"] == "sleep"), None),
+            lambda: next((pid for pid in children_of(first) if facts_of(pid).get("Name") == "sleep"), None),
             "what the program left behind is ours",
         )
         os.kill(orphan, signal.SIGKILL)

@@ -109,9 +109,12 @@ def words_of(pid):
 
 
 def facts_of(pid):
-    """What /proc/PID/status says, by name."""
-    with open(f"/proc/{pid}/status", encoding="ascii") as status:
-        return dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    """What /proc/PID/status says, by name; nothing of a process that has just gone."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            return dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
 
 
 def open_descriptors(pid):
