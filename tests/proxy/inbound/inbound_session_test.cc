@@ -79,6 +79,20 @@ TEST_CASE("inbound session: whoever goes away, after whatever the client has sai
   }
 }
 
+TEST_CASE("inbound session: what it could not use of a client that is gone waits for nobody") {
+  const std::string words = GENERATE("GET / HTTP/1.1\r\n", "\x16\x03\x01\x02\x01", "QUIT\r\n");
+  World world(configuration(GENERATE("", "greeting: gateway, ")));
+  const auto buffered = std::make_shared<limits::Buffered>();
+  world.scratch.waiting.share(buffered);
+  for (int times = 0; times < 8; ++times) {
+    begin(world);
+    world.client->say(words + std::string(std::size_t{32} * 1024, 'x'));
+    world.client->reset();
+    CHECK(world.ends());
+  }
+  CHECK(buffered->octets() == 0);
+}
+
 TEST_CASE("inbound session: whoever goes away in the middle of the handshake, it ends") {
   for (const auto& departure : session_rig::departures()) {
     INFO(departure.name);
