@@ -17,22 +17,6 @@
 
 namespace postern::observe {
 
-// A row of metrics, by its name. A name that no row has does not compile.
-class Metric {
- public:
-  consteval Metric(const char* name) : index_(find(name)) {}
-  const Row& row() const { return metrics[index_]; }
-  std::size_t index() const { return index_; }
-
- private:
-  static consteval std::size_t find(std::string_view name) {
-    std::size_t index = 0;
-    while (metrics[index].name != name) ++index;  // past the end: no constant
-    return index;
-  }
-  std::size_t index_;
-};
-
 class Book {
  public:
   // One value for each label of the row, in their order.

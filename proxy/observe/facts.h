@@ -57,20 +57,7 @@ inline constexpr FactRow fact_rows[] = {
     {"process_resident_memory_bytes", Type::gauge, "Memory that is in RAM.", {}},
 };
 
-// A row of facts, by its name. A name that no row has does not compile.
-class Fact {
- public:
-  consteval Fact(const char* name) : index_(find(name)) {}
-  const FactRow& row() const { return fact_rows[index_]; }
-
- private:
-  static consteval std::size_t find(std::string_view name) {
-    std::size_t index = 0;
-    while (fact_rows[index].name != name) ++index;  // past the end: no constant
-    return index;
-  }
-  std::size_t index_;
-};
+using Fact = RowOf<fact_rows>;
 
 class Facts {
  public:

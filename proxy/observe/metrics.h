@@ -196,4 +196,22 @@ inline constexpr Row metrics[] = {
      Owner::process},
 };
 
+// A row of such a table, by its name. A name that no row has does not compile.
+template <const auto& table>
+class RowOf {
+ public:
+  consteval RowOf(const char* name) : index_(find(name)) {}
+  const auto& row() const { return table[index_]; }
+  std::size_t index() const { return index_; }
+
+ private:
+  static consteval std::size_t find(std::string_view name) {
+    std::size_t index = 0;
+    while (table[index].name != name) ++index;  // past the end: no constant
+    return index;
+  }
+  std::size_t index_;
+};
+using Metric = RowOf<metrics>;
+
 }  // namespace postern::observe
