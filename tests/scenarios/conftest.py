@@ -130,24 +130,10 @@ def certificates(authority):
 
 
 @pytest.fixture
-def start_gateway(postern, folder, certificates, request):
-    """start_gateway(backend, **listener settings) or start_gateway(inbound={...}, **top-level settings).
-
-    The certificate `mx` (ECDSA) is there unless `certificates` says otherwise. Every gateway is stopped at the end
-    of the test and must end with 0.
-    """
+def gateways(request):
+    """A list. Every gateway in it is stopped at the end of the test and must end with 0."""
     started = []
-
-    def start(backend=None, inbound=None, top=None, **listener):
-        settings = {"certificates": {"mx": [certificates.ecdsa.as_setting()]}, **(top or {})}
-        if inbound is None:
-            inbound = {"mx": {"certificates": ["mx"], "allow_open_relay_risk": True, "backend": backend, **listener}}
-        gateway = Gateway(postern, f"{folder}/gateway{len(started)}", inbound, **settings)
-        gateway.start()
-        started.append(gateway)
-        return gateway
-
-    yield start
+    yield started
     failed = getattr(request.node, "has_failed", False)
     for gateway in started:
         if failed:
@@ -157,6 +143,25 @@ def start_gateway(postern, folder, certificates, request):
             gateway.stop()
         finally:
             gateway.kill()
+
+
+@pytest.fixture
+def start_gateway(postern, folder, certificates, gateways):
+    """start_gateway(backend, **listener settings) or start_gateway(inbound={...}, **top-level settings).
+
+    The certificate `mx` (ECDSA) is there unless `certificates` says otherwise. See `gateways` for its end.
+    """
+
+    def start(backend=None, inbound=None, top=None, **listener):
+        settings = {"certificates": {"mx": [certificates.ecdsa.as_setting()]}, **(top or {})}
+        if inbound is None:
+            inbound = {"mx": {"certificates": ["mx"], "allow_open_relay_risk": True, "backend": backend, **listener}}
+        gateway = Gateway(postern, f"{folder}/gateway{len(gateways)}", inbound, **settings)
+        gateway.start()
+        gateways.append(gateway)
+        return gateway
+
+    return start
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from harness.client import Client, secure_client
 from harness.daemon import resident_kib
 from harness.messages import message
 from harness.ports import PATIENCE
-from harness.scripted_server import Obedient
+from harness.scripted_server import Deaf
 
 pytestmark = pytest.mark.usefixtures("honest_memory")
 
@@ -33,13 +33,6 @@ def send_until_stuck(client, data, quiet_seconds=1.0, at_most=200 << 20):
 
 @pytest.mark.parametrize("mode", ["none", "implicit"])
 def test_a_server_that_never_reads(start_gateway, scripted_server, mode):
-    release = threading.Event()
-
-    class Deaf(Obedient):
-        def on_data(self, connection, line):
-            connection.send("354 go ahead\r\n")
-            release.wait(120)
-
     server = scripted_server(Deaf())
     gateway = start_gateway({"address": server.address}, mode=mode)
     clients, sent = [], []
@@ -73,7 +66,7 @@ def test_a_server_that_never_reads(start_gateway, scripted_server, mode):
             other.expect(250, "NOOP")
         assert time.monotonic() - begun < 30, "the others go on"
     finally:
-        release.set()
+        server.script.release.set()
         for client in clients:
             client.close()
 

@@ -4,7 +4,6 @@ import contextlib
 import resource
 import socket
 import ssl
-import threading
 
 import pytest
 
@@ -12,7 +11,7 @@ from harness.client import Client, Closed, secure_client, tls_context
 from harness.daemon import open_descriptors
 from harness.gateway import Gateway
 from harness.ports import wait_until
-from harness.scripted_server import Obedient
+from harness.scripted_server import Deaf, Obedient
 
 REFUSED = {
     "sessions": b"421 4.7.0 Too many sessions, try again later\r\n",
@@ -139,13 +138,6 @@ def test_a_balancer_shields_nobody(start_gateway, scripted_server):
 
 
 def test_what_waits_for_peers_that_do_not_read(start_gateway, scripted_server):
-    release = threading.Event()
-
-    class Deaf(Obedient):
-        def on_data(self, connection, line):
-            connection.send("354 go ahead\r\n")
-            release.wait(120)
-
     server = scripted_server(Deaf())
     gateway = start_gateway({"address": server.address}, mode="none", certificates=[], top={"buffer_limit": "1MiB"})
     clients = []
@@ -171,7 +163,7 @@ def test_what_waits_for_peers_that_do_not_read(start_gateway, scripted_server):
         assert len(clients) > 3
         assert len(notices(gateway, "buffer_limit")) == 1
     finally:
-        release.set()
+        server.script.release.set()
         for client in clients:
             client.close()
 

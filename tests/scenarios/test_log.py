@@ -22,22 +22,16 @@ MISLEADING = "‮turned\u2028around\u0085"
 
 
 @pytest.fixture
-def start_relaying(postern, folder):
+def start_relaying(postern, folder, gateways):
     """A gateway on the way to a relay at that address, at level may unless said otherwise."""
-    started = []
 
     def start(address, log=None, **listener):
         settings = {"route": "relay", "relay": {"address": address}, **listener}
         gateway = Gateway(postern, f"{folder}/relaying", outbound={"office": settings}, log=log or {})
-        started.append(gateway.start())
+        gateways.append(gateway.start())
         return gateway
 
-    yield start
-    for gateway in started:
-        try:
-            gateway.stop()
-        finally:
-            gateway.kill()
+    return start
 
 
 def the_line(gateway, pattern="session ended"):

@@ -20,25 +20,19 @@ LEAVING = ["close", "reset", "221 2.0.0 enough\r\n", "421-4.4.2 idle\r\n421 4.4.
 
 
 @pytest.fixture
-def relay_through(postern, folder):
+def relay_through(postern, folder, gateways):
     """relay_through(server, **listener settings): a gateway in front of that relay, at level may."""
-    started = []
 
     def start(server, **listener):
         outbound = {
             "route": "relay", "relay": {"address": server.address, "mode": "starttls"},
             "dane": False, "mta_sts": False, **listener,
         }  # fmt: skip
-        gateway = Gateway(postern, f"{folder}/relay{len(started)}", outbound={"mx": outbound})
-        started.append(gateway)
+        gateway = Gateway(postern, f"{folder}/relay{len(gateways)}", outbound={"mx": outbound})
+        gateways.append(gateway)
         return gateway.start()
 
-    yield start
-    for gateway in started:
-        try:
-            gateway.stop()
-        finally:
-            gateway.kill()
+    return start
 
 
 @pytest.fixture(params=["inbound", "outbound"])

@@ -22,9 +22,8 @@ def far_exim(exim, build_folder, session_folder, authority):
 
 
 @pytest.fixture
-def start_outbound(postern, folder, certificates):
+def start_outbound(postern, folder, certificates, gateways):
     """A gateway with `route: relay`, which offers TLS to its clients."""
-    started = []
 
     def start(server):
         listener = {
@@ -37,15 +36,10 @@ def start_outbound(postern, folder, certificates):
             postern, f"{folder}/outbound", outbound={"mx": listener},
             certificates={"mx": [certificates.ecdsa.as_setting()]},
         )  # fmt: skip
-        started.append(gateway.start())
+        gateways.append(gateway.start())
         return gateway
 
-    yield start
-    for gateway in started:
-        try:
-            gateway.stop()
-        finally:
-            gateway.kill()
+    return start
 
 
 def deliveries(server, token):

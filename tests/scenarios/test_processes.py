@@ -239,8 +239,10 @@ def test_what_each_of_them_may_do(start_gateway, inbound):
 @ROOT
 def test_without_root_it_does_the_same_without_rights(postern, folder, inbound, gateways):
     os.chmod(folder, 0o777)
-    gateway = gateways(postern, f"{folder}/gateway", inbound,
-                       namespace=Prefixed("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"))  # fmt: skip
+    namespace = Prefixed("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    gateway = Gateway(postern, f"{folder}/gateway", inbound, namespace=namespace)
+    gateways.append(gateway)
+    gateway.start()
     served(gateway)
     for pid in (gateway.pid, gateway.serving, resolver_of(gateway)):
         facts = facts_of(pid)
@@ -258,22 +260,6 @@ def test_a_gateway_that_cannot_begin_is_a_start_that_failed(postern, folder, inb
     daemon = Daemon(["setpriv", "--bounding-set=-setgid", postern, "run", "--config", path], f"{folder}/log")
     assert daemon.process.wait(PATIENCE) == 1
     assert re.search("cannot start .*cannot take the groups of nobody", daemon.output())
-
-
-@pytest.fixture
-def gateways():
-    started = []
-
-    def start(*arguments, **options):
-        started.append(Gateway(*arguments, **options))
-        return started[-1].start()
-
-    yield start
-    for gateway in started:
-        try:
-            gateway.stop()
-        finally:
-            gateway.kill()
 
 
 def test_keeper_and_resolver_are_small(start_gateway, honest_memory, certificates, scripted_server):

@@ -200,9 +200,8 @@ def test_a_cipher_list_that_selects_nothing_is_an_error(postern, folder, certifi
 
 
 @pytest.fixture
-def deliver(postern, folder, scripted_server):
+def deliver(postern, folder, scripted_server, gateways):
     """deliver(context, level): one message through a relay with that context. The connection that it took."""
-    gateways = []
 
     def by(context, level):
         server = scripted_server(Remote(context))
@@ -220,12 +219,7 @@ def deliver(postern, folder, scripted_server):
         assert token.encode() in taken.messages[0]
         return taken
 
-    yield by
-    for gateway in gateways:
-        try:
-            gateway.stop()
-        finally:
-            gateway.kill()
+    return by
 
 
 def connect_plain(port):

@@ -207,6 +207,18 @@ class Obedient:
         self.answer(connection, "AUTH", "235 2.7.0 authenticated\r\n")
 
 
+class Deaf(Obedient):
+    """Reads none of the content that it asks for, until it is told to."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.release = threading.Event()
+
+    def on_data(self, connection, line):
+        connection.send("354 go ahead\r\n")
+        self.release.wait(120)
+
+
 class Remote(Obedient):
     """A mail host with STARTTLS. After it the steps are named "TLS MAIL?" and so on. There are more of them: "HELLO?"
     when the client begins the handshake, "HANDSHAKE!" when it is done, and "TLS CONTENT?" when the first octets of a

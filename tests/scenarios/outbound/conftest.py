@@ -63,21 +63,11 @@ def make_gateway(world, postern, folder):
 
 
 @pytest.fixture
-def start_gateway(make_gateway, request):
-    """make_gateway and start. Every gateway is stopped at the end of the test and must end with 0."""
-    started = []
+def start_gateway(make_gateway, gateways):
+    """make_gateway and start. See `gateways` for its end."""
 
     def start(*arguments, **settings):
-        started.append(make_gateway(*arguments, **settings).start())
-        return started[-1]
+        gateways.append(make_gateway(*arguments, **settings).start())
+        return gateways[-1]
 
-    yield start
-    failed = getattr(request.node, "has_failed", False)
-    for gateway in started:
-        if failed:
-            print(f"--- log of the gateway\n{gateway.log()[-8000:]}")
-    for gateway in started:
-        try:
-            gateway.stop()
-        finally:
-            gateway.kill()
+    return start
