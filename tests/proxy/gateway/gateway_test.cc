@@ -7,9 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
-#include <cstring>
 #include <string>
 #include <thread>
 
@@ -18,6 +16,7 @@
 #include "proxy/runtime/preflight.h"
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
+#include "tests/support/send_packet.h"
 
 namespace gateway_test {
 
@@ -116,22 +115,7 @@ class Running {
   Running& operator=(const Running&) = delete;
 
   void order(const keeper::Order& order, const std::vector<int>& descriptors = {}) const {
-    const std::string octets = encode(order);
-    iovec part{const_cast<char*>(octets.data()), octets.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * keeper::max_descriptors)> space{};
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    if (!descriptors.empty()) {
-      message.msg_control = space.data();
-      message.msg_controllen = CMSG_SPACE(sizeof(int) * descriptors.size());
-      cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header->cmsg_level = SOL_SOCKET;
-      header->cmsg_type = SCM_RIGHTS;
-      header->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
-      std::memcpy(CMSG_DATA(header), descriptors.data(), sizeof(int) * descriptors.size());
-    }
-    REQUIRE(::sendmsg(ours_.get(), &message, MSG_NOSIGNAL) == static_cast<ssize_t>(octets.size()));
+    test_support::send_packet(ours_, encode(order), descriptors);
   }
   // A whole snapshot, with those sockets for its two workers.
   void snapshot(std::uint32_t version, const UniqueFd& bundle, const std::vector<const Address*>& addresses) const {

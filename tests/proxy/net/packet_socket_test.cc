@@ -5,13 +5,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <functional>
 #include <optional>
 #include <vector>
 
 #include "proxy/net/loop.h"
 #include "tests/support/catch.h"
+#include "tests/support/send_packet.h"
 #include "tests/support/turn_until.h"
 
 namespace packet_socket_test {
@@ -55,21 +55,7 @@ struct World {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     const UniqueFd writing(ends[1]);
-    iovec part{const_cast<char*>(packet.data()), packet.size()};
-    std::vector<char> space(CMSG_SPACE(count * sizeof(int)));
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = space.data();
-    message.msg_controllen = space.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(count * sizeof(int));
-    for (std::size_t i = 0; i < count; ++i) {
-      std::memcpy(CMSG_DATA(header) + i * sizeof(int), &ends[1], sizeof(int));
-    }
-    REQUIRE(::sendmsg(other.get(), &message, 0) == static_cast<ssize_t>(packet.size()));
+    test_support::send_packet(other, packet, std::vector<int>(count, writing.get()));
     return UniqueFd(ends[0]);
   }
   void say(const std::string& packet) const {
