@@ -107,6 +107,10 @@ class Running {
       log::stop();
     });
   }
+  // One that serves.
+  explicit Running(const Address& address, const std::string& hostname = "gateway.example") : Running() {
+    serve(address, hostname);
+  }
   ~Running() {
     ours_ = UniqueFd();
     if (thread_.joinable()) thread_.join();
@@ -159,6 +163,14 @@ class Running {
   std::thread thread_;
 };
 
+// One that serves, and a client that it has greeted.
+struct Served {
+  const Address address;
+  Running gateway{address};
+  Client client{address.port()};
+  Served() { client.reply(); }
+};
+
 // Until it has been told.
 std::string next_told(Client& client) {
   std::string told;
@@ -169,48 +181,35 @@ std::string next_told(Client& client) {
 
 TEST_CASE("gateway: it says that it serves once who connects is served") {
   const Address address;
-  const Running gateway;
-  gateway.serve(address);
+  const Running gateway(address);
   Client client(address.port());
   CHECK(client.reply().starts_with("220 gateway.example"));
 }
 
 TEST_CASE("gateway: told to drain, it tells clients with their next command, says that it has stopped, and ends") {
-  const Address address;
-  Running gateway;
-  gateway.serve(address);
-  Client client(address.port());
-  client.reply();
-  gateway.order(keeper::Drain{});
-  CHECK(next_told(client).starts_with("421 4.3.2 "));
-  CHECK(gateway.heard<keeper::Stopped>());
-  CHECK_FALSE(gateway.heard<keeper::Stopped>());
-  gateway.join();
+  Served served;
+  served.gateway.order(keeper::Drain{});
+  CHECK(next_told(served.client).starts_with("421 4.3.2 "));
+  CHECK(served.gateway.heard<keeper::Stopped>());
+  CHECK_FALSE(served.gateway.heard<keeper::Stopped>());
+  served.gateway.join();
 }
 
 TEST_CASE("gateway: told to stop, it ends at once, without a word to anybody") {
-  const Address address;
-  Running gateway;
-  gateway.serve(address);
-  Client client(address.port());
-  client.reply();
-  CHECK(client.command("HELO client.example").starts_with("250"));
-  gateway.order(keeper::Drain{});
-  gateway.order(keeper::Stop{});
-  CHECK(client.reply().empty());
-  CHECK(gateway.heard<keeper::Stopped>());
-  gateway.join();
+  Served served;
+  CHECK(served.client.command("HELO client.example").starts_with("250"));
+  served.gateway.order(keeper::Drain{});
+  served.gateway.order(keeper::Stop{});
+  CHECK(served.client.reply().empty());
+  CHECK(served.gateway.heard<keeper::Stopped>());
+  served.gateway.join();
 }
 
 TEST_CASE("gateway: without its keeper it drains and ends") {
-  const Address address;
-  Running gateway;
-  gateway.serve(address);
-  Client client(address.port());
-  client.reply();
-  gateway.go_away();
-  CHECK(next_told(client).starts_with("421 4.3.2 "));
-  gateway.join();
+  Served served;
+  served.gateway.go_away();
+  CHECK(next_told(served.client).starts_with("421 4.3.2 "));
+  served.gateway.join();
 
   Running idle;
   idle.go_away();
@@ -219,22 +218,17 @@ TEST_CASE("gateway: without its keeper it drains and ends") {
 
 TEST_CASE("gateway: the listening socket outlives it, and who connects meanwhile is served by the next one") {
   const Address address;
-  {
-    const Running gateway;
-    gateway.serve(address);
-  }
+  { const Running gateway(address); }
   Client client(address.port());
   CHECK(client.connected());
-  const Running next;
-  next.serve(address, "next.example");
+  const Running next(address, "next.example");
   CHECK(client.reply().starts_with("220 next.example"));
 }
 
 TEST_CASE("gateway: another snapshot takes over with its sockets, and one that is refused changes nothing") {
   const Address first;
   const Address second;
-  const Running gateway;
-  gateway.serve(first);
+  const Running gateway(first);
   gateway.snapshot(2, sealed("inbound: { mx: { mode: nonsense } }\n", "two.example"), {&second});
   const auto refused = gateway.heard<keeper::Refused>();
   REQUIRE(refused);
@@ -268,8 +262,7 @@ TEST_CASE("gateway: what is no bundle is refused, and so is another number of wo
 
 TEST_CASE("gateway: files that have changed are taken note of by whoever has them, and by nobody else") {
   const Address address;
-  const Running gateway;
-  gateway.serve(address);
+  const Running gateway(address);
   keeper::Bundle changed;
   changed.files.put("/nobody's", config::File{"content"});
   gateway.order(keeper::Renewed{}, {seal(changed)->get()});
