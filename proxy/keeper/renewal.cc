@@ -39,6 +39,25 @@ void Renewal::begin() {
   watch_.watch(load(means_.present.bundle), means_.present.bundle.files);
 }
 
+std::uint32_t Renewal::begin_reload() {
+  reloading_ = true;
+  timer_.stop();
+  return ++latest_;
+}
+
+// What has changed meanwhile the new watch tells, as it compares with what this snapshot was made of.
+void Renewal::end_reload(bool served) {
+  reloading_ = false;
+  if (served) {
+    version_ = latest_;
+    trouble_.clear();
+    deaths_ = 0;
+    begin();
+  } else if (!pending_.empty()) {
+    schedule();
+  }
+}
+
 void Renewal::on_change(FileWatch::Changes changes) {
   for (const auto& lost : changes.lost) {
     log::warning("a file cannot be read again",
@@ -83,13 +102,13 @@ config::Files Renewal::usable_of(const config::Files& live) {
 }
 
 void Renewal::schedule() {
-  if (trial_ || !serving_) return;
+  if (trial_ || reloading_ || !serving_) return;
   const std::chrono::milliseconds since(last_ ? loop_.now() - *last_ : between_.count());
   timer_.start(std::max(between_ - since, std::chrono::milliseconds(0)));
 }
 
 void Renewal::attempt() {
-  if (trial_ || !serving_ || pending_.empty()) return;
+  if (trial_ || reloading_ || !serving_ || pending_.empty()) return;
   last_ = loop_.now();
   Bundle& bundle = means_.present.bundle;
   before_ = std::exchange(pending_, {});

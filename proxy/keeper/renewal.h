@@ -45,6 +45,14 @@ class Renewal {
   // As it does by itself.
   void look() { watch_.look(); }
 
+  // A snapshot is to be made of the configuration read anew, by others: its number. Until end_reload() nothing is tried
+  // here; what is being tried already (busy()) is awaited first.
+  std::uint32_t begin_reload();
+  // `served`: what is present is that snapshot, and begin() is called here. Else nothing has changed.
+  void end_reload(bool served);
+  // The gateway is being asked for a snapshot that was sent from here.
+  bool busy() const { return trial_.has_value(); }
+
   // True: that is about a snapshot that was sent from here. False: another gateway serves the present one, or does not.
   bool hear(const Serving& report);
   bool hear(const Refused& report);
@@ -82,6 +90,7 @@ class Renewal {
   std::optional<std::uint64_t> last_;  // loop time of the last attempt
   std::string trouble_;                // what was said last of one that failed
   unsigned deaths_ = 0;                // of gateways that were to try what is pending
+  bool reloading_ = false;             // by others
   bool serving_ = false;               // there is a gateway, and it serves
   std::uint32_t version_ = 1;
   std::uint32_t latest_ = 1;  // of all that were sent

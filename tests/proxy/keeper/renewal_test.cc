@@ -228,4 +228,28 @@ TEST_CASE("renewal: what changes while there is no gateway, or while one is aske
   CHECK(rig.looked() == Said{"snapshot 3", "commit 3"});
 }
 
+TEST_CASE("renewal: while the configuration is read anew nothing is tried, and afterwards the new one's files count") {
+  Rig rig;
+  CHECK(rig.renewal->begin_reload() == 2);
+  const std::string more = certificate().certificate_pem() + "\n";
+  rig.directory.write("ca", more);
+  rig.renewal->look();
+  for (int turn = 0; turn < 3; ++turn) uv_run(rig.loop.raw(), UV_RUN_NOWAIT);
+  CHECK(rig.said().empty());
+  SECTION("it is served") {
+    rig.renewal->end_reload(true);
+    CHECK(rig.renewal->version() == 2);
+    CHECK(rig.looked() == Said{"snapshot 3", "commit 3"});
+  }
+  SECTION("it is refused") {
+    rig.renewal->end_reload(false);
+    CHECK(rig.renewal->version() == 1);
+    CHECK(rig.looked() == Said{"snapshot 3", "commit 3"});
+  }
+  CHECK(rig.renewal->busy());
+  CHECK(rig.renewal->hear(Serving{3}));
+  CHECK_FALSE(rig.renewal->busy());
+  CHECK(rig.file("ca") == more);
+}
+
 }  // namespace renewal_test
