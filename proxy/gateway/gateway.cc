@@ -1,5 +1,7 @@
 #include "proxy/gateway/gateway.h"
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <utility>
 #include <variant>
@@ -127,6 +129,11 @@ void Gateway::obey(const keeper::Counts& order, net::Descriptors&) {
   if (admin_) admin_->counted(counts_);
 }
 
+void Gateway::obey(const keeper::Status&, net::Descriptors& descriptors) {
+  constexpr std::string_view nothing = "{}\n";
+  (void)!::send(descriptors.front().get(), nothing.data(), nothing.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void Gateway::drain() {
   if (std::exchange(draining_, true)) return;
   for (auto& worker : workers_) worker->drain();
@@ -140,17 +147,29 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
   }
   auto made = make_snapshot(arriving.bundle, runtime_.get());
   if (!made) return made.error();
-  runtime_ = std::move(*made);
+  runtime_ = until_retired(std::move(*made), arriving.version);
+  const config::LogSettings& log = runtime_->settings.log;
   if (workers_.empty()) {
-    log::start(runtime_->settings.log.level, runtime_->settings.log.format);
+    log::start(log.level, log.format);
     make_workers(workers, arriving);
   } else {
+    log::change(log.level, log.format);
     use_programs(arriving);
     for (std::uint32_t w = 0; w < workers; ++w) workers_[w]->adopt(runtime_, std::move(arriving.sockets[w]));
   }
   look_after(std::move(arriving.admin));
   renewals_.of(live_files(*runtime_));
   return std::nullopt;
+}
+
+// The same; when the last who has it lets go of it, in whichever thread, the keeper hears of that.
+std::shared_ptr<const runtime::Runtime> Gateway::until_retired(std::shared_ptr<const runtime::Runtime> runtime,
+                                                               std::uint32_t version) {
+  const runtime::Runtime* const itself = runtime.get();
+  return {itself, [this, version, held = std::move(runtime)](const runtime::Runtime*) mutable {
+            held.reset();
+            loop_.post([this, version] { say(keeper::Retired{version}); });
+          }};
 }
 
 void Gateway::use_programs(Arriving& arriving) {

@@ -54,7 +54,10 @@ class Gateway final : private net::PacketSocket::Owner {
   void obey(const keeper::Drain& order, net::Descriptors& descriptors);
   void obey(const keeper::Stop& order, net::Descriptors& descriptors);
   void obey(const keeper::Counts& order, net::Descriptors& descriptors);
+  void obey(const keeper::Status& order, net::Descriptors& descriptors);
   std::optional<Error> swap_in(Arriving arriving, std::uint32_t workers);
+  std::shared_ptr<const runtime::Runtime> until_retired(std::shared_ptr<const runtime::Runtime> runtime,
+                                                        std::uint32_t version);
   void take(const keeper::Sockets::Entry& entry, UniqueFd descriptor);
   void use_programs(Arriving& arriving);
   void make_workers(std::uint32_t count, Arriving& arriving);

@@ -19,6 +19,7 @@ namespace postern::keeper {
 namespace {
 
 constexpr std::chrono::seconds patience_with_stop(5);
+constexpr std::chrono::seconds patience_with_snapshot(30);
 
 void tell(const resolver::Supervisor::News& news) {
   using Kind = resolver::Supervisor::News::Kind;
@@ -36,6 +37,12 @@ void tell(const resolver::Supervisor::News& news) {
 
 resolver::Settings settings_of_resolver(const runtime::Runtime& runtime) {
   return runtime::resolver_settings(runtime.settings, runtime.name_servers, runtime.trust_anchor);
+}
+
+// Without where that stands in a file, which is no reason for another one.
+std::string essence_of(resolver::Settings settings) {
+  settings.servers.origin.clear();
+  return encode(settings).value_or(std::string());
 }
 
 process::Privileges gateway_privileges(const config::Settings& settings) {
@@ -56,9 +63,11 @@ Keeper::Keeper(std::string configuration)
     : configuration_(std::move(configuration)),
       reaper_(loop_),
       restart_(loop_.raw(), [this] { start_gateway_again(); }),
-      last_resort_(loop_.raw(), [this] {
-        if (gateway_) gateway_->kill();
-      }) {
+      last_resort_(loop_.raw(),
+                   [this] {
+                     if (gateway_) gateway_->kill();
+                   }),
+      silence_(loop_.raw(), [this] { on_silence(); }) {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     signals_.push_back(std::make_unique<net::Signal>(loop_.raw(), number, [this, number] { on_signal(number); }));
   }
@@ -85,16 +94,17 @@ bool Keeper::begin() {
     const auto done = process::drop_all_but_keeping(gateway_privileges(loaded.settings), starts_programs);
     if (!done) error = done.error();
   }
-  present_ = prepare(std::move(loaded), nullptr);
+  present_ = prepare(std::move(loaded), nullptr).prepared;
   if (!present_) return false;
   const config::Settings& settings = present_->runtime->settings;
   workers_ = settings.workers != 0 ? settings.workers : process::cpu_count();
   listening_.emplace(workers_);
   renewal_.emplace(loop_, Renewal::Means{*present_, workers_,
                                          [this](const Order& order, net::Descriptors descriptors) {
-                                           if (gateway_) gateway_->send(order, std::move(descriptors));
+                                           send(order, std::move(descriptors));
                                          },
-                                         [this] { on_swapped(); }, [this] { tell_counts(); }});
+                                         [this] { on_swapped(); }, [this] { tell_counts(); }, &signers_});
+  reloader_.emplace(means_of_reloader());
   if (!postern) error = postern.error();
   if (!error) {
     if (auto bound = listening_->bind(settings); !bound) error = bound.error();
@@ -108,7 +118,7 @@ bool Keeper::begin() {
 std::optional<Error> Keeper::start_resolver() {
   auto program = resolver::find_program();
   if (!program) return program.error();
-  anchor_ = present_->runtime->trust_anchor;
+  resolver_knows_ = essence_of(settings_of_resolver(*present_->runtime));
   resolver_ = std::make_unique<resolver::Supervisor>(
       loop_, resolver::Supervisor::Means{std::move(*program), settings_of_resolver(*present_->runtime), workers_,
                                          [this](std::vector<UniqueFd> connections, std::uint64_t run) {
@@ -121,14 +131,18 @@ std::optional<Error> Keeper::start_resolver() {
   return resolver_->start();
 }
 
-// The present snapshot is another one: what it says of DNS may be, too.
+// The present snapshot is another one: what it says of log, programs and DNS may be, too.
 void Keeper::on_swapped() {
   tell_counts();
   const runtime::Runtime& runtime = *present_->runtime;
+  log::change(runtime.settings.log.level, runtime.settings.log.format);
+  if (programs_) offer_programs(*programs_, runtime.settings);
   if (!runtime::needs(runtime.settings).resolver) return;
   if (resolver_) {
-    if (runtime.trust_anchor == std::exchange(anchor_, runtime.trust_anchor)) return;
-    resolver_->renew(settings_of_resolver(runtime));
+    resolver::Settings settings = settings_of_resolver(runtime);
+    const std::string essence = essence_of(settings);
+    if (essence == std::exchange(resolver_knows_, essence)) return;
+    resolver_->renew(std::move(settings));
   } else if (const auto error = start_resolver()) {
     resolver_.reset();
     log::error("there is no resolver", {{"reason", error->message}});
@@ -167,37 +181,69 @@ std::optional<Error> Keeper::send_snapshot() {
   const std::uint32_t version = renewal_->version();
   net::Descriptors one;
   one.push_back(std::move(*bundle));
-  gateway_->send(Snapshot{version}, std::move(one));
-  const auto sent = listening_->send_all(version, [this](const Order& order, net::Descriptors descriptors) {
-    gateway_->send(order, std::move(descriptors));
-  });
+  send(Snapshot{version}, std::move(one));
+  const auto sent = listening_->send_all(
+      version, [this](const Order& order, net::Descriptors descriptors) { send(order, std::move(descriptors)); });
   if (!sent) return sent.error();
   if (auto error = send_signers()) return error;
-  if (auto error = connect_programs()) return error;
-  gateway_->send(Commit{version, workers_});
+  if (auto error = connect_programs(present_->runtime->settings, version)) return error;
+  send(Commit{version, workers_});
   tell_counts();
   return std::nullopt;
 }
 
-// A gateway that begins has nobody yet who signs for it; one that is given another snapshot goes on with whom it has.
+// To the gateway that there is.
+void Keeper::send(const Order& order, net::Descriptors descriptors) {
+  if (!gateway_) return;
+  gateway_->send(order, std::move(descriptors));
+  if (std::holds_alternative<Commit>(order)) silence_.start(patience_with_snapshot);
+}
+
+void Keeper::on_silence() {
+  log::warning("the gateway does not say whether it serves what it was given",
+               {{"effect", "nothing else is taken over until it does"}, {"pid", gateway_ ? gateway_->pid() : 0}});
+  silence_.start(patience_with_snapshot);
+}
+
+// A gateway that begins has nobody yet who signs for it.
 std::optional<Error> Keeper::send_signers() {
   if (present_->runtime->settings.private_keys == config::PrivateKeys::inside) return std::nullopt;
-  if (signers_.running()) {
-    signers_.add(present_->keys);
-    return std::nullopt;
-  }
-  auto ends = signers_.begin(workers_, present_->keys);
+  const std::uint32_t version = renewal_->version();
+  auto ends = signers_.begin(workers_, version, present_->keys);
   if (!ends) return ends.error();
-  send_connections(Sockets::Kind::signer, std::move(*ends));
+  send_connections(Sockets::Kind::signer, version, std::move(*ends));
   return std::nullopt;
 }
 
+Reloader::Means Keeper::means_of_reloader() {
+  return {.file = configuration_,
+          .present = *present_,
+          .listening = *listening_,
+          .renewal = *renewal_,
+          .workers = workers_,
+          .send = [this](const Order& order, net::Descriptors descriptors) { send(order, std::move(descriptors)); },
+          .announce = [this](const Prepared& next, std::uint32_t version) { return announce(next, version); },
+          .withdraw = [this](std::uint32_t version) { withdraw(version); },
+          .swapped = [this] { on_swapped(); },
+          .ended = [this] { tell_counts(); }};
+}
+
+std::optional<Error> Keeper::announce(const Prepared& next, std::uint32_t version) {
+  signers_.add(version, next.keys);
+  if (programs_) programs_before_ = programs_->offers();
+  return connect_programs(next.runtime->settings, version);
+}
+
+void Keeper::withdraw(std::uint32_t version) {
+  signers_.drop(version);
+  if (programs_) programs_->offer(programs_before_);
+}
+
 // Each worker has one of its own, for as long as its gateway lives: what it has started is known there.
-std::optional<Error> Keeper::connect_programs() {
-  const config::Settings& settings = present_->runtime->settings;
+std::optional<Error> Keeper::connect_programs(const config::Settings& settings, std::uint32_t version) {
   if (!runtime::needs(settings).programs) return std::nullopt;
   if (programs_) {
-    offer_programs(*programs_, settings);
+    offer_new_programs(*programs_, settings);
   } else {
     auto programs = start_programs(loop_, reaper_, settings);
     if (!programs) return programs.error();
@@ -209,33 +255,34 @@ std::optional<Error> Keeper::connect_programs() {
     if (gateway_ && losses_ == run) gateway_->kill();
   });
   if (!connections) return connections.error();
-  send_connections(Sockets::Kind::programs, std::move(*connections));
+  send_connections(Sockets::Kind::programs, version, std::move(*connections));
   return std::nullopt;
 }
 
 // One for each worker.
-void Keeper::send_connections(Sockets::Kind kind, std::vector<UniqueFd> connections) {
-  Sockets message{renewal_->version(), {}};
+void Keeper::send_connections(Sockets::Kind kind, std::uint32_t version, std::vector<UniqueFd> connections) {
+  Sockets message{version, {}};
   net::Descriptors descriptors;
   for (std::size_t w = 0; w < connections.size(); ++w) {
     message.entries.push_back({kind, static_cast<std::uint32_t>(w), {}, {}});
     descriptors.push_back(std::move(connections[w]));
     if (descriptors.size() < max_descriptors && w + 1 < connections.size()) continue;
-    gateway_->send(message, std::exchange(descriptors, {}));
+    send(message, std::exchange(descriptors, {}));
     message.entries.clear();
   }
 }
 
 void Keeper::tell_counts() {
-  if (gateway_) gateway_->send(Counts{losses_, resolver_ ? resolver_->losses() : 0, renewal_->troubled()});
+  send(Counts{losses_, resolver_ ? resolver_->losses() : 0, renewal_->troubled() || reloader_->failed()});
 }
 
 void Keeper::on_signal(int number) {
   if (number == SIGHUP) {
-    log::warning("SIGHUP: reloading is not built yet; the running configuration stays");
-    return;
+    log::info("reloading", {{"signal", "SIGHUP"}});
+    return reloader_->ask();
   }
   log::info(ending_ ? "stopping at once" : "draining", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
+  reloader_->end();
   // The gateway closes its own: from then on nobody can connect.
   listening_->close();
   restart_.stop();
@@ -254,17 +301,25 @@ void Keeper::on_report(const Report& report) {
 }
 
 void Keeper::hear(const Serving& report) {
-  if (renewal_->hear(report) || report.version != renewal_->version() || ending_) return;
-  if (!std::exchange(has_served_, true)) {
+  silence_.stop();
+  if (reloader_->hear(report)) return;
+  if (renewal_->hear(report)) return reloader_->go_on();
+  if (report.version != renewal_->version() || ending_) return;
+  if (std::exchange(has_served_, true)) {
+    log::info("there is a gateway again");
+  } else {
     renewal_->begin();
-    return listening_->tell(present_->runtime->settings);
+    listening_->tell(present_->runtime->settings);
   }
-  log::info("there is a gateway again");
+  reloader_->go_on();
 }
 
 // It has nothing to serve, and goes.
 void Keeper::hear(const Refused& report) {
-  if (renewal_->hear(report) || !refusal_.empty()) return;  // it has been told
+  silence_.stop();
+  if (reloader_->hear(report)) return;
+  if (renewal_->hear(report)) return reloader_->go_on();
+  if (!refusal_.empty()) return;  // it has been told
   refusal_ = report.text.empty() ? "it gave no reason" : report.text;
   gateway_->send(Stop{});
   last_resort_.start(patience_with_stop);
@@ -274,13 +329,19 @@ void Keeper::hear(const ResolverUseless& report) {
   if (resolver_) resolver_->replace(report.run, report.why);
 }
 
+void Keeper::hear(const Retired& report) {
+  signers_.drop(report.version);
+}
+
 void Keeper::hear(const Stopped&) {
   drained_ = true;
 }
 
 void Keeper::on_gateway_end(const std::string& how) {
   gateway_.reset();
+  silence_.stop();
   renewal_->on_gateway_end();
+  reloader_->on_gateway_end();
   last_resort_.stop();
   const bool well = std::exchange(drained_, false) && how == net::HelperProcess::ended_well;
   const std::string why = refusal_.empty() ? how : refusal_;

@@ -11,6 +11,7 @@
 #include "proxy/keeper/gateway_process.h"
 #include "proxy/keeper/listening.h"
 #include "proxy/keeper/prepared.h"
+#include "proxy/keeper/reloader.h"
 #include "proxy/keeper/renewal.h"
 #include "proxy/keeper/signers.h"
 #include "proxy/net/executable.h"
@@ -38,10 +39,15 @@ class Keeper final : private GatewayProcess::Owner {
   std::optional<Error> start_resolver();
   void on_swapped();
   std::optional<Error> start_gateway();
-  std::optional<Error> connect_programs();
+  std::optional<Error> connect_programs(const config::Settings& settings, std::uint32_t version);
   std::optional<Error> send_snapshot();
   std::optional<Error> send_signers();
-  void send_connections(Sockets::Kind kind, std::vector<UniqueFd> connections);
+  void send_connections(Sockets::Kind kind, std::uint32_t version, std::vector<UniqueFd> connections);
+  Reloader::Means means_of_reloader();
+  std::optional<Error> announce(const Prepared& next, std::uint32_t version);
+  void withdraw(std::uint32_t version);
+  void send(const Order& order, net::Descriptors descriptors = {});
+  void on_silence();
   void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
   void tell_counts();
   void on_signal(int number);
@@ -49,6 +55,7 @@ class Keeper final : private GatewayProcess::Owner {
   void hear(const Serving& report);
   void hear(const Refused& report);
   void hear(const ResolverUseless& report);
+  void hear(const Retired& report);
   void hear(const Stopped& report);
   void on_gateway_end(const std::string& how) override;
   void start_gateway_again();
@@ -63,15 +70,18 @@ class Keeper final : private GatewayProcess::Owner {
   unsigned workers_ = 1;
   std::optional<Renewal> renewal_;  // of `present_`, once there is one
   std::optional<Listening> listening_;
+  std::optional<Reloader> reloader_;
   std::unique_ptr<resolver::Supervisor> resolver_;  // null: nothing is looked up
-  dns::TrustAnchor anchor_;                         // its
+  std::string resolver_knows_;                      // its settings
   Signers signers_;
   bool programs_connected_ = false;             // the gateway's workers are
   std::unique_ptr<programs::Server> programs_;  // null: none is started
+  programs::Server::Offers programs_before_;    // that what is tried knows of them
   std::unique_ptr<GatewayProcess> gateway_;     // null: there is none now
   net::RestartPauses pauses_;
   net::Timer restart_;
   net::Timer last_resort_;  // what is told to stop and does not is killed
+  net::Timer silence_;      // a snapshot was sent, and there is no word yet of what became of it
   std::string refusal_;     // why this gateway would not serve
   std::uint64_t losses_ = 0;
   bool has_served_ = false;  // the start is over

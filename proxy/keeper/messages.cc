@@ -27,6 +27,8 @@ enum class Kind : std::uint8_t {
   resolver_useless,
   stopped,
   counts,
+  status,
+  retired,
 };
 
 Packer begin(Kind kind) {
@@ -106,6 +108,10 @@ std::string pack(const Counts& counts) {
   return packer.take();
 }
 
+std::string pack(const Status&) {
+  return begin(Kind::status).take();
+}
+
 std::string pack(const Serving& serving) {
   Packer packer = begin(Kind::serving);
   packer.number(serving.version);
@@ -123,6 +129,12 @@ std::string pack(const ResolverUseless& useless) {
   Packer packer = begin(Kind::resolver_useless);
   packer.number(useless.run);
   packer.text(sentence(useless.why));
+  return packer.take();
+}
+
+std::string pack(const Retired& retired) {
+  Packer packer = begin(Kind::retired);
+  packer.number(retired.version);
   return packer.take();
 }
 
@@ -185,7 +197,9 @@ Counts unpack_counts(Unpacker& unpacker) {
 std::size_t wanted(const Order& order, std::size_t brought) {
   if (const auto* sockets = std::get_if<Sockets>(&order)) return sockets->entries.size();
   if (std::holds_alternative<Resolver>(order)) return brought;
-  return std::holds_alternative<Snapshot>(order) || std::holds_alternative<Renewed>(order) ? 1 : 0;
+  const bool one = std::holds_alternative<Snapshot>(order) || std::holds_alternative<Renewed>(order) ||
+                   std::holds_alternative<Status>(order);
+  return one ? 1 : 0;
 }
 
 }  // namespace
@@ -202,7 +216,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
   if (message.size() > max_message) return broken("an order");
   Unpacker unpacker(message);
   Order order;
-  switch (unpacker.choice(Kind::counts)) {
+  switch (unpacker.choice(Kind::retired)) {
     case Kind::snapshot: order = Snapshot{unpacker.number<std::uint32_t>()}; break;
     case Kind::sockets: order = unpack_sockets(unpacker); break;
     case Kind::commit: order = unpack_commit(unpacker); break;
@@ -211,9 +225,11 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::drain: order = Drain{}; break;
     case Kind::stop: order = Stop{}; break;
     case Kind::counts: order = unpack_counts(unpacker); break;
+    case Kind::status: order = Status{}; break;
     case Kind::serving:
     case Kind::refused:
     case Kind::resolver_useless:
+    case Kind::retired:
     case Kind::stopped: return broken("an order");
   }
   if (!unpacker.done() || descriptors != wanted(order, descriptors)) return broken("an order");
@@ -224,7 +240,7 @@ Result<Report> parse_report(std::string_view message) {
   if (message.size() > max_message) return broken("a report");
   Unpacker unpacker(message);
   Report report;
-  switch (unpacker.choice(Kind::counts)) {
+  switch (unpacker.choice(Kind::retired)) {
     case Kind::serving: report = Serving{unpacker.number<std::uint32_t>()}; break;
     case Kind::refused: {
       const auto version = unpacker.number<std::uint32_t>();
@@ -236,6 +252,7 @@ Result<Report> parse_report(std::string_view message) {
       report = ResolverUseless{run, sentence(unpacker.text(max_text))};
       break;
     }
+    case Kind::retired: report = Retired{unpacker.number<std::uint32_t>()}; break;
     case Kind::stopped: report = Stopped{}; break;
     case Kind::snapshot:
     case Kind::sockets:
@@ -244,7 +261,8 @@ Result<Report> parse_report(std::string_view message) {
     case Kind::resolver:
     case Kind::drain:
     case Kind::stop:
-    case Kind::counts: return broken("a report");
+    case Kind::counts:
+    case Kind::status: return broken("a report");
   }
   if (!unpacker.done()) return broken("a report");
   return report;

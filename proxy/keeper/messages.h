@@ -75,7 +75,10 @@ struct Counts {
   bool reload_failed = false;  // what has changed last was not taken over
 };
 
-using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop, Counts>;
+// With one descriptor: a connection to write what the status page shows to, as JSON, to the end of the stream.
+struct Status {};
+
+using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop, Counts, Status>;
 
 // --- to the keeper
 
@@ -93,10 +96,14 @@ struct ResolverUseless {
   std::uint64_t run = 0;
   std::string why;
 };
+// Nobody has that snapshot any more.
+struct Retired {
+  std::uint32_t version = 0;
+};
 // Drained; it ends next.
 struct Stopped {};
 
-using Report = std::variant<Serving, Refused, ResolverUseless, Stopped>;
+using Report = std::variant<Serving, Refused, ResolverUseless, Retired, Stopped>;
 
 // What is longer than a bound allows is the sender's mistake, but for sentences, which are cut.
 std::string encode(const Order& order);

@@ -20,13 +20,13 @@ void warn_of_dane(const runtime::Runtime& runtime) {
 
 }  // namespace
 
-std::optional<Prepared> prepare(config::Loaded loaded, const runtime::Runtime* previous) {
+Preparation prepare(config::Loaded loaded, const runtime::Runtime* previous) {
   if (previous == nullptr) log::set_early_format(loaded.settings.log.format);
   config::Files files;
   runtime::Made made = runtime::prepare(std::move(loaded), files, previous);
   if (made.runtime != nullptr) runtime::check_root(made.loaded);
   runtime::log_diagnostics(made.loaded);
-  if (made.runtime == nullptr) return std::nullopt;
+  if (made.runtime == nullptr) return {std::nullopt, std::move(made.loaded.diagnostics)};
 
   if (previous == nullptr) log::start(made.runtime->settings.log.level, made.runtime->settings.log.format);
   find_own_name(*made.runtime);
@@ -39,7 +39,7 @@ std::optional<Prepared> prepare(config::Loaded loaded, const runtime::Runtime* p
                 .hostname = made.runtime->hostname,
                 .name_servers = made.runtime->name_servers,
                 .files = std::move(files)};
-  return Prepared{std::move(made.runtime), std::move(bundle), std::move(keys)};
+  return {Prepared{std::move(made.runtime), std::move(bundle), std::move(keys)}, std::move(made.loaded.diagnostics)};
 }
 
 }  // namespace postern::keeper

@@ -3,7 +3,9 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
+#include "config/diagnostic.h"
 #include "config/load.h"
 #include "config/result.h"
 #include "proxy/keeper/bundle.h"
@@ -18,7 +20,12 @@ struct Prepared {
   signing::Keys keys;                               // that are not in the bundle
 };
 
-// Nothing: the log has said why, and all else that there is to be said. The first time starts the log.
-std::optional<Prepared> prepare(config::Loaded loaded, const runtime::Runtime* previous);
+// What the log has said of it, too. Errors: nothing is prepared.
+struct Preparation {
+  std::optional<Prepared> prepared;
+  std::vector<config::Diagnostic> diagnostics;
+};
+// The first time starts the log, unless there is an error.
+Preparation prepare(config::Loaded loaded, const runtime::Runtime* previous);
 
 }  // namespace postern::keeper

@@ -30,6 +30,13 @@ void offer_programs(programs::Server& server, const config::Settings& settings) 
   }
 }
 
+void offer_new_programs(programs::Server& server, const config::Settings& settings) {
+  for (const auto& listener : settings.inbound) {
+    const bool is_new = !server.offers().contains(listener.name);
+    if (is_new && !listener.backend.exec.empty()) server.offer(listener.name, listener.backend.exec);
+  }
+}
+
 Result<std::vector<UniqueFd>> connect_programs(programs::Server& server, unsigned workers,
                                                const programs::Server::OnBreach& on_breach) {
   std::vector<UniqueFd> connections;

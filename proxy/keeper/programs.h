@@ -18,6 +18,8 @@ Result<std::unique_ptr<programs::Server>> start_programs(net::Loop& loop, net::R
 
 // Those of its listeners can be started from now on.
 void offer_programs(programs::Server& server, const config::Settings& settings);
+// Those of listeners that have none yet.
+void offer_new_programs(programs::Server& server, const config::Settings& settings);
 
 // Connections for as many workers of a gateway. `on_breach` as Server::connect has it.
 Result<std::vector<UniqueFd>> connect_programs(programs::Server& server, unsigned workers,

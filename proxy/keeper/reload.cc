@@ -1,10 +1,8 @@
 #include "proxy/keeper/reload.h"
 
 #include <utility>
-#include <vector>
 
 #include "config/schema.h"
-#include "proxy/observe/log.h"
 #include "proxy/runtime/needs.h"
 
 namespace postern::keeper {
@@ -26,29 +24,46 @@ std::string more_rights(const config::Settings& before, const config::Settings& 
   return wanted.programs && !had.programs ? "backend.exec" : "";
 }
 
-std::optional<Reload> refuse(const std::string& why) {
-  log::error("the configuration is not taken over; what was there goes on", {{"reason", why}});
-  return std::nullopt;
+// Empty: a reload can do that.
+std::string why_restart(const config::Settings& before, const config::Settings& after) {
+  const auto fixed = config::changes_that_need_restart(before, after);
+  if (!fixed.empty()) return list_of(fixed) + ": to change that needs a restart";
+  const std::string rights = more_rights(before, after);
+  if (!rights.empty()) return rights + ": the right to that was given up at the start, so it needs a restart";
+  return {};
+}
+
+// Of the paths that both have.
+std::string changed_files(const config::Files& before, const config::Files& after) {
+  const auto differ = [](const Result<config::File>& one, const Result<config::File>& other) {
+    return one && other && one->content != other->content;
+  };
+  std::vector<std::string> changed;
+  for (const auto& [path, file] : after.by_path()) {
+    if (differ(before.at(path), file)) changed.push_back(path);
+  }
+  if (differ(before.authorities().file, after.authorities().file)) changed.push_back(after.authorities().path);
+  return list_of(changed);
 }
 
 }  // namespace
 
-std::optional<Reload> reload(const std::string& file, const Prepared& present, const Listening& listening) {
+Reading read_again(const std::string& file, const Prepared& present, const Listening& listening) {
   const config::Settings& before = present.runtime->settings;
   config::Loaded loaded = config::load_file(file, config::process_environment());
-  std::string changed;
   if (loaded.ok()) {
-    const auto fixed = config::changes_that_need_restart(before, loaded.settings);
-    if (!fixed.empty()) return refuse(list_of(fixed) + ": to change that needs a restart");
-    const std::string rights = more_rights(before, loaded.settings);
-    if (!rights.empty()) return refuse(rights + ": the right to that was given up at the start, so it needs a restart");
-    changed = list_of(config::changed_options(before, loaded.settings));
+    std::string why = why_restart(before, loaded.settings);
+    if (!why.empty()) return {std::nullopt, std::move(why), std::move(loaded.diagnostics)};
   }
-  auto next = keeper::prepare(std::move(loaded), present.runtime.get());
-  if (!next) return refuse("it has mistakes");
-  auto change = listening.plan(next->runtime->settings);
-  if (!change) return refuse(change.error().message);
-  return Reload{std::move(*next), std::move(*change), std::move(changed)};
+  Preparation made = prepare(std::move(loaded), present.runtime.get());
+  if (!made.prepared) return {std::nullopt, "it has mistakes", std::move(made.diagnostics)};
+  Prepared& next = *made.prepared;
+  auto change = listening.plan(next.runtime->settings);
+  if (!change) return {std::nullopt, change.error().message, std::move(made.diagnostics)};
+  Reload reload{std::move(next), std::move(*change), {}, {}};
+  reload.options = list_of(config::changed_options(before, reload.next.runtime->settings));
+  reload.files = changed_files(present.bundle.files, reload.next.bundle.files);
+  return {std::move(reload), {}, std::move(made.diagnostics)};
 }
 
 }  // namespace postern::keeper

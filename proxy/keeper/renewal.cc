@@ -124,6 +124,7 @@ Result<void> Renewal::send_trial(std::shared_ptr<const runtime::Runtime> runtime
   auto sealed = seal(means_.present.bundle);
   if (!sealed) return tl::unexpected(sealed.error());
   trial_->runtime = std::move(runtime);
+  if (means_.signers != nullptr) means_.signers->add(trial_->version, means_.present.keys);
   net::Descriptors one;
   one.push_back(std::move(*sealed));
   means_.send(Snapshot{trial_->version}, std::move(one));
@@ -150,6 +151,7 @@ void Renewal::take_back(const std::string& why) {
     log::warning("what has changed is not taken over", {{"files", files}, {"reason", why}});
     if (means_.on_trouble) means_.on_trouble();
   }
+  if (means_.signers != nullptr) means_.signers->drop(trial_->version);
   trial_.reset();
   means_.present.bundle.files.exchange(before_);
   config::Files tried = std::exchange(before_, {});

@@ -16,6 +16,7 @@
 #include "proxy/keeper/file_watch.h"
 #include "proxy/keeper/messages.h"
 #include "proxy/keeper/prepared.h"
+#include "proxy/keeper/signers.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/packet_socket.h"
 #include "proxy/net/timer.h"
@@ -33,6 +34,8 @@ class Renewal {
     std::function<void()> swapped;
     // What has changed is not taken over: troubled(). Empty: nobody asks.
     std::function<void()> on_trouble = {};
+    // Who signs with the keys of a snapshot knows them before the gateway has it. Null: nobody does.
+    Signers* signers = nullptr;
   };
   // A file that changes all the time costs a snapshot this often. `loop` outlives it.
   static constexpr std::chrono::milliseconds pause = std::chrono::seconds(2);
@@ -60,6 +63,8 @@ class Renewal {
   void on_gateway_end();
   // The last attempt failed, and what was there before is served.
   bool troubled() const { return !trouble_.empty(); }
+  // There is a gateway, and it serves.
+  bool serving() const { return serving_; }
   // The number of the present snapshot.
   std::uint32_t version() const { return version_; }
 

@@ -70,10 +70,10 @@ signing::Keys take_keys(const config::Loaded& loaded, config::Files& files) {
   return keys;
 }
 
-Result<std::vector<UniqueFd>> Signers::begin(unsigned workers, const signing::Keys& keys) {
+Result<std::vector<UniqueFd>> Signers::begin(unsigned workers, std::uint32_t version, const signing::Keys& keys) {
   end();
   known_.clear();
-  add(keys);
+  add(version, keys);
   std::vector<UniqueFd> ends;
   for (unsigned worker = 0; worker < workers; ++worker) {
     auto pair = net::packet_pair();
@@ -84,15 +84,26 @@ Result<std::vector<UniqueFd>> Signers::begin(unsigned workers, const signing::Ke
   return ends;
 }
 
-void Signers::add(const signing::Keys& keys) {
-  known_.push_back(keys);
-  if (known_.size() > most_snapshots) known_.pop_front();
+// A key that is known already stays the one that it is.
+void Signers::add(std::uint32_t version, const signing::Keys& keys) {
+  const auto all = table_.get();
+  signing::Keys added;
+  for (const auto& [name, key] : keys) {
+    const auto known = all->find(name);
+    added[name] = known == all->end() ? key : known->second;
+  }
+  known_[version] = std::move(added);
+  if (known_.size() > most_snapshots) known_.erase(known_.begin());
   publish();
+}
+
+void Signers::drop(std::uint32_t version) {
+  if (known_.erase(version) != 0) publish();
 }
 
 void Signers::publish() {
   auto all = std::make_shared<signing::Keys>();
-  for (const signing::Keys& keys : known_) all->insert(keys.begin(), keys.end());
+  for (const auto& [version, keys] : known_) all->insert(keys.begin(), keys.end());
   table_.set(std::move(all));
 }
 

@@ -1,7 +1,8 @@
 // The private keys that the configuration names stay with the keeper, whose threads sign for the gateway's workers.
 #pragma once
 
-#include <deque>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -25,9 +26,11 @@ class Signers {
 
   // For a gateway that begins, which has that snapshot alone: a thread for each of its workers. What served another
   // one has ended. The gateway's ends, in order.
-  Result<std::vector<UniqueFd>> begin(unsigned workers, const signing::Keys& keys);
-  // The gateway is given another snapshot: its keys, beside those that running sessions may still use.
-  void add(const signing::Keys& keys);
+  Result<std::vector<UniqueFd>> begin(unsigned workers, std::uint32_t version, const signing::Keys& keys);
+  // The gateway is to be given another snapshot: its keys, beside those that running sessions may still use.
+  void add(std::uint32_t version, const signing::Keys& keys);
+  // Nobody has that snapshot any more: nothing is signed with keys that no other one has.
+  void drop(std::uint32_t version);
   // Somebody is served.
   bool running() const { return !threads_.empty(); }
   void end() { threads_.clear(); }
@@ -35,10 +38,11 @@ class Signers {
  private:
   void publish();
 
-  // Snapshots that a gateway may still use: sessions sign at their beginning, or soon after.
-  static constexpr std::size_t most_snapshots = 16;
+  // Of what a gateway that never says that one has gone may keep here. An honest one has a session for each that is
+  // old, and a client may have a long one.
+  static constexpr std::size_t most_snapshots = 1'024;
 
-  std::deque<signing::Keys> known_;  // the newest last
+  std::map<std::uint32_t, signing::Keys> known_;  // by the snapshot's number
   signing::KeyTable table_{std::make_shared<const signing::Keys>()};
   std::vector<std::unique_ptr<signing::Signer>> threads_;
 };

@@ -35,6 +35,10 @@ class Server {
 
   // The program of `inbound.NAME`. One whose listener has gone since stays: sessions may have begun with it.
   void offer(const std::string& name, std::vector<std::string> argv);
+  using Offers = std::map<std::string, std::vector<std::string>, std::less<>>;
+  const Offers& offers() const { return offered_; }
+  // These, and no others.
+  void offer(Offers offers) { offered_ = std::move(offers); }
   // A worker's connection. When that ends, its programs have found the end of their input, and get a while to end; then
   // SIGTERM, then SIGKILL. `on_breach`: called last thing where the worker breaks the protocol, or its connection
   // broke.
@@ -55,7 +59,7 @@ class Server {
   net::Loop& loop_;
   net::Reaper& reaper_;
   Means means_;
-  std::map<std::string, std::vector<std::string>, std::less<>> offered_;
+  Offers offered_;
   std::size_t running_ = 0;
   net::ChildReaper dismissed_;  // those whose worker has gone
   net::Timer sweeper_;

@@ -53,6 +53,7 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   CHECK(resolver.first == 64);
   heard(Drain{}, 0);
   heard(Stop{}, 0);
+  heard(Status{}, 1);
   const Counts counts = heard(Counts{3, 1ULL << 40U, true}, 0);
   CHECK(counts.gateway_losses == 3);
   CHECK(counts.resolver_losses == 1ULL << 40U);
@@ -71,6 +72,7 @@ TEST_CASE("keeper messages: what the gateway says the keeper hears, and its sent
   const ResolverUseless useless = reported(ResolverUseless{9, "it does not answer"});
   CHECK(useless.run == 9);
   CHECK(useless.why == "it does not answer");
+  CHECK(reported(Retired{4}).version == 4);
   reported(Stopped{});
 }
 
@@ -86,6 +88,7 @@ TEST_CASE("keeper messages: descriptors are as many as belong to a message") {
     CHECK(fits(Resolver{1, 0}, count) == (count > 0 && count <= 64));
     CHECK(fits(Drain{}, count) == (count == 0));
     CHECK(fits(Stop{}, count) == (count == 0));
+    CHECK(fits(Status{}, count) == (count == 1));
   }
   CHECK(fits(Resolver{1, 1023}, 1));
   CHECK_FALSE(fits(Resolver{1, 1023}, 2));

@@ -67,24 +67,33 @@ TEST_CASE("signers: what cannot be read as a key is nobody's") {
   CHECK_FALSE(files.at("key").has_value());
 }
 
-TEST_CASE("signers: each worker has a thread, which knows the keys of all snapshots of its gateway") {
+TEST_CASE("signers: each worker has a thread, which knows the keys of all snapshots that its gateway has") {
   const auto before = one(make_certificate({}));
   const auto after = one(make_certificate({}));
   Signers signers;
   CHECK_FALSE(signers.running());
-  auto ends = signers.begin(2, before);
+  auto ends = signers.begin(2, 1, before);
   CHECK(signers.running());
   REQUIRE((ends.has_value() && ends->size() == 2));
   for (const UniqueFd& end : *ends) {
     CHECK(ask(end, before.begin()->first) == done);
     CHECK(ask(end, after.begin()->first) == unknown_key);
   }
-  signers.add(after);
+  signers.add(2, after);
   for (const UniqueFd& end : *ends) {
     CHECK(ask(end, before.begin()->first) == done);
     CHECK(ask(end, after.begin()->first) == done);
   }
-  const auto again = signers.begin(1, after);  // for another gateway
+  signers.drop(1);
+  for (const UniqueFd& end : *ends) {
+    CHECK(ask(end, before.begin()->first) == unknown_key);
+    CHECK(ask(end, after.begin()->first) == done);
+  }
+  signers.add(3, after);
+  signers.drop(2);
+  signers.drop(2);
+  for (const UniqueFd& end : *ends) CHECK(ask(end, after.begin()->first) == done);
+  const auto again = signers.begin(1, 2, after);  // for another gateway
   REQUIRE(again.has_value());
   CHECK(ask(again->front(), before.begin()->first) == unknown_key);
   CHECK(ask(again->front(), after.begin()->first) == done);
