@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -156,7 +157,7 @@ std::optional<Error> Listener::watch() {
 void Listener::accept() {
   constexpr int most = 64;
   for (int i = 0; i < most; ++i) {
-    const int fd = ::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int fd = accept_one();
     if (fd < 0) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) break;
       if (errno == EINTR) continue;
@@ -173,18 +174,40 @@ void Listener::accept() {
     }
     on_connection_(std::move(connection));
   }
+  if (keeps_spare_) keep_spare();
+}
+
+int Listener::accept_one() {
+  const auto accepted = [this] { return ::accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK); };
+  const int fd = accepted();
+  if (fd >= 0 || (errno != EMFILE && errno != ENFILE) || spare_.get() < 0) return fd;
+  spare_ = UniqueFd();
+  return accepted();
+}
+
+void Listener::keep_spare() {
+  keeps_spare_ = true;
+  if (spare_.get() < 0) spare_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
 }
 
 void Listener::give_up(int error) {
   AcceptError reason = AcceptError::other;
-  bool pauses = false;
+  bool pauses = true;
   switch (error) {
-    case EMFILE: reason = AcceptError::descriptors, pauses = true; break;
-    case ENFILE: reason = AcceptError::system_descriptors, pauses = true; break;
+    case EMFILE: reason = AcceptError::descriptors; break;
+    case ENFILE: reason = AcceptError::system_descriptors; break;
     case ENOBUFS:
-    case ENOMEM: reason = AcceptError::memory, pauses = true; break;
-    case ECONNABORTED: reason = AcceptError::aborted; break;
-    default: break;  // network errors of the new connection (accept(2)); others do not get better by waiting, or worse
+    case ENOMEM: reason = AcceptError::memory; break;
+    case ECONNABORTED: reason = AcceptError::aborted, pauses = false; break;
+    // Of the new connection alone (accept(2)): the next one may be well.
+    case ENETDOWN:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH: pauses = false; break;
+    default: break;  // and the socket stays readable
   }
   if (pauses) {
     uv_poll_stop(poll_.get());

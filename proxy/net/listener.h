@@ -42,8 +42,8 @@ enum class AcceptError : std::uint8_t {
 std::string_view to_string(AcceptError error);
 
 // Accepts connections on one bound socket. Destroying it stops that; whom it calls must not. Where descriptors or
-// memory have run out it pauses, and tries again ten times a second: who connects meanwhile waits in the kernel's
-// queue. (libuv's own accepting would close whoever waits there.)
+// memory have run out, or nothing can be accepted for another reason, it pauses, and tries again ten times a second:
+// who connects meanwhile waits in the kernel's queue. (libuv's own accepting would close whoever waits there.)
 class Listener {
  public:
   using OnConnection = std::function<void(StreamPtr connection)>;
@@ -51,6 +51,8 @@ class Listener {
   static Result<std::unique_ptr<Listener>> start(uv_loop_t* loop, UniqueFd socket, OnConnection on_connection,
                                                  OnError on_error = {});
   ~Listener();
+  // Keeps a descriptor back, so that one connection gets in even where none are left. To be said again when that ends.
+  void keep_spare();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
@@ -59,11 +61,14 @@ class Listener {
   std::optional<Error> listen();
   std::optional<Error> watch();
   void accept();
+  int accept_one();
   void give_up(int error);
 
   uv_loop_t* loop_;
   UniqueFd socket_;
   bool is_unix_ = false;
+  UniqueFd spare_;
+  bool keeps_spare_ = false;
   OnConnection on_connection_;
   OnError on_error_;
   Timer pause_;

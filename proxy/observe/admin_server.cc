@@ -36,29 +36,21 @@ class AdminServer::Connection {
 
   // Once.
   void answer(const Page& page) {
-    response_ = wire::print_http_response(page.status, page.type, page.body);
-    const uv_buf_t bytes = uv_buf_init(response_.data(), static_cast<unsigned>(response_.size()));
-    write_.data = this;
-    if (uv_write(&write_, socket_.get(), &bytes, 1, [](uv_write_t*, int) noexcept {}) != 0) return server_.close(*this);
-    // Behind what is written; the client's own end, or the deadline, ends it.
+    auto write = std::make_unique<WriteRequest>();
+    write->bytes = wire::print_http_response(page.status, page.type, page.body);
+    const uv_buf_t bytes = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
+    const int status = uv_write(&write->request, socket_.get(), &bytes, 1,
+                                [](uv_write_t* done, int) noexcept { delete reinterpret_cast<WriteRequest*>(done); });
+    if (status != 0) return server_.close(*this);
+    (void)write.release();
+    // Behind what is written; then the client's own end, or the deadline, ends it.
     auto request = std::make_unique<uv_shutdown_t>();
-    if (uv_shutdown(request.get(), socket_.get(), [](uv_shutdown_t* done, int) noexcept { delete done; }) == 0) {
-      (void)request.release();
-    }
-  }
-
-  // The box frees the handle later; the request of a write that is cut short is told before that.
-  void drop(std::unique_ptr<Connection> self) {
-    uv_stream_t* const raw = socket_.release();
-    raw->data = self.release();
-    uv_close(reinterpret_cast<uv_handle_t*>(raw), [](uv_handle_t* closed) {
-      const std::unique_ptr<Connection> gone(static_cast<Connection*>(closed->data));
-      if (closed->type == UV_TCP) {
-        delete reinterpret_cast<uv_tcp_t*>(closed);
-      } else {
-        delete reinterpret_cast<uv_pipe_t*>(closed);
-      }
-    });
+    const auto on_shutdown = [](uv_shutdown_t* done, int) noexcept {
+      const std::unique_ptr<uv_shutdown_t> gone(done);
+      auto* self = static_cast<Connection*>(done->handle->data);
+      if (self != nullptr) self->on_written();
+    };
+    if (uv_shutdown(request.get(), socket_.get(), on_shutdown) == 0) (void)request.release();
   }
 
  private:
@@ -66,7 +58,17 @@ class AdminServer::Connection {
     return server.loop_.now() + static_cast<std::uint64_t>(patience.count());
   }
 
+  struct WriteRequest {
+    uv_write_t request{};  // first, so that one is the other
+    std::string bytes;
+  };
+
+  // Who has asked and will say no more still gets an answer.
   void on_read(ssize_t count, const char* bytes) {
+    if (count == UV_EOF && asked_ && !written_) {
+      ended_ = true;
+      return;
+    }
     if (count < 0) return server_.close(*this);
     if (asked_) return;  // whatever it may be
     const auto request = reader_.feed({bytes, static_cast<std::size_t>(count)});
@@ -78,15 +80,20 @@ class AdminServer::Connection {
     });
   }
 
+  void on_written() {
+    written_ = true;
+    if (ended_) server_.close(*this);
+  }
+
   AdminServer& server_;
   net::StreamPtr socket_;
   std::uint64_t id_;
   std::uint64_t deadline_;
   wire::HttpRequestReader reader_;
   std::array<char, 2048> bytes_{};
-  std::string response_;  // until it is written
-  uv_write_t write_{};
   bool asked_ = false;
+  bool written_ = false;  // all of the answer
+  bool ended_ = false;    // the client says no more
 };
 
 AdminServer::AdminServer(Serve serve, std::function<void()> tick)
@@ -99,6 +106,7 @@ Result<std::unique_ptr<AdminServer>> AdminServer::make(UniqueFd socket, Serve se
                                        [raw](net::StreamPtr connection) { raw->accept(std::move(connection)); });
   if (!listener) return tl::unexpected(listener.error());
   server->listener_ = std::move(*listener);
+  server->listener_->keep_spare();
   server->sweeper_.start(sweep_interval);
   return server;
 }
@@ -130,10 +138,8 @@ void AdminServer::answer(std::uint64_t id, const Page& page) {
 void AdminServer::close(const Connection& connection) {
   const auto found = std::ranges::find(connections_, &connection, [](const auto& each) { return each.get(); });
   if (found == connections_.end()) return;
-  auto closing = std::move(*found);
   connections_.erase(found);
-  Connection& gone = *closing;
-  gone.drop(std::move(closing));
+  if (listener_) listener_->keep_spare();
 }
 
 void AdminServer::sweep() {

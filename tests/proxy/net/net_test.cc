@@ -1,7 +1,6 @@
 // Loop, listener, connector and child process against real sockets on loopback.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,6 +9,7 @@
 #include "proxy/net/listener.h"
 #include "proxy/net/loop.h"
 #include "tests/support/catch.h"
+#include "tests/support/descriptors.h"
 #include "tests/support/machine.h"
 #include "tests/support/skip.h"
 #include "tests/support/turn_until.h"
@@ -108,23 +108,6 @@ TEST_CASE("listener: several sockets share the port that the kernel chose, and c
   CHECK(net::local_address(accepted[0].get())->port == bound->address.port);
 }
 
-// Nothing may be asserted while it lasts: that may need a descriptor.
-class NoDescriptorsLeft {
- public:
-  NoDescriptorsLeft() {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    const UniqueFd next(::dup(0));
-    const rlimit none = {static_cast<rlim_t>(next.get()), before_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &none);
-  }
-  ~NoDescriptorsLeft() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  NoDescriptorsLeft(const NoDescriptorsLeft&) = delete;
-  NoDescriptorsLeft& operator=(const NoDescriptorsLeft&) = delete;
-
- private:
-  rlimit before_{};
-};
-
 TEST_CASE("listener: without descriptors it pauses, and who waits is accepted once there are some") {
   net::Loop loop;
   auto bound = net::bind_address(loopback(0), 1);
@@ -146,7 +129,7 @@ TEST_CASE("listener: without descriptors it pauses, and who waits is accepted on
   }
   int turns = 0;
   {
-    const NoDescriptorsLeft exhausted;
+    const descriptors::NoneLeft exhausted;
     const auto end = uv_hrtime() + 350'000'000;
     for (; uv_hrtime() < end && turns < 10'000; ++turns) uv_run(loop.raw(), UV_RUN_ONCE);
   }
@@ -157,6 +140,26 @@ TEST_CASE("listener: without descriptors it pauses, and who waits is accepted on
   CHECK(errors[0] == net::AcceptError::descriptors);
   CHECK(turn_until(loop, [&] { return accepted.size() == 3; }));
   CHECK(connected.size() == 3);
+}
+
+TEST_CASE("listener: where nothing can be accepted any more it does not spin") {
+  net::Loop loop;
+  auto bound = net::bind_address(loopback(0), 1);
+  REQUIRE(bound.has_value());
+  const int socket = bound->sockets[0].get();
+  int errors = 0;
+  const auto listener = net::Listener::start(
+      loop.raw(), std::move(bound->sockets[0]), [](net::StreamPtr) {},
+      [&](net::AcceptError error) { errors += error == net::AcceptError::other ? 1 : 100; });
+  REQUIRE(listener.has_value());
+  REQUIRE(::shutdown(socket, SHUT_RDWR) == 0);
+  int turns = 0;
+  for (const auto end = uv_hrtime() + 350'000'000; uv_hrtime() < end && turns < 10'000; ++turns) {
+    uv_run(loop.raw(), UV_RUN_ONCE);
+  }
+  CHECK(turns < 100);
+  CHECK(errors >= 2);
+  CHECK(errors < 10);
 }
 
 TEST_CASE("listener: a port that another process listens on is refused, though sockets could share it") {

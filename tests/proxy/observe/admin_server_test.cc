@@ -5,19 +5,23 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <mutex>
 #include <string>
 
 #include "tests/support/catch.h"
+#include "tests/support/descriptors.h"
 
 namespace admin_server_test {
 
 using namespace postern;
+namespace descriptors = postern::descriptors;
 using observe::AdminServer;
 
 // A server on a port of its own that answers with the path, but for those that begin with /later: kept.
 struct Running {
   explicit Running() {
+    std::signal(SIGPIPE, SIG_IGN);  // as the program does
     auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1);
     REQUIRE(bound);
     port = bound->address.port;
@@ -32,14 +36,23 @@ struct Running {
   }
   UniqueFd connect() const {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(connect(fd));
+    return fd;
+  }
+  bool connect(const UniqueFd& fd) const {
     const timeval patience = {20, 0};
     ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    REQUIRE(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    return fd;
+    return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  AdminServer::Answer take_later() {
+    for (;;) {
+      const std::lock_guard lock(mutex);
+      if (later) return std::exchange(later, {});
+    }
   }
 
   std::uint16_t port = 0;
@@ -70,6 +83,39 @@ TEST_CASE("admin server: a GET is answered, and the connection ends") {
     CHECK(heard.starts_with("HTTP/1.1 200 OK\r\n"));
     CHECK(heard.ends_with("\r\n\r\n/metrics"));
   }
+}
+
+TEST_CASE("admin server: a client that says no more once it has asked is answered, and the connection ends") {
+  Running running;
+  const bool is_later = GENERATE(false, true);
+  const auto client = running.connect();
+  say(client, is_later ? "GET /later HTTP/1.0\r\n\r\n" : "GET /now HTTP/1.0\r\n\r\n");
+  ::shutdown(client.get(), SHUT_WR);
+  if (is_later) running.take_later()({200, "text/plain", std::string(1 << 20, 'x') + "/later"});
+  CHECK(rest(client).ends_with(is_later ? "x/later" : "/now"));
+  // Its place is free at once, and not when its time is over.
+  std::vector<UniqueFd> others;
+  for (std::size_t i = 1; i < AdminServer::connection_limit; ++i) others.push_back(running.connect());
+  const auto last = running.connect();
+  say(last, "GET /last HTTP/1.0\r\n\r\n");
+  CHECK(rest(last).ends_with("/last"));
+}
+
+TEST_CASE("admin server: it can be reached when no descriptors are left, again and again") {
+  Running running;
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 3; ++i) clients.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  std::vector<std::string> heard;
+  {
+    const descriptors::NoneLeft exhausted;
+    for (UniqueFd& client : clients) {
+      running.connect(client);
+      say(client, "GET /a HTTP/1.0\r\n\r\n");
+      heard.push_back(rest(client));
+      ::shutdown(client.get(), SHUT_RDWR);
+    }
+  }
+  for (const std::string& each : heard) CHECK(each.ends_with("/a"));
 }
 
 TEST_CASE("admin server: what is no GET is refused, and what is no HTTP too") {
@@ -108,19 +154,13 @@ TEST_CASE("admin server: whoever only connects is bounded, and closed in time") 
 
 TEST_CASE("admin server: an answer may come later, from elsewhere, and to nobody any more") {
   Running running;
-  const auto taken = [&] {
-    for (;;) {
-      const std::lock_guard lock(running.mutex);
-      if (running.later) return std::exchange(running.later, {});
-    }
-  };
   const auto client = running.connect();
   say(client, "GET /later HTTP/1.1\r\n\r\n");
-  taken()({200, "text/plain", "at last"});
+  running.take_later()({200, "text/plain", "at last"});
   CHECK(rest(client).ends_with("at last"));
   auto gone = running.connect();
   say(gone, "GET /later HTTP/1.1\r\n\r\n");
-  const auto answer = taken();
+  const auto answer = running.take_later();
   gone = UniqueFd();
   answer({200, "text/plain", std::string(1 << 20, 'x')});
   const auto next = running.connect();
@@ -129,7 +169,7 @@ TEST_CASE("admin server: an answer may come later, from elsewhere, and to nobody
   // And one that is under way when the server goes.
   const auto waits = running.connect();
   say(waits, "GET /later HTTP/1.1\r\n\r\n");
-  (void)taken();
+  (void)running.take_later();
   running.server.reset();
   CHECK(rest(waits).empty());
 }
