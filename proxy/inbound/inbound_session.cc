@@ -39,11 +39,12 @@ void InboundSession::on_early_bytes(std::string_view bytes) {
     if (proxy_header_->size() >= wire::max_proxy_header) no_header("the PROXY header is too long");
     return;
   }
-  if ((*header)->addresses) record_.client = {(*header)->addresses->source, (*header)->addresses->source_port};
+  const bool is_client = (*header)->addresses.has_value();
+  if (is_client) record_.client = {(*header)->addresses->source, (*header)->addresses->source_port};
   const std::string rest = proxy_header_->substr((*header)->size);
   proxy_header_.reset();
   header_watch_.end();
-  begin_dialogue();
+  begin_dialogue(is_client);
   if (!rest.empty() && !over()) client_.feed(rest);
 }
 
@@ -65,8 +66,8 @@ bool InboundSession::welcome(std::string_view bytes) {
   return false;
 }
 
-void InboundSession::begin_dialogue() {
-  if (!admit()) return;
+void InboundSession::begin_dialogue(bool is_client) {
+  if (!admit(is_client)) return;
   smtp::InboundFacts facts;
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;

@@ -36,7 +36,7 @@ class InboundSession final : public session::Session {
   std::string_view direction() const override { return "inbound"; }
 
   void no_header(std::string reason);
-  void begin_dialogue();
+  void begin_dialogue(bool is_client = true);
   void dial_program();
   void on_program(Result<net::StreamPtr> socket);
   void adopt(BackendDialer::Connected connected);

@@ -63,13 +63,15 @@ void OutboundSession::on_client() {
   std::optional<net::SocketAddress> original;
   if (settings().route == OutboundRoute::original_destination) original = find_original();
   // First, and never for good: the mail behind it is a client's that was let in.
+  const auto refuse = [this](Refusal refusal) { turn_away(refusal, smtp::row(refusal).ending); };
   if (original && was_ours(*original)) {
-    return turn_away(Refusal::routing_loop,
-                     "one of our own connections was led back here: the firewall's rules must leave alone what bears "
-                     "socket_mark, and every outbound listener must set it");
+    record_.reason =
+        "one of our own connections was led back here: the firewall's rules must leave alone what bears socket_mark, "
+        "and every outbound listener must set it";
+    return refuse(Refusal::routing_loop);
   }
-  if (!contains(settings().allow_clients, record_.client.address)) return turn_away(Refusal::client_not_allowed);
-  if (settings().route == OutboundRoute::original_destination && !original) return turn_away(Refusal::routing_loop);
+  if (!contains(settings().allow_clients, record_.client.address)) return refuse(Refusal::client_not_allowed);
+  if (settings().route == OutboundRoute::original_destination && !original) return refuse(Refusal::routing_loop);
   if (!admit()) return;
   choice_.emplace(settings(), listener_.policies, original, original ? service_.names().find(*original) : std::string(),
                   own_mail_hosts(runtime_->settings, settings()));
@@ -83,16 +85,6 @@ void OutboundSession::on_client() {
   auto dialogue = std::make_unique<smtp::OutboundDialogue>(facts);
   outbound_ = dialogue.get();
   begin(std::move(dialogue));
-}
-
-// Where TLS comes first, nothing can be said.
-void OutboundSession::turn_away(Refusal refusal, std::string reason) {
-  record_.reason = std::move(reason);
-  const auto& row = smtp::row(refusal);
-  record_.note_refusal(refusal);
-  if (settings().mode != config::TlsMode::implicit) client_.send(row.reply);
-  flush();
-  finish(row.ending);
 }
 
 // Nothing: the client wanted to reach the gateway itself, or what the kernel has forgotten.

@@ -43,7 +43,6 @@ class OutboundSession final : public session::Session {
   limits::Tally& tally() const override { return listener_.tally; }
   std::string_view direction() const override { return "outbound"; }
 
-  void turn_away(smtp::Refusal refusal, std::string reason = {});
   std::optional<net::SocketAddress> find_original() const;
   bool was_ours(const net::SocketAddress& original) const;
 

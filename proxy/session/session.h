@@ -87,7 +87,10 @@ class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
 
   // --- what it does it with
   // Once record_.client is who it is, before begin(). False: a limit of this client is reached, and the session over.
-  bool admit();
+  // `is_client`: false where it is a balancer that only looks whether we are there.
+  bool admit(bool is_client = true);
+  // In place of begin(): ends at once, with the refusal's reply.
+  void turn_away(smtp::Refusal refusal, smtp::Ending ending);
   smtp::HandshakeGate& gate() { return *this; }
   void begin(std::unique_ptr<smtp::Dialogue> dialogue);
   void adopt_server(net::StreamPtr socket);

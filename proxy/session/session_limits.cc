@@ -31,10 +31,10 @@ bool Session::full() {
   return over();
 }
 
-bool Session::admit() {
+bool Session::admit(bool is_client) {
   const config::Limits& bounds = listener().limits;
   std::optional<Limit> reached;
-  if (!contains(bounds.exempt, record_.client.address)) {
+  if (is_client && !contains(bounds.exempt, record_.client.address)) {
     reached = seat_.take_for_client(record_.client.address, limits::client_bounds(bounds), microseconds());
   }
   if (reached) {
@@ -51,13 +51,16 @@ bool Session::may_begin_handshake() {
   return false;
 }
 
-// Ends at once: whoever comes in a flood gets a reply, where plaintext comes first, and neither time nor a line of its
-// own in the log.
+// Whoever comes in a flood has no line of its own in the log.
 void Session::refuse(Limit limit) {
-  const smtp::Refusal refusal = refusal_of(limit);
   if (limit != Limit::client_handshakes) note_limit(limit);
+  turn_away(refusal_of(limit), smtp::Ending::limit);
+}
+
+// Who is not let in has neither time nor a place that a client could have. Where TLS comes first, nothing can be said.
+void Session::turn_away(smtp::Refusal refusal, smtp::Ending ending) {
   record_.note_refusal(refusal);
-  record_.ending = smtp::Ending::limit;
+  record_.ending = ending;
   if (listener().mode != config::TlsMode::implicit) client_.send(smtp::row(refusal).reply);
   flush();
   net::discard_received(client_.socket());

@@ -124,6 +124,18 @@ TEST_CASE("limits: behind a balancer it is the client of the header that counts,
   seat.give_back(1);
 }
 
+TEST_CASE("limits: a balancer that looks whether we are there is nobody's client") {
+  World world(configuration("accept_proxy_protocol_from: [127.0.0.1/32], ",
+                            "connections_per_client_per_minute: 1, sessions_per_client: 1, exempt: []"));
+  for (int i = 0; i < 3; ++i) {
+    begin(world);
+    world.client->say(i == 1 ? std::string("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", 16) : "PROXY UNKNOWN\r\n");
+    CHECK(converse(world, {"QUIT\r\n"}));
+    CHECK(world.ends());
+  }
+  CHECK(world.books.sum("limit_hits_total") == 0);
+}
+
 TEST_CASE("limits: while too much waits for peers that do not read, nobody new is let in") {
   World world("buffer_limit: 1MiB\n" + configuration(""));
   limits::BufferAccount elsewhere;
