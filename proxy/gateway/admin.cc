@@ -94,6 +94,10 @@ Result<std::unique_ptr<Admin>> Admin::start(UniqueFd socket, const Workers& work
 
 void Admin::adopted(std::shared_ptr<const runtime::Runtime> runtime) {
   runtime_.set(std::move(runtime));
+  renewed();
+}
+
+void Admin::renewed() {
   reloaded_at_ = std::time(nullptr);
 }
 

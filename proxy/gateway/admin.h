@@ -30,6 +30,8 @@ class Admin {
 
   // Thread-safe: another snapshot serves from now on.
   void adopted(std::shared_ptr<const runtime::Runtime> runtime);
+  // Thread-safe: so was a file of it.
+  void renewed();
   // Thread-safe: what the keeper has seen.
   void counted(const keeper::Counts& counts);
 

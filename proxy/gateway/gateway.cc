@@ -99,7 +99,7 @@ void Gateway::obey(const keeper::Commit& order, net::Descriptors&) {
 void Gateway::obey(const keeper::Renewed&, net::Descriptors& descriptors) {
   const auto bundle = keeper::unseal(descriptors.front());
   if (!bundle) return give_up(bundle.error().message);
-  renewals_.renew(bundle->files);
+  if (renewals_.renew(bundle->files) && admin_) admin_->renewed();
 }
 
 void Gateway::obey(const keeper::Resolver& order, net::Descriptors& descriptors) {

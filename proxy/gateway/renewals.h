@@ -14,15 +14,15 @@ class Renewals {
   // From now on these take note, and those of before no more.
   void of(std::vector<runtime::LiveFile> files);
   // Those among `changed` that are ours. What was there once and may not be read any more stays as it was. The log says
-  // what was renewed, and once what cannot be used.
-  void renew(const config::Files& changed);
+  // what was renewed, and once what cannot be used. True: something was.
+  bool renew(const config::Files& changed);
 
  private:
   struct Renewed {
     runtime::LiveFile file;
     std::string trouble;  // what was said last; empty: nothing is wrong
   };
-  static void renew(Renewed& renewed, const Result<config::File>& read);
+  static bool renew(Renewed& renewed, const Result<config::File>& read);
 
   std::vector<Renewed> files_;
 };

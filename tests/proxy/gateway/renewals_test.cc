@@ -37,13 +37,13 @@ TEST_CASE("renewals: what is in a file now is handed to those who have its path,
   Heard other;
   postern::gateway::Renewals renewals;
   renewals.of({heard.file("/secret"), too.file("/secret"), other.file("/other")});
-  renewals.renew(changed("/secret", config::File{"two"}));
+  CHECK(renewals.renew(changed("/secret", config::File{"two"})));
   CHECK(heard.content == "two");
   CHECK(too.content == "two");
   CHECK(other.told == 0);
-  renewals.renew(changed("/secret", fail(Errc::not_found, "gone")));
+  CHECK_FALSE(renewals.renew(changed("/secret", fail(Errc::not_found, "gone"))));
   CHECK(heard.error == Errc::not_found);
-  renewals.renew(changed("/nobody's", config::File{"three"}));
+  CHECK_FALSE(renewals.renew(changed("/nobody's", config::File{"three"})));
   CHECK(heard.told == 2);
 }
 
@@ -51,7 +51,7 @@ TEST_CASE("renewals: what may not be read any more stays as it was") {
   Heard heard;
   postern::gateway::Renewals renewals;
   renewals.of({heard.file("/secret")});
-  renewals.renew(changed("/secret", fail(Errc::io, "cannot read /secret: Permission denied")));
+  (void)renewals.renew(changed("/secret", fail(Errc::io, "cannot read /secret: Permission denied")));
   CHECK(heard.told == 0);
 }
 
@@ -61,7 +61,7 @@ TEST_CASE("renewals: those of before are told no more") {
   postern::gateway::Renewals renewals;
   renewals.of({before.file("/secret")});
   renewals.of({heard.file("/secret")});
-  renewals.renew(changed("/secret", config::File{"two"}));
+  (void)renewals.renew(changed("/secret", config::File{"two"}));
   CHECK(before.told == 0);
   CHECK(heard.content == "two");
 }
