@@ -162,10 +162,6 @@ Error unreadable_key(const std::string& path, bool passphrase_asked) {
   return {Errc::certificate, "the private key in " + path + " cannot be read: " + take_error_reason()};
 }
 
-}  // namespace
-
-namespace {
-
 Result<PrivateKey> public_half(const std::string& path, const config::File& file) {
   ERR_clear_error();
   PrivateKey key;

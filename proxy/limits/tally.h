@@ -37,7 +37,6 @@ class Tally {
  public:
   std::uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
   Notice& notice(Limit limit) { return notices_[static_cast<std::size_t>(limit)]; }
-  const ClientTable& clients() const { return clients_; }
 
  private:
   friend class Seat;

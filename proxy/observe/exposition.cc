@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -82,7 +82,7 @@ class Exposition {
   }
 
   void add(const Book& book, std::string_view path) {
-    std::map<std::pair<const Row*, std::vector<std::string_view>>, bool> there;
+    std::set<std::pair<const Row*, std::vector<std::string_view>>> there;
     for (const Book::Sample& sample : book.samples()) {
       std::vector<std::string_view> values;
       for (std::size_t i = 0; i < sample.labels.size() && !sample.row.labels[i].name.empty(); ++i) {
@@ -92,7 +92,7 @@ class Exposition {
       if (sample.row.type == Type::histogram) metric.histogram = histogram_of(sample);
       (sample.row.type == Type::counter ? metric.counter.value : metric.gauge.value) =
           static_cast<double>(sample.value);
-      there.emplace(std::pair(&sample.row, std::move(values)), true);
+      there.emplace(&sample.row, std::move(values));
     }
     const Owner owner = path.empty() ? Owner::process : Owner::listener;
     for (const Row& row : metrics) {
@@ -181,11 +181,11 @@ std::string print_metrics(const Books& books, const Facts& facts) {
 std::string print_metric_reference() {
   std::string text =
       "# Metrics\n\n"
-      "At `/metrics` of `admin.listen`, in Prometheus' text format; times are in seconds, sizes in octets. This page "
-      "is "
-      "printed from the\ntable in the program (`postern check --print-metrics`). Labels have no values but these: "
-      "never "
-      "an address, a domain or a name that a\nclient said.\n\n"
+      "At `/metrics` of `admin.listen`, in Prometheus' text format; times are in seconds, sizes in octets. "
+      "This page is printed from the\n"
+      "table in the program (`postern check --print-metrics`). Labels have no values but these: "
+      "never an address, a domain or a name that a\n"
+      "client said.\n\n"
       "| metric | type | meaning | labels |\n|---|---|---|---|\n";
   for (const Row& row : metrics) {
     std::string labels;
