@@ -135,7 +135,8 @@ def test_prometheus_scrapes(gateway, prometheus, folder):
         return json.loads(text)["data"]["result"]
 
     try:
-        daemon.wait_ready(lambda: is_listening(port), "Prometheus listens")
+        # It listens before it can be asked.
+        daemon.wait_ready(lambda: is_listening(port) and get(port, "/-/ready")[0] == 200, "Prometheus is ready")
         with secure_client(gateway.port(), "starttls") as client:
             client.expect(221, "QUIT")
         wait_until(lambda: query("up == 1") and query("postern_tls_handshakes_total > 0"), "it has scraped")
