@@ -287,7 +287,8 @@ def test_a_probe_that_resets_at_once_has_an_address(start_gateway, scripted_serv
     for _ in range(30):
         Client(gateway.port(), source="127.0.0.9").reset()
     wait_until(lambda: gateway.log().count("session ended") >= 30, "all are logged")
-    assert gateway.log().count("client=127.0.0.9:") == gateway.log().count("session ended")
+    log = gateway.log()
+    assert log.count("client=127.0.0.9:") == log.count("session ended")
 
 
 # --- programs
