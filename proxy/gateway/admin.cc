@@ -47,6 +47,18 @@ void add_certificates(observe::Facts& facts, const runtime::Runtime& runtime) {
   }
 }
 
+void add_renewals(observe::Facts& facts, const runtime::Runtime& runtime, const Admin::Certificates& certificates) {
+  for (const auto& [name, pairs] : runtime.settings.certificates) {
+    const auto known = certificates.find(name);
+    const keeper::CertificateState state = known != certificates.end() ? known->second : keeper::CertificateState();
+    facts.set("postern_certificate_differs_from_disk", state.differs_from_disk ? 1 : 0, {name});
+    for (std::size_t i = 0; i < state.failures.size(); ++i) {
+      facts.set("postern_certificate_reload_failures_total", static_cast<double>(state.failures[i]),
+                {name, std::string(to_string(static_cast<keeper::RenewalFailure>(i)))});
+    }
+  }
+}
+
 void add_limits(observe::Facts& facts, const runtime::Runtime& runtime) {
   const auto add = [&facts](const char* direction, const config::Listener& listener) {
     if (listener.limits.sessions == 0) return;
@@ -76,6 +88,7 @@ Admin::Admin(const Workers& workers, std::shared_ptr<const runtime::Runtime> run
     : workers_(workers),
       runtime_(std::move(runtime)),
       counts_(std::make_shared<const keeper::Counts>()),
+      certificates_(std::make_shared<const Certificates>()),
       reloaded_at_(std::time(nullptr)) {}
 
 Result<std::unique_ptr<Admin>> Admin::start(UniqueFd socket, const Workers& workers,
@@ -103,6 +116,10 @@ void Admin::renewed() {
 
 void Admin::counted(const keeper::Counts& counts) {
   counts_.set(std::make_shared<const keeper::Counts>(counts));
+}
+
+void Admin::renewed(const Certificates& certificates) {
+  certificates_.set(std::make_shared<const Certificates>(certificates));
 }
 
 void Admin::serve(std::string_view path, observe::AdminServer::Answer answer) {
@@ -161,6 +178,7 @@ observe::Facts Admin::facts(const Round& round) const {
   observe::Facts facts;
   add_limits(facts, *runtime);
   add_certificates(facts, *runtime);
+  add_renewals(facts, *runtime, *certificates_.get());
   add_usage(facts, usage_.now());
   const auto counts = counts_.get();
   facts.set("postern_config_last_reload_successful", counts->reload_failed ? 0 : 1);

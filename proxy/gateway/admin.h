@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -24,6 +25,7 @@ namespace postern::gateway {
 class Admin {
  public:
   using Workers = std::vector<std::unique_ptr<Worker>>;
+  using Certificates = std::map<std::string, keeper::CertificateState>;  // by name
   // `socket` is bound. `workers`, which may not run yet, outlive it, and are joined before it goes.
   static Result<std::unique_ptr<Admin>> start(UniqueFd socket, const Workers& workers,
                                               std::shared_ptr<const runtime::Runtime> runtime);
@@ -34,6 +36,8 @@ class Admin {
   void renewed();
   // Thread-safe: what the keeper has seen.
   void counted(const keeper::Counts& counts);
+  // Likewise: how those fare that were not always what there is on disk.
+  void renewed(const Certificates& certificates);
 
  private:
   // What the workers said to one question.
@@ -63,6 +67,7 @@ class Admin {
   config::Published<runtime::Runtime> runtime_;
   process::ProcessUsage usage_;
   config::Published<keeper::Counts> counts_;
+  config::Published<Certificates> certificates_;
   std::atomic<std::int64_t> reloaded_at_;
   std::shared_ptr<Round> round_;  // null: nobody asks
   std::vector<Waiting> waiting_;

@@ -134,6 +134,16 @@ void Gateway::obey(const keeper::Status&, net::Descriptors& descriptors) {
   (void)!::send(descriptors.front().get(), nothing.data(), nothing.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+// Those that the snapshot has: no more than that is kept.
+void Gateway::obey(const keeper::CertificateState& order, net::Descriptors&) {
+  if (runtime_ == nullptr) return;
+  const auto& known = runtime_->settings.certificates;
+  std::erase_if(certificates_, [&known](const auto& each) { return !known.contains(each.first); });
+  if (!known.contains(order.name)) return;
+  certificates_[order.name] = order;
+  if (admin_) admin_->renewed(certificates_);
+}
+
 void Gateway::drain() {
   if (std::exchange(draining_, true)) return;
   for (auto& worker : workers_) worker->drain();
@@ -204,6 +214,7 @@ void Gateway::look_after(UniqueFd admin) {
   if (!started) return log::error("there is no admin server", {{"reason", started.error().message}});
   admin_ = std::move(*started);
   admin_->counted(counts_);
+  admin_->renewed(certificates_);
 }
 
 // Once the last of them has done what it was told before.

@@ -1,6 +1,5 @@
-// The files that may change while a snapshot lives: all that a configuration names but certificates and their keys,
-// whatever else it takes these for.
-// Looked at every so often; what is new is handed on.
+// The files that may change while a snapshot lives: all that a configuration names. Looked at when the kernel says that
+// something may have changed, and every so often for what it says nothing of; what is new is handed on.
 #pragma once
 
 #include <sys/types.h>
@@ -9,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -17,35 +17,44 @@
 #include "config/files.h"
 #include "config/load.h"
 #include "proxy/net/loop.h"
+#include "proxy/net/path_watch.h"
 #include "proxy/net/timer.h"
 
 namespace postern::keeper {
+
+// What files held, by path, when they were read: keys and passwords are not kept to be compared. This machine's own
+// list of CAs is called config::system_authorities.
+using Digests = std::map<std::string, std::string, std::less<>>;
+std::string digest_of(const Result<config::File>& read);
+Digests digests_of(const config::Files& files);
 
 class FileWatch {
  public:
   // Those that have changed, and only these.
   struct Changes {
-    config::Files live;    // a snapshot takes note of them (runtime::live_files), also that one cannot be read any more
-    config::Files others;  // those that another snapshot has to be made for
+    config::Files live;  // a snapshot takes note of them (runtime::live_files), also that one cannot be read any more
+    // Those that another snapshot has to be made for; also that there is no chain or key any more.
+    config::Files others;
     struct Lost {
       std::string path;
       config::FileUse use = config::FileUse::none;
       Error why;
     };
-    std::vector<Lost> lost;  // of the latter: what cannot be read any more
+    std::vector<Lost> lost;  // of the latter, but chains and keys: what cannot be read any more
   };
   using OnChange = std::function<void(Changes changes)>;
   using Clock = std::chrono::system_clock::time_point (*)();
-  // `loop` outlives it; nothing happens but in its thread.
-  FileWatch(net::Loop& loop, OnChange on_change, std::chrono::milliseconds interval = std::chrono::seconds(1),
+  // `interval`: of looking without having been told to. `loop` outlives it; nothing happens but in its thread.
+  FileWatch(net::Loop& loop, OnChange on_change, std::chrono::milliseconds interval = std::chrono::seconds(60),
             Clock now = std::chrono::system_clock::now);
 
-  // From now on those that these settings name, and those of before no more. `as_read`: what is known already.
-  void watch(const config::Loaded& loaded, const config::Files& as_read);
-  // What is in these now is told at the next look, whether it is new or not.
+  // From now on those that these settings name, and those of before no more. `as_read`: what is known already;
+  // `digests`, of those that are not there as they were read.
+  void watch(const config::Loaded& loaded, const config::Files& as_read, const Digests& digests = {});
+  // What is in these now is told at the next look, which is soon, whether it is new or not.
   void tell_again(const std::set<std::string, std::less<>>& paths);
-  // As it does at every interval. A file is read where something about it is another than before, and where it was
-  // changed so lately that its time would not tell another change.
+  // As it does by itself. A file is read where something about it is another than before, and where it was changed so
+  // lately that its time would not tell another change.
   void look();
 
  private:
@@ -68,15 +77,23 @@ class FileWatch {
     std::string digest;           // of what was handed on, or is known otherwise
     std::optional<Stamp> stamp;   // of when it was read; nothing: it is to be read
   };
+  void on_event();
+  void arm();
+  void look_soon();
+  std::chrono::milliseconds interval() const;
   static Stamp stamp_of(const std::string& path);
   bool is_settled(const Stamp& stamp) const;
   bool look_at(Watched& watched, Changes& changes) const;
-  void watch(const config::NamedFile& file, std::size_t limit, bool live, const config::Files& as_read);
+  void watch(const config::NamedFile& file, std::size_t limit, bool live, std::string digest);
 
+  net::Loop& loop_;
   OnChange on_change_;
   std::chrono::milliseconds interval_;
   Clock now_;
   std::vector<Watched> files_;
+  std::optional<std::uint64_t> told_;  // loop time since when it is known that something may have changed
+  std::string blind_;                  // why not all changes are told by the kernel; empty: they are
+  net::PathWatch paths_;
   net::Timer timer_;
 };
 

@@ -188,6 +188,7 @@ std::optional<Error> Keeper::send_snapshot() {
   if (auto error = send_signers()) return error;
   if (auto error = connect_programs(present_->runtime->settings, version)) return error;
   send(Commit{version, workers_});
+  told_.clear();
   tell_counts();
   return std::nullopt;
 }
@@ -274,6 +275,13 @@ void Keeper::send_connections(Sockets::Kind kind, std::uint32_t version, std::ve
 
 void Keeper::tell_counts() {
   send(Counts{losses_, resolver_ ? resolver_->losses() : 0, renewal_->troubled() || reloader_->failed()});
+  for (const auto& [name, state] : renewal_->certificates()) {
+    CertificateState& told = told_[name];
+    told.name = name;
+    if (state == told || name.size() > max_name) continue;
+    told = state;
+    send(state);
+  }
 }
 
 void Keeper::on_signal(int number) {

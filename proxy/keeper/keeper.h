@@ -74,6 +74,7 @@ class Keeper final : private GatewayProcess::Owner {
   std::unique_ptr<resolver::Supervisor> resolver_;  // null: nothing is looked up
   std::string resolver_knows_;                      // its settings
   Signers signers_;
+  Pending::Certificates told_;                  // what the gateway knows of them
   bool programs_connected_ = false;             // the gateway's workers are
   std::unique_ptr<programs::Server> programs_;  // null: none is started
   programs::Server::Offers programs_before_;    // that what is tried knows of them

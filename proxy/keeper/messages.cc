@@ -29,6 +29,7 @@ enum class Kind : std::uint8_t {
   counts,
   status,
   retired,
+  certificate,
 };
 
 Packer begin(Kind kind) {
@@ -112,6 +113,15 @@ std::string pack(const Status&) {
   return begin(Kind::status).take();
 }
 
+std::string pack(const CertificateState& state) {
+  POSTERN_ASSERT(state.name.size() <= max_name, "of a longer name nothing is said");
+  Packer packer = begin(Kind::certificate);
+  packer.text(state.name);
+  packer.flag(state.differs_from_disk);
+  for (const std::uint64_t count : state.failures) packer.number(count);
+  return packer.take();
+}
+
 std::string pack(const Serving& serving) {
   Packer packer = begin(Kind::serving);
   packer.number(serving.version);
@@ -193,6 +203,15 @@ Counts unpack_counts(Unpacker& unpacker) {
   return counts;
 }
 
+CertificateState unpack_certificate(Unpacker& unpacker) {
+  CertificateState state;
+  state.name = unpacker.text(max_name);
+  unpacker.demand(!state.name.empty());
+  state.differs_from_disk = unpacker.flag();
+  for (std::uint64_t& count : state.failures) count = unpacker.number<std::uint64_t>();
+  return state;
+}
+
 // How many descriptors belong to it.
 std::size_t wanted(const Order& order, std::size_t brought) {
   if (const auto* sockets = std::get_if<Sockets>(&order)) return sockets->entries.size();
@@ -203,6 +222,16 @@ std::size_t wanted(const Order& order, std::size_t brought) {
 }
 
 }  // namespace
+
+std::string_view to_string(RenewalFailure value) {
+  switch (value) {
+    case RenewalFailure::unreadable: return "unreadable";
+    case RenewalFailure::malformed: return "malformed";
+    case RenewalFailure::mismatch: return "mismatch";
+    case RenewalFailure::refused: return "refused";
+  }
+  return "other";
+}
 
 std::string encode(const Order& order) {
   return std::visit([](const auto& each) { return pack(each); }, order);
@@ -216,7 +245,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
   if (message.size() > max_message) return broken("an order");
   Unpacker unpacker(message);
   Order order;
-  switch (unpacker.choice(Kind::retired)) {
+  switch (unpacker.choice(Kind::certificate)) {
     case Kind::snapshot: order = Snapshot{unpacker.number<std::uint32_t>()}; break;
     case Kind::sockets: order = unpack_sockets(unpacker); break;
     case Kind::commit: order = unpack_commit(unpacker); break;
@@ -226,6 +255,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::stop: order = Stop{}; break;
     case Kind::counts: order = unpack_counts(unpacker); break;
     case Kind::status: order = Status{}; break;
+    case Kind::certificate: order = unpack_certificate(unpacker); break;
     case Kind::serving:
     case Kind::refused:
     case Kind::resolver_useless:
@@ -240,7 +270,7 @@ Result<Report> parse_report(std::string_view message) {
   if (message.size() > max_message) return broken("a report");
   Unpacker unpacker(message);
   Report report;
-  switch (unpacker.choice(Kind::retired)) {
+  switch (unpacker.choice(Kind::certificate)) {
     case Kind::serving: report = Serving{unpacker.number<std::uint32_t>()}; break;
     case Kind::refused: {
       const auto version = unpacker.number<std::uint32_t>();
@@ -262,7 +292,9 @@ Result<Report> parse_report(std::string_view message) {
     case Kind::drain:
     case Kind::stop:
     case Kind::counts:
-    case Kind::status: return broken("a report");
+    case Kind::status:
+
+    case Kind::certificate: return broken("a report");
   }
   if (!unpacker.done()) return broken("a report");
   return report;

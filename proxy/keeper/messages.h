@@ -5,6 +5,7 @@
 // refused and forgotten.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -23,6 +24,7 @@ inline constexpr std::size_t max_sockets = 65'536;   // of a snapshot: more than
 inline constexpr std::uint32_t max_workers = 1'024;  // as the configuration may say
 inline constexpr std::size_t max_text = 4'096;       // octets of a sentence
 inline constexpr std::size_t max_listener = 512;     // octets of a listener's path
+inline constexpr std::size_t max_name = 1'024;       // octets of a certificate's; of longer ones nothing is said
 inline constexpr std::size_t max_endpoint = 128;     // octets of an address with its port
 
 // --- to the gateway
@@ -78,7 +80,25 @@ struct Counts {
 // With one descriptor: a connection to write what the status page shows to, as JSON, to the end of the stream.
 struct Status {};
 
-using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop, Counts, Status>;
+// Why a certificate on disk is not the one that is served.
+enum class RenewalFailure : std::uint8_t {
+  unreadable,
+  malformed,
+  mismatch,  // chain and key do not belong together
+  refused,   // in this configuration, or by the gateway
+};
+inline constexpr std::size_t renewal_failures = static_cast<std::size_t>(RenewalFailure::refused) + 1;
+std::string_view to_string(RenewalFailure value);
+
+// Of all pairs of that name, for the metrics; said again whenever it changes.
+struct CertificateState {
+  std::string name;                // below `certificates`
+  bool differs_from_disk = false;  // what is served, from what there is on disk
+  std::array<std::uint64_t, renewal_failures> failures{};
+  bool operator==(const CertificateState&) const = default;
+};
+
+using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop, Counts, Status, CertificateState>;
 
 // --- to the keeper
 

@@ -32,14 +32,19 @@ Preparation prepare(config::Loaded loaded, const runtime::Runtime* previous) {
   find_own_name(*made.runtime);
   warn_of_dane(*made.runtime);
   signing::Keys keys;
-  if (made.runtime->settings.private_keys == config::PrivateKeys::separate) keys = take_keys(made.loaded, files);
+  Digests digests;
+  if (made.runtime->settings.private_keys == config::PrivateKeys::separate) {
+    digests = digests_of(files);
+    keys = take_keys(made.loaded, files);
+  }
   Bundle bundle{.name = made.loaded.file,
                 .text = std::move(made.loaded.text),
                 .variables = std::move(made.loaded.variables),
                 .hostname = made.runtime->hostname,
                 .name_servers = made.runtime->name_servers,
                 .files = std::move(files)};
-  return {Prepared{std::move(made.runtime), std::move(bundle), std::move(keys)}, std::move(made.loaded.diagnostics)};
+  return {Prepared{std::move(made.runtime), std::move(bundle), std::move(keys), std::move(digests)},
+          std::move(made.loaded.diagnostics)};
 }
 
 }  // namespace postern::keeper

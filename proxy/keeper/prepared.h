@@ -9,6 +9,7 @@
 #include "config/load.h"
 #include "config/result.h"
 #include "proxy/keeper/bundle.h"
+#include "proxy/keeper/file_watch.h"
 #include "proxy/runtime/runtime.h"
 #include "proxy/signing/signer.h"
 
@@ -18,6 +19,7 @@ struct Prepared {
   std::shared_ptr<const runtime::Runtime> runtime;  // not equipped: the keeper serves nobody
   Bundle bundle;                                    // what it was made of, for the gateway
   signing::Keys keys;                               // that are not in the bundle
+  Digests digests;                                  // of files that are not in it as they were read
 };
 
 // What the log has said of it, too. Errors: nothing is prepared.

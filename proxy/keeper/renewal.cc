@@ -5,6 +5,7 @@
 
 #include "config/load.h"
 #include "proxy/keeper/bundle.h"
+#include "proxy/keeper/signers.h"
 #include "proxy/observe/log.h"
 #include "proxy/runtime/preflight.h"
 
@@ -16,10 +17,14 @@ config::Loaded load(const Bundle& bundle) {
   return config::load_text(bundle.text, bundle.name, config::environment_of(bundle.variables));
 }
 
-std::string list_of(const std::vector<config::NamedFile>& files) {
+std::string list_of(const Pending::Paths& paths) {
   std::string text;
-  for (const auto& file : files) text += (text.empty() ? "" : ", ") + file.path;
+  for (const std::string& path : paths) text += (text.empty() ? "" : ", ") + path;
   return text;
+}
+
+bool keeps_keys(const runtime::Runtime& runtime) {
+  return runtime.settings.private_keys == config::PrivateKeys::separate;
 }
 
 }  // namespace
@@ -33,10 +38,14 @@ Renewal::Renewal(net::Loop& loop, Means means, std::chrono::milliseconds look_ev
       timer_(loop.raw(), [this] { attempt(); }) {}
 
 void Renewal::begin() {
-  pending_ = config::Files();
   unusable_.clear();
   serving_ = true;
-  watch_.watch(load(means_.present.bundle), means_.present.bundle.files);
+  const config::Loaded loaded = load(means_.present.bundle);
+  const config::Files& files = means_.present.bundle.files;
+  Digests known = means_.present.digests;
+  known.merge(digests_of(files));
+  watch_.watch(loaded, files, known);
+  pending_.begin(loaded, std::move(known));
 }
 
 std::uint32_t Renewal::begin_reload() {
@@ -50,10 +59,8 @@ void Renewal::end_reload(bool served) {
   reloading_ = false;
   if (served) {
     version_ = latest_;
-    trouble_.clear();
-    deaths_ = 0;
     begin();
-  } else if (!pending_.empty()) {
+  } else {
     schedule();
   }
 }
@@ -64,9 +71,10 @@ void Renewal::on_change(FileWatch::Changes changes) {
                  {{"file", lost.path}, {"use", config::to_string(lost.use)}, {"reason", lost.why.message}});
   }
   if (!changes.live.empty()) renew(std::move(changes.live));
+  for (auto& lost : changes.lost) changes.others.put(lost.path, tl::unexpected(std::move(lost.why)));
   if (changes.others.empty()) return;
-  deaths_ = 0;
-  pending_.take(changes.others);
+  pending_.put(changes.others, loop_.now());
+  tell();
   schedule();
 }
 
@@ -103,28 +111,64 @@ config::Files Renewal::usable_of(const config::Files& live) {
 
 void Renewal::schedule() {
   if (trial_ || reloading_ || !serving_) return;
-  const std::chrono::milliseconds since(last_ ? loop_.now() - *last_ : between_.count());
-  timer_.start(std::max(between_ - since, std::chrono::milliseconds(0)));
+  const auto due = pending_.due();
+  if (!due) return timer_.stop();
+  const std::uint64_t now = loop_.now();
+  const auto least = static_cast<std::uint64_t>(between_.count());
+  const std::uint64_t at = std::max(*due, last_ ? *last_ + least : now);
+  timer_.start(std::chrono::milliseconds(at > now ? at - now : 0));
 }
 
 void Renewal::attempt() {
-  if (trial_ || reloading_ || !serving_ || pending_.empty()) return;
+  if (trial_ || reloading_ || !serving_) return;
+  read_what_failed();
+  auto changed = pending_.take(means_.present.bundle.files, loop_.now());
+  tell();
+  if (!changed) return schedule();
   last_ = loop_.now();
   Bundle& bundle = means_.present.bundle;
-  before_ = std::exchange(pending_, {});
+  before_ = std::move(*changed);
   bundle.files.exchange(before_);
   config::Loaded loaded = load(bundle);
-  trial_ = Trial{++latest_, nullptr, changed_files(loaded)};
+  trial_ = Trial{++latest_, nullptr, changed_files(loaded), {}};
+  if (keeps_keys(*means_.present.runtime)) {
+    signing::Keys added = take_keys(loaded, bundle.files);
+    trial_->keys = keys_in_use(loaded, bundle.files, std::move(added), means_.present.keys);
+  }
   runtime::Made made = runtime::prepare_again(std::move(loaded), bundle.files, *means_.present.runtime);
   if (made.runtime == nullptr) return take_back(made.loaded.first_error());
   if (auto sent = send_trial(std::move(made.runtime)); !sent) take_back(sent.error().message);
+}
+
+// Contents of what could not be used, keys among them, are not kept.
+void Renewal::read_what_failed() {
+  const auto paths = pending_.wanted(loop_.now());
+  if (paths.empty()) return;
+  watch_.tell_again(paths);
+  watch_.look();
+}
+
+// That a file which is no certificate's cannot be read has been said when it was found.
+void Renewal::tell() {
+  for (const Pending::News& news : pending_.news()) {
+    if (!news.certificates.empty()) {
+      log::warning("a certificate is not taken over", {{"certificate", news.certificates},
+                                                       {"files", list_of(news.files)},
+                                                       {"failure", to_string(news.reason)},
+                                                       {"reason", news.why},
+                                                       {"effect", "what was there before is served"}});
+    } else if (news.reason != RenewalFailure::unreadable) {
+      log::warning("what has changed is not taken over", {{"files", list_of(news.files)}, {"reason", news.why}});
+    }
+  }
+  if (means_.on_trouble) means_.on_trouble();
 }
 
 Result<void> Renewal::send_trial(std::shared_ptr<const runtime::Runtime> runtime) {
   auto sealed = seal(means_.present.bundle);
   if (!sealed) return tl::unexpected(sealed.error());
   trial_->runtime = std::move(runtime);
-  if (means_.signers != nullptr) means_.signers->add(trial_->version, means_.present.keys);
+  if (means_.signers != nullptr) means_.signers->add(trial_->version, trial_->keys);
   net::Descriptors one;
   one.push_back(std::move(*sealed));
   means_.send(Snapshot{trial_->version}, std::move(one));
@@ -144,40 +188,36 @@ std::vector<config::NamedFile> Renewal::changed_files(const config::Loaded& load
   return changed;
 }
 
-// All of it is as it was. What has changed is tried again with the next change, and what has done so meanwhile now.
-void Renewal::take_back(const std::string& why) {
-  const std::string files = list_of(trial_->files);
-  if (why != std::exchange(trouble_, why)) {
-    log::warning("what has changed is not taken over", {{"files", files}, {"reason", why}});
-    if (means_.on_trouble) means_.on_trouble();
-  }
-  if (means_.signers != nullptr) means_.signers->drop(trial_->version);
-  trial_.reset();
+// All of it is as it was.
+void Renewal::take_back(const std::string& why, bool deadly) {
+  const Trial failed = *std::exchange(trial_, std::nullopt);
+  if (means_.signers != nullptr) means_.signers->drop(failed.version);
   means_.present.bundle.files.exchange(before_);
-  config::Files tried = std::exchange(before_, {});
-  const bool newer = !pending_.empty();
-  tried.take(pending_);
-  pending_ = std::move(tried);
-  if (newer) schedule();
+  before_ = config::Files();
+  pending_.failed(RenewalFailure::refused, why, deadly, loop_.now());
+  tell();
+  schedule();
 }
 
 bool Renewal::hear(const Serving& report) {
   if (!trial_ || report.version != trial_->version) {
     serving_ = true;
     watch_.tell_again(unusable_);
-    if (!pending_.empty() && deaths_ < 2) schedule();
+    schedule();
     return false;
   }
-  const Trial done = *std::exchange(trial_, std::nullopt);
+  Trial done = *std::exchange(trial_, std::nullopt);
   means_.present.runtime = done.runtime;
+  means_.present.keys = std::move(done.keys);
   version_ = done.version;
   before_ = config::Files();
-  trouble_.clear();
+  pending_.served(loop_.now());
   for (const auto& file : done.files) {
     log::info("a file was read again", {{"file", file.path}, {"use", config::to_string(file.use)}});
   }
   means_.swapped();
-  if (!pending_.empty()) schedule();
+  tell();
+  schedule();
   return true;
 }
 
@@ -191,8 +231,7 @@ void Renewal::on_gateway_end() {
   serving_ = false;
   timer_.stop();
   if (!trial_) return;
-  ++deaths_;
-  take_back("the gateway was lost before it served that");
+  take_back("the gateway was lost before it served that", true);
 }
 
 }  // namespace postern::keeper

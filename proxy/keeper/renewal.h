@@ -1,6 +1,6 @@
 // What becomes of files that change while the gateway serves. It takes note of passwords and ticket keys in the
-// snapshot that it has; for authorities and the trust anchor another snapshot is made, of the same text, and swapped
-// in, or refused, and then nothing has changed.
+// snapshot that it has; for certificates, authorities and the trust anchor another snapshot is made, of the same text,
+// and swapped in, or refused, and then nothing has changed.
 #pragma once
 
 #include <chrono>
@@ -15,6 +15,7 @@
 #include "config/files.h"
 #include "proxy/keeper/file_watch.h"
 #include "proxy/keeper/messages.h"
+#include "proxy/keeper/pending.h"
 #include "proxy/keeper/prepared.h"
 #include "proxy/keeper/signers.h"
 #include "proxy/net/loop.h"
@@ -32,14 +33,14 @@ class Renewal {
     std::function<void(const Order& order, net::Descriptors descriptors)> send;
     // `present` is another one now, which the gateway serves.
     std::function<void()> swapped;
-    // What has changed is not taken over: troubled(). Empty: nobody asks.
+    // What troubled() or certificates() say may be something else. Empty: nobody asks.
     std::function<void()> on_trouble = {};
     // Who signs with the keys of a snapshot knows them before the gateway has it. Null: nobody does.
     Signers* signers = nullptr;
   };
   // A file that changes all the time costs a snapshot this often. `loop` outlives it.
   static constexpr std::chrono::milliseconds pause = std::chrono::seconds(2);
-  Renewal(net::Loop& loop, Means means, std::chrono::milliseconds look_every = std::chrono::seconds(1),
+  Renewal(net::Loop& loop, Means means, std::chrono::milliseconds look_every = std::chrono::seconds(60),
           std::chrono::milliseconds between = pause);
 
   // The gateway serves what is present. From now on its files are watched, and those of what was present before no
@@ -61,8 +62,9 @@ class Renewal {
   bool hear(const Refused& report);
   // The next one is told of the present snapshot first.
   void on_gateway_end();
-  // The last attempt failed, and what was there before is served.
-  bool troubled() const { return !trouble_.empty(); }
+  // Something that has changed could not be taken over, and what was there before is served.
+  bool troubled() const { return pending_.troubled(); }
+  const Pending::Certificates& certificates() const { return pending_.certificates(); }
   // There is a gateway, and it serves.
   bool serving() const { return serving_; }
   // The number of the present snapshot.
@@ -73,14 +75,17 @@ class Renewal {
     std::uint32_t version = 0;
     std::shared_ptr<const runtime::Runtime> runtime;  // null: not sent yet
     std::vector<config::NamedFile> files;             // those that have changed, each once
+    signing::Keys keys;                               // all of it, that are not in the bundle
   };
   void on_change(FileWatch::Changes changes);
   void renew(config::Files live);
   config::Files usable_of(const config::Files& live);
   void schedule();
   void attempt();
+  void read_what_failed();
+  void tell();
   Result<void> send_trial(std::shared_ptr<const runtime::Runtime> runtime);
-  void take_back(const std::string& why);
+  void take_back(const std::string& why, bool deadly = false);
   std::vector<config::NamedFile> changed_files(const config::Loaded& loaded) const;
 
   net::Loop& loop_;
@@ -88,13 +93,11 @@ class Renewal {
   std::chrono::milliseconds between_;
   FileWatch watch_;
   net::Timer timer_;
-  config::Files pending_;                        // what has changed and no snapshot has yet
+  Pending pending_;
   config::Files before_;                         // during a trial: what was there before, of what is tried
   std::set<std::string, std::less<>> unusable_;  // passwords and ticket keys as they are now, by path
   std::optional<Trial> trial_;
   std::optional<std::uint64_t> last_;  // loop time of the last attempt
-  std::string trouble_;                // what was said last of one that failed
-  unsigned deaths_ = 0;                // of gateways that were to try what is pending
   bool reloading_ = false;             // by others
   bool serving_ = false;               // there is a gateway, and it serves
   std::uint32_t version_ = 1;

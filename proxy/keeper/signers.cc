@@ -8,6 +8,7 @@
 
 #include "proxy/net/packet_socket.h"
 #include "proxy/observe/log.h"
+#include "tls/certificate_pair.h"
 #include "tls/contexts.h"
 
 namespace postern::keeper {
@@ -49,7 +50,7 @@ signing::Keys take_keys(const config::Loaded& loaded, config::Files& files) {
   signing::Keys keys;
   for (const std::string& path : paths) {
     const auto& file = files.at(path);
-    if (!file) continue;
+    if (!file || file->key_elsewhere) continue;
     auto key = tls::SigningKey::parse(path, file->content, decrypts);
     auto form = tls::public_form(path, file->content);
     if (key && form) {
@@ -68,6 +69,17 @@ signing::Keys take_keys(const config::Loaded& loaded, config::Files& files) {
     files.put(file.path, config::File{without_keys(read->content), read->world_readable, false});
   }
   return keys;
+}
+
+signing::Keys keys_in_use(const config::Loaded& loaded, const config::Files& files, signing::Keys added,
+                          const signing::Keys& before) {
+  for (const auto& named : config::files_of(loaded)) {
+    const auto& file = files.at(named.path);
+    if (named.use != config::FileUse::private_key || !file) continue;
+    const auto known = before.find(tls::name_of_key_elsewhere(named.path, *file));
+    if (known != before.end()) added.insert(*known);
+  }
+  return added;
 }
 
 Result<std::vector<UniqueFd>> Signers::begin(unsigned workers, std::uint32_t version, const signing::Keys& keys) {

@@ -16,7 +16,12 @@ namespace postern::keeper {
 
 // Takes every private key out of `files`: of its file there is then what anybody may know (tls::public_form). Only of
 // what a snapshot was made of: whatever cannot be read as a key is taken out and is nobody's.
+// Those that are elsewhere already stay there.
 signing::Keys take_keys(const config::Loaded& loaded, config::Files& files);
+
+// Those whose public half is in `files`: `added`, and what `before` has of the others.
+signing::Keys keys_in_use(const config::Loaded& loaded, const config::Files& files, signing::Keys added,
+                          const signing::Keys& before);
 
 class Signers {
  public:

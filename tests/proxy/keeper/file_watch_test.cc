@@ -15,6 +15,7 @@
 namespace keeper_file_watch_test {
 
 using namespace postern;
+using postern::keeper::digests_of;
 using test_support::TempDirectory;
 
 // A watch over the files of a configuration, and what it has told.
@@ -178,7 +179,7 @@ TEST_CASE("keeper's file watch: what is used in both ways is not only a matter o
 }
 
 TEST_CASE(
-    "keeper's file watch: certificates and keys are not its business, and an anchor only where somebody needs it") {
+    "keeper's file watch: certificates and keys are told, also that they are gone, and an anchor where it is needed") {
   Rig rig;
   config::Loaded loaded;
   loaded.settings.certificates["mx"] = {{rig.directory.write("chain", "1"), rig.directory.write("key", "1")}};
@@ -190,13 +191,45 @@ TEST_CASE(
     rig.watch.look();
     return rig.told.empty() ? std::size_t{0} : rig.told.front().others.by_path().size();
   };
-  CHECK(told("two") == 0);
+  CHECK(told("two") == 2);
+  CHECK(rig.told.front().others.at(rig.directory.path("key"))->content == "two");
   loaded.settings.outbound.emplace_back().ca_file = rig.directory.path("ca");
-  CHECK(told("three") == 1);
+  CHECK(told("three") == 3);
   CHECK(rig.told.front().others.at(rig.directory.path("anchor"))->content == "three");
-  loaded.settings.outbound.back().ca_file = rig.directory.path("key");
-  loaded.settings.dns.trust_anchor.clear();
-  CHECK(told("four") == 0);
+  std::filesystem::remove(rig.directory.path("key"));
+  rig.told.clear();
+  rig.watch.look();
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told.front().lost.empty());
+  CHECK_FALSE(rig.told.front().others.at(rig.directory.path("key")).has_value());
+}
+
+TEST_CASE("keeper's file watch: what was not kept as it was read is known by its digest") {
+  Rig rig;
+  rig.write("one");
+  const auto digests = digests_of(config::read_files(rig.loaded));
+  config::Files others;
+  others.put(rig.directory.path("secret"), config::File{"something else", false, true});
+  rig.watch.watch(rig.loaded, others, digests);
+  CHECK(rig.looked() == "nothing");
+}
+
+TEST_CASE("keeper's file watch: changes are noticed as they happen, once it is quiet") {
+  Rig rig;
+  rig.write("one");
+  rig.begin();
+  const auto begun = rig.loop.now();
+  CHECK(test_support::turn_until(rig.loop, [&] { return rig.loop.now() > begun + 400; }));
+  CHECK(rig.told.empty());
+  rig.write("two");
+  CHECK(test_support::turn_until(rig.loop, [&] { return !rig.told.empty(); }));
+  REQUIRE(rig.told.size() == 1);
+  CHECK(rig.told.front().live.at(rig.directory.path("secret"))->content == "two");
+  std::filesystem::rename(rig.directory.write("next", "three"), rig.directory.path("secret"));
+  CHECK(test_support::turn_until(rig.loop, [&] { return rig.told.size() == 2; }));
+  CHECK(rig.told.back().live.at(rig.directory.path("secret"))->content == "three");
+  rig.watch.tell_again({rig.directory.path("secret")});
+  CHECK(test_support::turn_until(rig.loop, [&] { return rig.told.size() == 3; }));
 }
 
 TEST_CASE("keeper's file watch: this machine's own list of CAs is watched where servers are verified by it") {

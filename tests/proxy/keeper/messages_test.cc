@@ -54,6 +54,8 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   heard(Drain{}, 0);
   heard(Stop{}, 0);
   heard(Status{}, 1);
+  const CertificateState state = heard(CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U}}, 0);
+  CHECK(state == CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U}});
   const Counts counts = heard(Counts{3, 1ULL << 40U, true}, 0);
   CHECK(counts.gateway_losses == 3);
   CHECK(counts.resolver_losses == 1ULL << 40U);

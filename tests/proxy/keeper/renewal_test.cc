@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "proxy/keeper/bundle.h"
+#include "proxy/keeper/signers.h"
 #include "proxy/runtime/preflight.h"
 #include "tests/support/catch.h"
 #include "tests/support/certificates.h"
@@ -33,11 +34,12 @@ struct Rig {
   int swapped = 0;
   std::optional<Renewal> renewal;
 
-  explicit Rig(std::chrono::milliseconds between = std::chrono::milliseconds(0)) {
+  explicit Rig(std::chrono::milliseconds between = std::chrono::milliseconds(0), const char* private_keys = "inside") {
     directory.write("ca", certificate().certificate_pem());
     directory.write("tickets", tickets('1'));
     const std::string text =
-        "certificates: { mx: [{ chain: " + directory.write("chain", certificate().certificate_pem()) +
+        std::string("private_keys: ") + private_keys +
+        "\ncertificates: { mx: [{ chain: " + directory.write("chain", certificate().certificate_pem()) +
         ", key: " + directory.write("key", certificate().key_pem()) +
         " }] }\ntls: { session_tickets: { key_file: " + directory.path("tickets") +
         " } }\ninbound:\n  mx: { certificates: [mx], listen: [\"127.0.0.1:25\"], backend: { address: "
@@ -49,6 +51,10 @@ struct Rig {
     present.runtime = made.runtime;
     present.bundle.name = "renewal.yaml";
     present.bundle.text = text;
+    present.digests = digests_of(files);
+    if (made.runtime->settings.private_keys == config::PrivateKeys::separate) {
+      present.keys = take_keys(made.loaded, files);
+    }
     present.bundle.files = std::move(files);
     renewal.emplace(loop,
                     Renewal::Means{present, 1,
@@ -250,6 +256,57 @@ TEST_CASE("renewal: while the configuration is read anew nothing is tried, and a
   CHECK(rig.renewal->hear(Serving{3}));
   CHECK_FALSE(rig.renewal->busy());
   CHECK(rig.file("ca") == more);
+}
+
+TEST_CASE("renewal: a certificate whose key stays here is taken over with it, and the key is not in the bundle") {
+  Rig rig(std::chrono::milliseconds(0), "separate");
+  CHECK(rig.present.keys.size() == 1);
+  const std::string before = rig.present.keys.begin()->first;
+  rig.renewal->look();
+  for (int turn = 0; turn < 3; ++turn) uv_run(rig.loop.raw(), UV_RUN_NOWAIT);
+  CHECK(rig.said().empty());  // what was kept of the key is not what the file holds
+  const auto next = test_support::make_certificate({.dns_names = {"mx.example.org"}});
+  rig.directory.write("key", next.key_pem());
+  rig.renewal->look();
+  for (int turn = 0; turn < 3; ++turn) uv_run(rig.loop.raw(), UV_RUN_NOWAIT);
+  CHECK(rig.said().empty());
+  CHECK(rig.renewal->troubled());
+  CHECK(rig.renewal->certificates().at("mx").differs_from_disk);
+  rig.directory.write("chain", next.certificate_pem());
+  CHECK(rig.looked() == Said{"snapshot 2", "commit 2"});
+  CHECK(rig.bundles.back().files.at(rig.directory.path("chain"))->content == next.certificate_pem());
+  CHECK(rig.bundles.back().files.at(rig.directory.path("key"))->content.find("PRIVATE") == std::string::npos);
+  CHECK(rig.present.keys.begin()->first == before);
+  SECTION("it is served") {
+    CHECK(rig.renewal->hear(Serving{2}));
+    REQUIRE(rig.present.keys.size() == 1);
+    const std::string after = rig.present.keys.begin()->first;
+    CHECK(after != before);
+    CHECK_FALSE(rig.renewal->troubled());
+    CHECK_FALSE(rig.renewal->certificates().at("mx").differs_from_disk);
+    CHECK(rig.renewal->certificates().at("mx").failures[static_cast<std::size_t>(RenewalFailure::mismatch)] == 1);
+    rig.directory.write("ca", certificate().certificate_pem() + "\n");
+    CHECK(rig.looked() == Said{"snapshot 3", "commit 3"});
+    CHECK(rig.renewal->hear(Serving{3}));
+    REQUIRE(rig.present.keys.size() == 1);
+    CHECK(rig.present.keys.begin()->first == after);
+  }
+  SECTION("it is refused, and tried again by itself") {
+    CHECK(rig.renewal->hear(Refused{2, "no"}));
+    CHECK(rig.present.keys.begin()->first == before);
+    CHECK(rig.file("chain") == certificate().certificate_pem());
+    CHECK(test_support::turn_until(rig.loop, [&] { return !rig.orders.empty(); }));
+    CHECK(rig.said() == Said{"snapshot 3", "commit 3"});
+    CHECK(rig.renewal->hear(Serving{3}));
+    CHECK(rig.present.keys.begin()->first != before);
+  }
+}
+
+TEST_CASE("renewal: a file of authorities that holds a key is handed on without it") {
+  Rig rig(std::chrono::milliseconds(0), "separate");
+  rig.directory.write("ca", certificate().certificate_pem() + certificate().key_pem());
+  CHECK(rig.looked() == Said{"snapshot 2", "commit 2"});
+  CHECK(rig.bundles.back().files.at(rig.directory.path("ca"))->content.find("PRIVATE") == std::string::npos);
 }
 
 }  // namespace renewal_test
