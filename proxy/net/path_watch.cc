@@ -46,7 +46,10 @@ std::string target_of(const std::string& link) {
 
 }  // namespace
 
-PathWatch::PathWatch(uv_loop_t* loop, std::function<void()> on_event) : loop_(loop), on_event_(std::move(on_event)) {}
+// At once, so that a process has as many descriptors before as after; where that fails, it is tried again with watch().
+PathWatch::PathWatch(uv_loop_t* loop, std::function<void()> on_event) : loop_(loop), on_event_(std::move(on_event)) {
+  (void)begin();
+}
 
 // The watching ends before the descriptor does.
 PathWatch::~PathWatch() {
