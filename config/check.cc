@@ -67,6 +67,13 @@ void check_used(Loaded& loaded) {
   }
 }
 
+void check_drain(Loaded& loaded) {
+  const DrainSettings& drain = loaded.settings.drain;
+  if (drain.spread <= drain.timeout || loaded.is_wrong("drain.spread") || loaded.is_wrong("drain.timeout")) return;
+  loaded.add_error("drain.spread", "drain.spread: some would never be told, since all ends after drain.timeout, " +
+                                       to_string(drain.timeout));
+}
+
 }  // namespace
 
 void check(Loaded& loaded) {
@@ -76,6 +83,7 @@ void check(Loaded& loaded) {
   check_listeners(loaded);
   check_listen_addresses(loaded);
   check_used(loaded);
+  check_drain(loaded);
 }
 
 }  // namespace postern::config

@@ -29,6 +29,16 @@ Rows<AdminSettings> admin_rows() {
   };
 }
 
+Rows<DrainSettings> drain_rows() {
+  using D = DrainSettings;
+  return {
+      row("timeout", &D::timeout, between(1s, 24h), at_once, "what still runs then is ended"),
+      row("delay", &D::delay, between(0s, 1h), at_once,
+          "how long /readyz says no before accepting stops, for balancers to notice"),
+      row("spread", &D::spread, between(0s, 1h), at_once, "within this time idle sessions are told, not all at once"),
+  };
+}
+
 Rows<CertificatePair> certificate_pair_rows() {
   using P = CertificatePair;
   return {
@@ -77,6 +87,7 @@ const Rows<Settings>& settings_rows() {
       row("private_keys", &S::private_keys, one_of<PrivateKeys>({PrivateKeys::separate, PrivateKeys::inside}), restart,
           "separate: the process that reads them signs for the one that serves; inside: that one has them in its "
           "memory"),
+      section("drain", &S::drain, drain_rows(), "how a stop comes to its end"),
       row("buffer_limit", &S::buffer_limit, between(ByteSize{1 << 20}, ByteSize{std::uint64_t{1} << 40}), new_sessions,
           "what may wait in memory for peers that do not read, all together; beyond it new sessions are refused"),
       certificates_row(),

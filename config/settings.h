@@ -200,6 +200,13 @@ struct DnsSettings {
   std::string trust_anchor = "/usr/share/dns/root.key";
 };
 
+// How a process, or a listener that a reload took away, comes to its end.
+struct DrainSettings {
+  Duration timeout = std::chrono::minutes(5);  // what runs then is cut
+  Duration delay{0};                           // between /readyz saying no and accepting's end
+  Duration spread = std::chrono::seconds(5);   // idle sessions are told one after the other within
+};
+
 struct Settings {
   unsigned workers = 0;  // 0: auto, the CPUs this process may use
   std::string user;      // empty: stay who we are
@@ -207,6 +214,7 @@ struct Settings {
   LogSettings log;
   AdminSettings admin;
   PrivateKeys private_keys = PrivateKeys::separate;
+  DrainSettings drain;
   ByteSize buffer_limit{256ULL << 20U};  // what may wait for peers that do not read, all together
   std::map<std::string, std::vector<CertificatePair>> certificates;
   TlsSettings tls;

@@ -166,7 +166,7 @@ observe::AdminServer::Page Admin::page(std::string_view path, Round& round) cons
     return {200, std::string(observe::exposition_type), observe::print_metrics(round.books, facts(round))};
   }
   if (path == "/readyz") {
-    if (round.draining) missing += "draining\n";
+    if (round.draining || leaving_) missing += "draining\n";
     if (round.without_resolver) missing += "the resolver is not there\n";
   }
   if (!missing.empty()) return {503, "text/plain; charset=utf-8", missing};
@@ -185,7 +185,7 @@ observe::Facts Admin::facts(const Round& round) const {
   facts.set("postern_process_restarts_total", static_cast<double>(counts->gateway_losses), {"gateway"});
   facts.set("postern_process_restarts_total", static_cast<double>(counts->resolver_losses), {"resolver"});
   facts.set("postern_config_last_reload_success_timestamp_seconds", static_cast<double>(reloaded_at_.load()));
-  facts.set("postern_draining", round.draining ? 1 : 0);
+  facts.set("postern_draining", round.draining || leaving_ ? 1 : 0);
   facts.set("postern_log_lines_dropped_total", static_cast<double>(log::dropped()));
   facts.set("postern_build_info", 1,
             {POSTERN_VERSION, uv_version_string(), std::to_string(tls::library_facts().api_version)});

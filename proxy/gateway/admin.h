@@ -34,6 +34,8 @@ class Admin {
   void adopted(std::shared_ptr<const runtime::Runtime> runtime);
   // Thread-safe: so was a file of it.
   void renewed();
+  // Thread-safe: soon nobody new is taken.
+  void leaving() { leaving_ = true; }
   // Thread-safe: what the keeper has seen.
   void counted(const keeper::Counts& counts);
   // Likewise: how those fare that were not always what there is on disk.
@@ -69,6 +71,7 @@ class Admin {
   config::Published<keeper::Counts> counts_;
   config::Published<Certificates> certificates_;
   std::atomic<std::int64_t> reloaded_at_;
+  std::atomic<bool> leaving_ = false;
   std::shared_ptr<Round> round_;  // null: nobody asks
   std::vector<Waiting> waiting_;
   unsigned age_ = 0;  // of the round, in ticks

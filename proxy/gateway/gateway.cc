@@ -114,6 +114,12 @@ void Gateway::obey(const keeper::Resolver& order, net::Descriptors& descriptors)
   }
 }
 
+// Who comes is served as before; balancers are to send nobody any more.
+void Gateway::obey(const keeper::Announce&, net::Descriptors&) {
+  leaving_ = true;
+  if (admin_) admin_->leaving();
+}
+
 void Gateway::obey(const keeper::Drain&, net::Descriptors&) {
   drain();
 }
@@ -215,6 +221,7 @@ void Gateway::look_after(UniqueFd admin) {
   admin_ = std::move(*started);
   admin_->counted(counts_);
   admin_->renewed(certificates_);
+  if (leaving_) admin_->leaving();
 }
 
 // Once the last of them has done what it was told before.
@@ -240,7 +247,13 @@ void Gateway::on_worker_end() {
 // What was counted in the life of the process: one line at its end.
 void Gateway::report() const {
   observe::Books books;
-  for (const auto& worker : workers_) books.add(worker->books());
+  Worker::Drained drained;
+  for (const auto& worker : workers_) {
+    books.add(worker->books());
+    drained.by_themselves += worker->drained().by_themselves;
+    drained.told += worker->drained().told;
+    drained.cut += worker->drained().cut;
+  }
   const auto messages = [&books](smtp::MessageResult result) {
     return books.sum("messages_total", {smtp::to_string(result)});
   };
@@ -249,6 +262,9 @@ void Gateway::report() const {
   };
   using enum smtp::MessageResult;
   log::info("stopped", {{"sessions", books.sum("sessions_total")},
+                        {"drained_by_themselves", drained.by_themselves},
+                        {"drained_told", drained.told},
+                        {"drained_cut", drained.cut},
                         {"tls_handshakes", books.sum("tls_handshakes_total")},
                         {"tls_handshake_failures", books.sum("tls_handshake_failures_total")},
                         {"backend_failures", books.sum("backend_connect_failures_total")},

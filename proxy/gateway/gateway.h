@@ -51,6 +51,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void obey(const keeper::Commit& order, net::Descriptors& descriptors);
   void obey(const keeper::Renewed& order, net::Descriptors& descriptors);
   void obey(const keeper::Resolver& order, net::Descriptors& descriptors);
+  void obey(const keeper::Announce& order, net::Descriptors& descriptors);
   void obey(const keeper::Drain& order, net::Descriptors& descriptors);
   void obey(const keeper::Stop& order, net::Descriptors& descriptors);
   void obey(const keeper::Counts& order, net::Descriptors& descriptors);
@@ -83,6 +84,7 @@ class Gateway final : private net::PacketSocket::Owner {
   Admin::Certificates certificates_;  // those of which there is something to be said
   std::unique_ptr<Admin> admin_;      // null: there is none. It goes when no worker runs any more
   std::size_t running_ = 0;
+  bool leaving_ = false;  // and draining soon
   bool draining_ = false;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <random>
+#include <set>
 #include <utility>
 
 #include "proxy/observe/log.h"
@@ -155,13 +156,14 @@ void Worker::run(std::vector<Socket> sockets) {
 }
 
 void Worker::listen(Socket socket) {
-  const auto on_connection = [this, place = socket.place](net::StreamPtr connection) {
-    accept(place, std::move(connection));
+  const std::uint32_t number = next_listener_++;
+  const auto on_connection = [this, place = socket.place, number](net::StreamPtr connection) {
+    accept(place, number, std::move(connection));
   };
   auto started = net::Listener::start(loop_.raw(), std::move(socket.fd), on_connection,
                                       [this](net::AcceptError error) { on_accept_error(error); });
   if (started) {
-    listeners_.push_back({std::move(socket.place), std::move(*started)});
+    listeners_.push_back({std::move(socket.place), number, std::move(*started)});
   } else {
     log::error("cannot listen", {{"worker", number_}, {"reason", started.error().message}});
   }
@@ -191,13 +193,16 @@ void Worker::say_limits() {
 }
 
 // Looked up anew for each connection: a snapshot that took over may have given the address to another listener.
-void Worker::accept(const Place& place, net::StreamPtr connection) {
+void Worker::accept(const Place& place, std::uint32_t socket, net::StreamPtr connection) {
   if (const auto* const inbound = inbound_at(*runtime_, place)) {
-    serve(std::make_unique<inbound::InboundSession>(
-        surroundings_, runtime_, *inbound, pools_.at(inbound->settings.name), next_session_++, std::move(connection)));
+    serve(
+        std::make_unique<inbound::InboundSession>(surroundings_, runtime_, *inbound, pools_.at(inbound->settings.name),
+                                                  next_session_++, std::move(connection)),
+        socket);
   } else if (const auto* const outbound = outbound_at(*runtime_, place); outbound != nullptr && outbound_) {
     serve(std::make_unique<outbound::OutboundSession>(surroundings_, runtime_, *outbound_, *outbound, next_session_++,
-                                                      std::move(connection)));
+                                                      std::move(connection)),
+          socket);
   }
 }
 
@@ -219,21 +224,29 @@ void Worker::take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vec
   } else {
     prepare();
   }
-  std::erase_if(listeners_, [this](const Listening& each) {
-    return inbound_at(*runtime_, each.place) == nullptr && outbound_at(*runtime_, each.place) == nullptr;
+  const auto leave = static_cast<std::uint64_t>(runtime_->settings.drain.timeout.count());
+  std::erase_if(listeners_, [&](const Listening& each) {
+    const bool stays = inbound_at(*runtime_, each.place) != nullptr || outbound_at(*runtime_, each.place) != nullptr;
+    if (!stays) closed_[each.number] = loop_.now() + leave;
+    return !stays;
   });
   for (Socket& socket : added) listen(std::move(socket));
 }
 
-void Worker::serve(std::unique_ptr<session::Session> session) {
+void Worker::serve(std::unique_ptr<session::Session> session, std::uint32_t socket) {
   session::Session& started = *session;
-  started.slot = sessions_.size();
+  started.slot = static_cast<std::uint32_t>(sessions_.size());
+  started.door = socket;
   sessions_.push_back(std::move(session));
   started.start();
 }
 
 void Worker::retire(session::Session& session) {
-  const std::size_t slot = session.slot;
+  if (const auto how = session.drained()) {
+    using enum session::Drained;
+    ++(how == cut ? drained_.cut : how == told ? drained_.told : drained_.by_themselves);
+  }
+  const std::uint32_t slot = session.slot;
   retired_.push_back(std::move(sessions_[slot]));
   if (slot + 1 != sessions_.size()) {
     sessions_[slot] = std::move(sessions_.back());
@@ -250,6 +263,7 @@ void Worker::sweep() {
     if (i < sessions_.size()) sessions_[i]->sweep(now);
   }
   reaper_.sweep(now);
+  drain_closed(now);
   if (outbound_) outbound_->sweep(now);
   say_limits();
   end_if_drained();
@@ -266,10 +280,33 @@ void Worker::begin_drain() {
   if (draining_) return;
   draining_ = true;
   listeners_.clear();
-  for (std::size_t i = sessions_.size(); i-- > 0;) {
-    if (i < sessions_.size()) sessions_[i]->on_drain();
-  }
+  drain_sessions([](const session::Session&) { return true; });
   end_if_drained();
+}
+
+// Sessions of a socket that went with a snapshot have as long to end by themselves as they would have to be ended.
+void Worker::drain_closed(std::uint64_t now) {
+  std::set<std::uint32_t> due;
+  std::erase_if(closed_, [&](const auto& each) {
+    if (now >= each.second) due.insert(each.first);
+    return now >= each.second;
+  });
+  if (due.empty() || draining_) return;
+  drain_sessions([&due](const session::Session& session) { return due.contains(session.door); });
+}
+
+// Those who are told unasked are told one after the other: all of them would connect again, elsewhere, at once.
+void Worker::drain_sessions(const std::function<bool(const session::Session&)>& which) {
+  const config::DrainSettings& settings = runtime_->settings.drain;
+  const auto count = std::ranges::count_if(sessions_, [&](const auto& session) { return which(*session); });
+  const std::uint64_t now = loop_.now();
+  const std::uint64_t end = now + static_cast<std::uint64_t>(settings.timeout.count());
+  std::int64_t told = 0;
+  for (std::size_t i = sessions_.size(); i-- > 0;) {
+    if (i >= sessions_.size() || !which(*sessions_[i])) continue;
+    const auto wait = settings.spread * told++ / count;
+    sessions_[i]->on_drain({now + static_cast<std::uint64_t>(wait.count()), end});
+  }
 }
 
 void Worker::stop_now() {

@@ -54,7 +54,8 @@ class Worker {
   void adopt(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added);
   // Thread-safe: `task` runs in the worker's thread, after what it was told before. Not any more once it has ended.
   void post(std::function<void()> task) { loop_.post(std::move(task)); }
-  // Thread-safe: no new sessions, running ones end after their transaction; then on_end.
+  // Thread-safe: no new sessions, running ones end after their transaction, as `drain` of the configuration says; then
+  // on_end.
   void drain();
   // Thread-safe: ends everything at once.
   void stop();
@@ -70,21 +71,30 @@ class Worker {
   void gather(std::function<void(const observe::Books&, const Condition&)> use);
   // After join().
   const observe::Books& books() const { return books_; }
+  // Likewise: of the sessions that were told to drain, or to stop, how many ended how.
+  struct Drained {
+    std::uint64_t by_themselves = 0;
+    std::uint64_t told = 0;
+    std::uint64_t cut = 0;
+  };
+  const Drained& drained() const { return drained_; }
 
  private:
   void run(std::vector<Socket> sockets);
   void tell(const std::function<void(const observe::Books&, const Condition&)>& use) const;
   void take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added);
   void listen(Socket socket);
-  void accept(const Place& place, net::StreamPtr connection);
+  void accept(const Place& place, std::uint32_t socket, net::StreamPtr connection);
   void on_accept_error(net::AcceptError error);
   void say_limits();
   void renew_pools();
-  void serve(std::unique_ptr<session::Session> session);
+  void serve(std::unique_ptr<session::Session> session, std::uint32_t socket);
   void retire(session::Session& session);
   void sweep();
   void end_of_turn();
   void begin_drain();
+  void drain_closed(std::uint64_t now);
+  void drain_sessions(const std::function<bool(const session::Session&)>& which);
   void stop_now();
   void end_if_drained();
 
@@ -105,14 +115,18 @@ class Worker {
   std::unique_ptr<outbound::OutboundService> outbound_;  // until the thread ends, where there are such listeners
   struct Listening {
     Place place;
+    std::uint32_t number = 0;  // its own for as long as the worker lives
     std::unique_ptr<net::Listener> listener;
   };
   std::vector<Listening> listeners_;
+  std::uint32_t next_listener_ = 0;
+  std::map<std::uint32_t, std::uint64_t> closed_;  // numbers of those that are no more: when their sessions drain
   std::vector<std::unique_ptr<session::Session>> sessions_;
   std::vector<std::unique_ptr<session::Session>> retired_;  // freed at the end of the turn, as are:
   std::vector<std::unique_ptr<stream::Stream>> buried_;
   std::uint64_t next_session_ = 0;
   bool draining_ = false;
+  Drained drained_;
   std::mutex ended_mutex_;
   bool ended_ = false;  // the thread does nothing any more
   std::function<void()> on_end_;

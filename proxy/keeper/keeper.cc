@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::chrono::seconds patience_with_stop(5);
 constexpr std::chrono::seconds patience_with_snapshot(30);
+// Beyond drain.timeout: who was cut has seconds to read that, and a program to end.
+constexpr std::chrono::seconds patience_with_drain(45);
 
 void tell(const resolver::Supervisor::News& news) {
   using Kind = resolver::Supervisor::News::Kind;
@@ -67,7 +69,8 @@ Keeper::Keeper(std::string configuration)
                    [this] {
                      if (gateway_) gateway_->kill();
                    }),
-      silence_(loop_.raw(), [this] { on_silence(); }) {
+      silence_(loop_.raw(), [this] { on_silence(); }),
+      delay_(loop_.raw(), [this] { drain(); }) {
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
     signals_.push_back(std::make_unique<net::Signal>(loop_.raw(), number, [this, number] { on_signal(number); }));
   }
@@ -291,17 +294,36 @@ void Keeper::on_signal(int number) {
   }
   log::info(ending_ ? "stopping at once" : "draining", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
   reloader_->end();
-  // The gateway closes its own: from then on nobody can connect.
-  listening_->close();
-  restart_.stop();
-  if (!gateway_) return loop_.stop();
-  if (!ending_) {
-    gateway_->send(Drain{});
-  } else if (!std::exchange(stopping_, true)) {
-    gateway_->send(Stop{});
-    last_resort_.start(patience_with_stop);
+  if (std::exchange(ending_, true)) {
+    stop_at_once();
+  } else {
+    stop();
   }
-  ending_ = true;
+}
+
+void Keeper::stop() {
+  restart_.stop();
+  const config::DrainSettings& settings = present_->runtime->settings.drain;
+  if (!gateway_ || settings.delay == settings.delay.zero()) return drain();
+  gateway_->send(Announce{});
+  delay_.start(settings.delay);
+}
+
+// The gateway closes its own sockets: from then on nobody can connect.
+void Keeper::drain() {
+  listening_->close();
+  if (!gateway_) return loop_.stop();
+  gateway_->send(Drain{});
+  last_resort_.start(present_->runtime->settings.drain.timeout + patience_with_drain);
+}
+
+void Keeper::stop_at_once() {
+  delay_.stop();
+  listening_->close();
+  if (!gateway_) return loop_.stop();
+  if (std::exchange(stopping_, true)) return;
+  gateway_->send(Stop{});
+  last_resort_.start(patience_with_stop);
 }
 
 void Keeper::on_report(const Report& report) {

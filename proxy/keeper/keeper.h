@@ -51,6 +51,9 @@ class Keeper final : private GatewayProcess::Owner {
   void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
   void tell_counts();
   void on_signal(int number);
+  void stop();
+  void drain();
+  void stop_at_once();
   void on_report(const Report& report) override;
   void hear(const Serving& report);
   void hear(const Refused& report);
@@ -83,6 +86,7 @@ class Keeper final : private GatewayProcess::Owner {
   net::Timer restart_;
   net::Timer last_resort_;  // what is told to stop and does not is killed
   net::Timer silence_;      // a snapshot was sent, and there is no word yet of what became of it
+  net::Timer delay_;        // between saying that we stop and stopping
   std::string refusal_;     // why this gateway would not serve
   std::uint64_t losses_ = 0;
   bool has_served_ = false;  // the start is over

@@ -30,6 +30,7 @@ enum class Kind : std::uint8_t {
   status,
   retired,
   certificate,
+  announce,
 };
 
 Packer begin(Kind kind) {
@@ -91,6 +92,10 @@ std::string pack(const Resolver& resolver) {
   packer.number(resolver.run);
   packer.number(resolver.first);
   return packer.take();
+}
+
+std::string pack(const Announce&) {
+  return begin(Kind::announce).take();
 }
 
 std::string pack(const Drain&) {
@@ -245,7 +250,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
   if (message.size() > max_message) return broken("an order");
   Unpacker unpacker(message);
   Order order;
-  switch (unpacker.choice(Kind::certificate)) {
+  switch (unpacker.choice(Kind::announce)) {
     case Kind::snapshot: order = Snapshot{unpacker.number<std::uint32_t>()}; break;
     case Kind::sockets: order = unpack_sockets(unpacker); break;
     case Kind::commit: order = unpack_commit(unpacker); break;
@@ -256,6 +261,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::counts: order = unpack_counts(unpacker); break;
     case Kind::status: order = Status{}; break;
     case Kind::certificate: order = unpack_certificate(unpacker); break;
+    case Kind::announce: order = Announce{}; break;
     case Kind::serving:
     case Kind::refused:
     case Kind::resolver_useless:
@@ -270,7 +276,7 @@ Result<Report> parse_report(std::string_view message) {
   if (message.size() > max_message) return broken("a report");
   Unpacker unpacker(message);
   Report report;
-  switch (unpacker.choice(Kind::certificate)) {
+  switch (unpacker.choice(Kind::announce)) {
     case Kind::serving: report = Serving{unpacker.number<std::uint32_t>()}; break;
     case Kind::refused: {
       const auto version = unpacker.number<std::uint32_t>();
@@ -293,8 +299,8 @@ Result<Report> parse_report(std::string_view message) {
     case Kind::stop:
     case Kind::counts:
     case Kind::status:
-
-    case Kind::certificate: return broken("a report");
+    case Kind::certificate:
+    case Kind::announce: return broken("a report");
   }
   if (!unpacker.done()) return broken("a report");
   return report;

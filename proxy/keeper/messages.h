@@ -67,6 +67,8 @@ struct Resolver {
   std::uint32_t first = 0;
 };
 
+// It drains soon, and says so to who asks whether it is ready.
+struct Announce {};
 struct Drain {};
 struct Stop {};
 
@@ -98,7 +100,8 @@ struct CertificateState {
   bool operator==(const CertificateState&) const = default;
 };
 
-using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Drain, Stop, Counts, Status, CertificateState>;
+using Order =
+    std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Announce, Drain, Stop, Counts, Status, CertificateState>;
 
 // --- to the keeper
 

@@ -16,8 +16,7 @@ using smtp::Timer;
 namespace {
 constexpr auto closing_time = std::chrono::milliseconds(5'000);
 constexpr auto draining_closing_time = std::chrono::milliseconds(2'000);  // containers are killed after ten seconds
-constexpr std::uint64_t impatience = 1'000;      // milliseconds for who does not understand our last words anyway
-constexpr std::uint64_t drain_patience = 5'000;  // milliseconds that an idle client has to find out by its next command
+constexpr std::uint64_t impatience = 1'000;  // milliseconds for who does not understand our last words anyway
 // A client of which octets are held is not read. So often, in milliseconds, it is looked whether it is still there; and
 // so long one that will say nothing more waits for the server to make use of what it has said.
 constexpr std::uint64_t look_interval = 1'000;
@@ -158,9 +157,7 @@ void Session::on_drained(stream::Stream& stream) {
 }
 
 void Session::sweep(std::uint64_t now) {
-  if (draining_since_ != 0 && now - draining_since_ >= drain_patience && !over() && dialogue_->idle()) {
-    return on_drain();  // the second time ends an idle session
-  }
+  if (drain_end_ != 0 && !over() && end_drain(now)) return;
   if (!over() && dialogue_) look_after_client(now);
   if (retired_ || deadline_ == 0 || now < deadline_) return;
   deadline_ = 0;
@@ -181,15 +178,6 @@ void Session::note_slow_handshakes() {
   if (server_ && server_->handshaking()) record_.note_failed_handshake(Side::server, "timeout");
 }
 
-void Session::on_drain() {
-  if (over()) return;
-  if (!dialogue_) return finish(Ending::draining);
-  if (draining_since_ == 0) draining_since_ = around_.loop.now();
-  dialogue_->on_drain(around_.effects);
-  carry_out();
-  pump();
-}
-
 void Session::on_signer() {
   if (dialogue_) dialogue_->tls_available(tls_available());
 }
@@ -198,14 +186,6 @@ bool Session::tls_available() const {
   const tls::ServerContext* const context = client_tls();
   if (context == nullptr || !context->needs_signer()) return context != nullptr;
   return around_.scratch.signer != nullptr && around_.scratch.signer->signs();
-}
-
-void Session::abandon() {
-  if (retired_) return;
-  record_.ending = Ending::draining;
-  record_.reason = "stopped at once";
-  if (dialogue_ && dialogue_->message_unanswered()) doubt(record_.reason, {});
-  retire();
 }
 
 // --- carrying out
@@ -362,7 +342,7 @@ std::chrono::milliseconds Session::wait_for(Timer timer) const {
 }
 
 void Session::arm(Timer timer) {
-  const auto closing = draining_since_ != 0 ? draining_closing_time : closing_time;
+  const auto closing = drain_end_ != 0 ? draining_closing_time : closing_time;
   const auto wait = timer == Timer::closing ? closing : wait_for(timer);
   timer_ = timer;
   deadline_ = timer == Timer::none ? 0 : around_.loop.now() + static_cast<std::uint64_t>(wait.count());

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "proxy/limits/tally.h"
@@ -37,6 +38,14 @@ struct Surroundings {
   programs::Client* programs = nullptr;           // null where no program is started
 };
 
+// When a session that drains is told, and when it ends: times of the loop.
+struct Drain {
+  std::uint64_t tell = 0;  // from then on it is told 421 unasked, if it is idle
+  std::uint64_t end = 0;   // whatever runs then is cut
+};
+// How one that drained has ended.
+enum class Drained : std::uint8_t { by_itself, told, cut };
+
 class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
  public:
   virtual ~Session() = default;
@@ -46,13 +55,17 @@ class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
   void start();
   // Called every so often: has what we wait for taken too long?
   void sweep(std::uint64_t now);
-  void on_drain();
+  // It ends at the next command after the running transaction. Told again, what is sooner counts.
+  void on_drain(const Drain& drain);
   // Whether somebody signs for this worker's handshakes has changed.
   void on_signer();
   // Ends at once, without a word (the process is stopping).
   void abandon();
+  // Once it has ended. Nothing: it was not told to drain.
+  std::optional<Drained> drained() const;
 
-  std::size_t slot = 0;  // the worker's: where it keeps us
+  std::uint32_t slot = 0;  // the worker's: where it keeps us
+  std::uint32_t door = 0;  // likewise: which of its sockets took our client
 
  protected:
   Session(Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime, std::uint64_t id,
@@ -139,6 +152,8 @@ class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
   bool tell_pending();
   void client_is_broken();
   void look_after_client(std::uint64_t now);
+  bool end_drain(std::uint64_t now);
+  bool told_by_now(std::uint64_t now) const;
   void perform(const smtp::Effect& effect);
   void note_slow_handshakes();
   void message(const smtp::Effect& effect);
@@ -148,11 +163,12 @@ class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
   void retire();
 
   limits::Seat seat_;
-  std::string held_;            // bytes of the client that the dialogue did not take yet
-  std::size_t held_taken_ = 0;  // of held_, already consumed
-  std::string_view end_error_;  // of the stream whose end is being told
-  std::uint64_t deadline_ = 0;  // loop time; 0: none
-  std::uint64_t draining_since_ = 0;
+  std::string held_;              // bytes of the client that the dialogue did not take yet
+  std::size_t held_taken_ = 0;    // of held_, already consumed
+  std::string_view end_error_;    // of the stream whose end is being told
+  std::uint64_t deadline_ = 0;    // loop time; 0: none
+  std::uint64_t drain_end_ = 0;   // likewise; 0: it does not drain
+  std::uint32_t tell_ahead_ = 0;  // of drain_end_, in milliseconds: when it may be told unasked
   smtp::Timer timer_ = smtp::Timer::none;
   std::uint64_t looked_at_ = 0;         // when the client was, while nothing of it is read
   std::uint64_t leaving_since_ = 0;     // it has said all that it will, and for so long nothing has come of it
@@ -167,6 +183,7 @@ class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
   bool client_is_deaf_ = false;  // its connection is broken: no reply reaches it
   bool finishing_ = false;
   bool retired_ = false;
+  bool cut_ = false;
 };
 
 }  // namespace postern::session

@@ -69,6 +69,8 @@ class Dialogue {
 
   // The process is stopping: the session ends at the next command after the running transaction.
   virtual void on_drain(Effects& out) = 0;
+  // … and now, whatever runs.
+  virtual void on_cut(Effects& out) = 0;
 
   virtual const DialogueOutcome& outcome() const = 0;
   // No transaction, no outstanding reply, no content: may be told 421 without harm.

@@ -115,6 +115,17 @@ void TwoPartyDialogue::on_drain(Effects& out) {
   settle(out);
 }
 
+// A message under way has no end then, so that nothing of it is delivered.
+void TwoPartyDialogue::on_cut(Effects& out) {
+  draining_ = true;
+  if (state_ == State::handshake) {
+    finish(Ending::draining, out);  // no reply can be sent in the middle of it
+  } else {
+    refuse_now(Refusal::draining, Ending::draining, out);
+  }
+  settle(out);
+}
+
 // --- after each event
 
 void TwoPartyDialogue::settle(Effects& out) {

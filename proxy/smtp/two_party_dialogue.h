@@ -40,6 +40,7 @@ class TwoPartyDialogue : public Dialogue {
   void on_closed(Side side, Effects& out) final;
   // A second time it ends a session that is idle().
   void on_drain(Effects& out) final;
+  void on_cut(Effects& out) final;
   const DialogueOutcome& outcome() const final { return outcome_; }
   bool idle() const final;
   bool message_unanswered() const final { return answers_.messages() > 0; }

@@ -108,6 +108,7 @@ class DialoguePlayer {
     if (which == 3 && rig_.link != Link::down && rig_.link != Link::dialing) rig_.close(Side::server);
     if (which == 4 && rig_.link == Link::dialing) rig_.connect_failed();
     if (which == 5 && client_handshake_) client_handshake_ = false, rig_.tls_failed(Side::client);
+    if (which == 7) rig_.cut();
     if (which == 6 && rig_.link == Link::handshake) rig_.tls_failed(Side::server);
   }
 

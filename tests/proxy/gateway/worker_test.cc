@@ -271,6 +271,34 @@ TEST_CASE("worker: a snapshot takes over for new sessions, and running ones keep
   }
 }
 
+TEST_CASE("worker: sessions of an address that is no more go on for a while, and then drain") {
+  const TempDirectory directory;
+  const std::string head = "drain: { timeout: 1s, spread: 0s }\ncertificates:\n  mx: [" +
+                           certificate_files(directory, "mx.example.org") + "]\n";
+  const auto inbound = [](const std::string& name, const std::string& address) {
+    return "  " + name + ": { listen: [\"" + address + "\"], greeting: gateway, certificates: [mx], " +
+           std::string(backend) + " }\n";
+  };
+  Running running("hostname: one.example.org\n" + head + "inbound:\n" + inbound("a", "<1>") + inbound("b", "<2>"));
+  running.wait_for(1, "220 one.example.org");
+  Client stays(running.port(1));
+  Client goes(running.port(2));
+  Client idle(running.port(2));
+  for (Client* client : {&stays, &goes, &idle}) REQUIRE(client->reply().starts_with("220"));
+  const std::uint64_t begun = uv_hrtime();
+  running.adopt("hostname: two.example.org\n" + head + "inbound:\n" + inbound("a", "<1>"));
+  running.wait_for(1, "220 two.example.org");
+  std::string told;
+  do {
+    ::usleep(5'000);
+    told = goes.command("NOOP");
+  } while (told.starts_with("250"));
+  CHECK(told.starts_with("421 4.3.2 "));
+  CHECK(uv_hrtime() - begun > 900'000'000);
+  CHECK(idle.reply().starts_with("421 4.3.2 "));
+  CHECK(stays.command("NOOP").starts_with("250"));
+}
+
 TEST_CASE("worker: listeners are told apart in its books, and one that goes with its snapshot keeps its numbers") {
   const TempDirectory directory;
   const std::string head = "certificates:\n  mx: [" + certificate_files(directory, "mx.example.org") + "]\ninbound:\n";

@@ -51,6 +51,7 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   const Resolver resolver = heard(Resolver{1ULL << 40U, 64}, 64);
   CHECK(resolver.run == 1ULL << 40U);
   CHECK(resolver.first == 64);
+  heard(Announce{}, 0);
   heard(Drain{}, 0);
   heard(Stop{}, 0);
   heard(Status{}, 1);
@@ -88,6 +89,7 @@ TEST_CASE("keeper messages: descriptors are as many as belong to a message") {
     CHECK(fits(Commit{1, 1}, count) == (count == 0));
     CHECK(fits(Renewed{}, count) == (count == 1));
     CHECK(fits(Resolver{1, 0}, count) == (count > 0 && count <= 64));
+    CHECK(fits(Announce{}, count) == (count == 0));
     CHECK(fits(Drain{}, count) == (count == 0));
     CHECK(fits(Stop{}, count) == (count == 0));
     CHECK(fits(Status{}, count) == (count == 1));

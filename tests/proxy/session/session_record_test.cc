@@ -146,6 +146,7 @@ class Refuser final : public smtp::Dialogue {
   void on_closed(Side, smtp::Effects& out) override { out.finish(smtp::Ending::client_closed); }
   bool message_unanswered() const override { return false; }
   void on_drain(smtp::Effects&) override {}
+  void on_cut(smtp::Effects&) override {}
   const smtp::DialogueOutcome& outcome() const override { return outcome_; }
   bool idle() const override { return true; }
 

@@ -346,7 +346,7 @@ inline const std::vector<Departure>& departures() {
       {"the gateway stops", [](World& world) { world.abandon(); }},
       {"the gateway drains",
        [](World& world) {
-         if (!world.sessions.empty()) world.sessions[0]->on_drain();
+         if (!world.sessions.empty()) world.sessions[0]->on_drain({0, world.loop.now() + 300'000});
        }},
       {"nothing happens any more", [](World&) {}},
   };

@@ -175,6 +175,7 @@ class Player {
       return what == "connected" ? rig_.connected() : rig_.connect_failed();
     }
     if (what == "drain") return rig_.drain();
+    if (what == "cut") return rig_.cut();
     if (what == "close") return rig_.close(choose(sides, event.at(1)));
     if (what == "tls-failed") return rig_.tls_failed(choose(sides, event.at(1)));
     if (what == "tls") {

@@ -127,6 +127,10 @@ class DialogueRig {
     tell_and_pump([&] { dialogue_->on_drain(effects_); });
   }
 
+  void cut() {
+    tell_and_pump([&] { dialogue_->on_cut(effects_); });
+  }
+
   bool ended() const { return !ending.empty(); }
   Dialogue& dialogue() { return *dialogue_; }
 
