@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <string>
 #include <thread>
+#include <type_traits>
 
 #include "proxy/keeper/bundle.h"
 #include "proxy/observe/log.h"
@@ -146,6 +147,10 @@ class Running {
     const auto report = keeper::parse_report({octets.data(), static_cast<std::size_t>(size)});
     REQUIRE(report);
     if (const auto* refused = std::get_if<keeper::Refused>(&*report)) UNSCOPED_INFO(refused->text);
+    // Said when the last session of a snapshot has gone, whenever that is.
+    if (!std::is_same_v<Kind, keeper::Retired> && std::holds_alternative<keeper::Retired>(*report)) {
+      return heard<Kind>();
+    }
     REQUIRE(std::holds_alternative<Kind>(*report));
     return std::get<Kind>(*report);
   }
