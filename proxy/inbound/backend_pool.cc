@@ -40,18 +40,22 @@ void BackendPool::released(std::size_t index) {
   --states_[index].connections;
 }
 
+void BackendPool::note(State& state, bool up, std::uint64_t now) {
+  if (state.up != up || state.tried_at == 0) state.since = now;
+  state.up = up;
+  state.tried_at = now;
+}
+
 void BackendPool::failed(std::size_t index, std::uint64_t now) {
   State& state = states_[index];
-  state.up = false;
-  state.tried_at = now;
+  note(state, false, now);
   state.rests_until = now + state.rest;
   state.rest = std::min(state.rest * 2, longest_rest);
 }
 
 void BackendPool::succeeded(std::size_t index, std::uint64_t now) {
   State& state = states_[index];
-  state.up = true;
-  state.tried_at = now;
+  note(state, true, now);
   state.rest = first_rest;
   state.rests_until = 0;
 }

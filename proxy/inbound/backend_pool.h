@@ -30,6 +30,8 @@ class BackendPool {
   // Whether it could be reached when last tried, and when that was (0: never yet, which counts as yes).
   bool up(std::size_t index) const { return states_[index].up; }
   std::uint64_t tried_at(std::size_t index) const { return states_[index].tried_at; }
+  std::uint64_t since(std::size_t index) const { return states_[index].since; }  // it has been like that
+  std::uint32_t connections(std::size_t index) const { return states_[index].connections; }
 
   static constexpr std::uint64_t first_rest = 2'000;
   static constexpr std::uint64_t longest_rest = 60'000;
@@ -42,8 +44,10 @@ class BackendPool {
     std::uint64_t rest = 0;  // how long the next failure puts it aside
     std::uint64_t rests_until = 0;
     std::uint64_t tried_at = 0;
+    std::uint64_t since = 0;
     bool up = true;
   };
+  static void note(State& state, bool up, std::uint64_t now);
   std::vector<State> states_;
 };
 

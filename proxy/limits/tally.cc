@@ -38,9 +38,13 @@ Seat::~Seat() {
 }
 
 bool Seat::take(Tally& tally, std::uint32_t limit) {
-  if (tally.sessions_.fetch_add(1, std::memory_order_relaxed) >= limit && limit != 0) {
+  const std::uint32_t before = tally.sessions_.fetch_add(1, std::memory_order_relaxed);
+  if (before >= limit && limit != 0) {
     tally.sessions_.fetch_sub(1, std::memory_order_relaxed);
     return false;
+  }
+  std::uint32_t highest = tally.highest_.load(std::memory_order_relaxed);
+  while (before >= highest && !tally.highest_.compare_exchange_weak(highest, before + 1, std::memory_order_relaxed)) {
   }
   tally_ = &tally;
   return true;

@@ -36,11 +36,13 @@ ClientBounds client_bounds(const config::Limits& limits);
 class Tally {
  public:
   std::uint32_t sessions() const { return sessions_.load(std::memory_order_relaxed); }
+  std::uint32_t highest() const { return highest_.load(std::memory_order_relaxed); }  // there were at a time
   Notice& notice(Limit limit) { return notices_[static_cast<std::size_t>(limit)]; }
 
  private:
   friend class Seat;
   std::atomic<std::uint32_t> sessions_{0};
+  std::atomic<std::uint32_t> highest_{0};
   ClientTable clients_;
   std::array<Notice, limit_count> notices_;
 };

@@ -73,6 +73,7 @@ void Book::add(const Book& other_book) {
     std::uint64_t& ours = at(key);
     ours = merged(row.type, ours, theirs.value);
   }
+  recent_.add(other_book.recent_);
 }
 
 Book::Key Book::key_of(Metric metric, Labels labels) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "proxy/observe/metrics.h"
+#include "proxy/observe/recent.h"
 
 namespace postern::observe {
 
@@ -27,6 +28,10 @@ class Book {
   void time(Metric histogram, Labels labels, std::uint64_t milliseconds);
   // `when` in milliseconds of a clock that workers share; 0: nobody has looked yet.
   void tell(Metric state, Labels labels, bool yes, std::uint64_t when);
+
+  // Beside the numbers: what has a name.
+  Recent& recent() { return recent_; }
+  const Recent& recent() const { return recent_; }
 
   // Adds another worker's numbers.
   void add(const Book& other);
@@ -60,6 +65,7 @@ class Book {
 
   std::vector<Cell> cells_;         // by key: few, as most of what may happen never does
   std::vector<std::string> names_;  // values that come from the configuration
+  Recent recent_;
 };
 
 class Books {

@@ -366,11 +366,10 @@ void Session::retire() {
   retired_ = true;
   drop_server();
   const SessionTotals totals{client_.bytes_in(), client_.bytes_out(), around_.loop.now() - record_.started};
-  record_.note_end(totals);
   static const smtp::DialogueOutcome nothing;
-  if (record_.ending != Ending::limit) {
-    log_session(record_, direction(), listener().name, dialogue_ ? dialogue_->outcome() : nothing, totals);
-  }
+  const auto& outcome = dialogue_ ? dialogue_->outcome() : nothing;
+  record_.note_end(totals, outcome.helo);
+  if (record_.ending != Ending::limit) log_session(record_, direction(), listener().name, outcome, totals);
   forget_kept();
   seat_.give_back(microseconds());
   client_.drop();

@@ -1,6 +1,7 @@
 #include "proxy/session/session_record.h"
 
 #include <cstdio>
+#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -185,10 +186,30 @@ void SessionRecord::note_doubt() {
 void SessionRecord::note_decision(PolicyFacts facts) {
   book_->add("policy_decisions_total", {facts.policy, facts.result});
   if (facts.plaintext) book_->add("plaintext_deliveries_total", {smtp::to_string(*facts.plaintext)});
+  if (facts.result != "satisfied") {
+    book_->recent().note(observe::Recent::Unsatisfied{facts.domain, facts.host, facts.policy, facts.result,
+                                                      facts.reason, facts.detail, std::time(nullptr)});
+  }
   policy = std::make_unique<PolicyFacts>(std::move(facts));
 }
 
-void SessionRecord::note_end(const SessionTotals& totals) {
+// Who would be shut out by a higher minimum version.
+void SessionRecord::note_old_tls(std::string_view helo) {
+  const auto is_old = [](const auto& facts) { return facts && facts->version != "TLSv1.3"; };
+  if (is_old(client_tls)) {
+    book_->recent().note(observe::Recent::OldTls{"client", std::string(client_tls->version),
+                                                 config::to_string(client.address), std::string(helo),
+                                                 std::time(nullptr)});
+  }
+  if (is_old(server_tls)) {
+    std::string name = server_tls->sni.empty() && policy ? policy->host : server_tls->sni;
+    book_->recent().note(observe::Recent::OldTls{"server", std::string(server_tls->version), server, std::move(name),
+                                                 std::time(nullptr)});
+  }
+}
+
+void SessionRecord::note_end(const SessionTotals& totals, std::string_view helo) {
+  note_old_tls(helo);
   book_->take("sessions_active");
   book_->add("session_ends_total", {smtp::to_string(ended(*this))});
   if (!client_tls && ending != smtp::Ending::limit) book_->add("plaintext_sessions_total");

@@ -63,7 +63,8 @@ struct SessionRecord {
   // A message is possibly delivered twice.
   void note_doubt();
   void note_decision(PolicyFacts facts);
-  void note_end(const SessionTotals& totals);
+  // `helo`: what the client called itself.
+  void note_end(const SessionTotals& totals, std::string_view helo = {});
 
   std::uint64_t id = 0;
   std::uint64_t started = 0;
@@ -84,6 +85,7 @@ struct SessionRecord {
 
  private:
   std::uint64_t since(smtp::Side side, std::uint64_t now) const;
+  void note_old_tls(std::string_view helo);
   void note_in_line(smtp::Refusal refusal, std::string_view what, std::string_view reply, std::string_view reason);
 
   observe::Book* book_ = nullptr;

@@ -73,4 +73,15 @@ TEST_CASE("backend_pool: where all have failed, they are still tried") {
   CHECK(pool.pick(0b110, 1) == 0U);
 }
 
+TEST_CASE("backend_pool: since when a server is up or down is not moved by another try") {
+  BackendPool pool(three());
+  pool.succeeded(0, 1000);
+  pool.succeeded(0, 2000);
+  CHECK(pool.since(0) == 1000);
+  pool.failed(0, 3000);
+  pool.failed(0, 9000);
+  CHECK(pool.since(0) == 3000);
+  CHECK(pool.tried_at(0) == 9000);
+}
+
 }  // namespace backend_pool_test

@@ -27,6 +27,7 @@ TEST_CASE("tally: so many seats, and one that is given back is free") {
   CHECK(one.take(tally, 0));  // no limit
   for (Seat* seat : {&one, &two, &three}) seat->give_back(start);
   CHECK(tally.sessions() == 0);
+  CHECK(tally.highest() == 3);
 }
 
 TEST_CASE("tally: a client's limits, each by its name") {

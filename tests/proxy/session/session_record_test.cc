@@ -45,6 +45,32 @@ TEST_CASE("session record: a session and its end") {
   CHECK(noted.says("bytes_out=340"));
 }
 
+TEST_CASE("session record: who had TLS older than 1.3 is known by name, and nobody else") {
+  Noted noted;
+  tls::SessionFacts facts;
+  facts.version = "TLSv1.3";
+  noted.record.note_handshake(Side::client, facts, 1100);
+  facts.version = "TLSv1.1";
+  facts.sni = "mx.example.org";
+  noted.record.server = "192.0.2.1:25";
+  noted.record.note_handshake(Side::server, facts, 1100);
+  noted.record.note_end(noted.totals, "client.example");
+  REQUIRE(noted.book.recent().old_tls().size() == 1);
+  const auto& known = noted.book.recent().old_tls()[0];
+  CHECK(known.side == "server");
+  CHECK(known.version == "TLSv1.1");
+  CHECK(known.peer == "192.0.2.1:25");
+  CHECK(known.name == "mx.example.org");
+  facts.version = "TLSv1.2";
+  noted.record.server_tls.reset();
+  noted.record.client = {*config::parse_ip_address("192.0.2.7"), 4321};
+  noted.record.note_handshake(Side::client, facts, 1100);
+  noted.record.note_end(noted.totals, "client.example");
+  REQUIRE(noted.book.recent().old_tls().size() == 2);
+  CHECK(noted.book.recent().old_tls()[0].peer == "192.0.2.7");
+  CHECK(noted.book.recent().old_tls()[0].name == "client.example");
+}
+
 TEST_CASE("session record: a handshake") {
   Noted noted;
   tls::SessionFacts facts;
