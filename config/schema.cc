@@ -83,7 +83,7 @@ const Rows<Settings>& settings_rows() {
           "for replies the gateway makes itself; without it the machine's own full name")
           .example("mail.example.org"),
       section("log", &S::log, log_rows(), "what goes to stderr"),
-      section("admin", &S::admin, admin_rows(), "an HTTP server for /metrics, /healthz and /readyz"),
+      section("admin", &S::admin, admin_rows(), "an HTTP server for /status, /metrics, /healthz and /readyz"),
       row("private_keys", &S::private_keys, one_of<PrivateKeys>({PrivateKeys::separate, PrivateKeys::inside}), restart,
           "separate: the process that reads them signs for the one that serves; inside: that one has them in its "
           "memory"),

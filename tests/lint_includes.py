@@ -15,7 +15,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
 FLOORS = [
     ["limits", "net", "process", "smtp", "wire"],
     ["dns", "observe", "stream"],
-    ["policy", "programs", "resolver", "signing", "sink"],
+    ["policy", "programs", "resolver", "signing", "sink", "status"],
     ["runtime"],
     ["session", "keeper"],
     ["inbound", "outbound"],
@@ -53,7 +53,7 @@ LIBRARIES = [
     (re.compile(r"^yaml\.h$"), ["config/yaml.cc"]),
     (re.compile(r"^unbound(-event)?\.h$"), ["proxy/dns/unbound_"]),
     (re.compile(r"^idn2\.h$"), ["proxy/dns/idna.cc"]),
-    (re.compile(r"^uv\.h$"), ["proxy/net/", "proxy/observe/admin_server", "proxy/gateway/admin", "proxy/process/", "proxy/sink/", "proxy/dns/unbound_"]),
+    (re.compile(r"^uv\.h$"), ["proxy/net/", "proxy/observe/admin_server", "proxy/gateway/admin", "proxy/gateway/status_of", "proxy/process/", "proxy/sink/", "proxy/dns/unbound_"]),
     (re.compile(r"^spdlog/"), ["proxy/observe/log.cc"]),
     (re.compile(r"^prometheus/"), ["proxy/observe/exposition.cc"]),
     (re.compile(r"^http_parser\.h$"), ["proxy/wire/http"]),

@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include "proxy/gateway/status_of.h"
 #include "proxy/observe/exposition.h"
 #include "proxy/observe/log.h"
 #include "tls/contexts.h"
@@ -28,6 +29,12 @@ std::string lines_of(const std::vector<bool>& answered, Each each) {
 
 std::string silent_workers(const std::vector<bool>& answered) {
   return lines_of(answered, [](std::size_t i) { return "worker " + std::to_string(i) + " does not answer\n"; });
+}
+
+void add(Worker::Condition& all, const Worker::Condition& one) {
+  all.draining = all.draining || one.draining;
+  all.without_resolver = all.without_resolver || one.without_resolver;
+  all.backends.insert(all.backends.end(), one.backends.begin(), one.backends.end());
 }
 
 void add_certificates(observe::Facts& facts, const runtime::Runtime& runtime) {
@@ -97,7 +104,9 @@ Result<std::unique_ptr<Admin>> Admin::start(UniqueFd socket, const Workers& work
   auto* const self = admin.get();
   auto server = observe::AdminServer::make(
       std::move(socket),
-      [self](std::string_view path, observe::AdminServer::Answer answer) { self->serve(path, std::move(answer)); },
+      [self](std::string_view path, std::string_view query, observe::AdminServer::Answer answer) {
+        self->serve(path, query, std::move(answer));
+      },
       [self] { self->tick(); });
   if (!server) return tl::unexpected(server.error());
   admin->server_ = std::move(*server);
@@ -122,11 +131,15 @@ void Admin::renewed(const Certificates& certificates) {
   certificates_.set(std::make_shared<const Certificates>(certificates));
 }
 
-void Admin::serve(std::string_view path, observe::AdminServer::Answer answer) {
-  if (path != "/metrics" && path != "/healthz" && path != "/readyz") {
-    return answer({404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /readyz\n"});
+void Admin::tell_status(UniqueFd connection, bool as_json) {
+  server_->tell(std::move(connection), "/status", as_json ? "format=json" : "format=text");
+}
+
+void Admin::serve(std::string_view path, std::string_view query, observe::AdminServer::Answer answer) {
+  if (path != "/metrics" && path != "/healthz" && path != "/readyz" && path != "/status") {
+    return answer({404, "text/plain; charset=utf-8", "there are /status, /metrics, /healthz and /readyz\n"});
   }
-  waiting_.push_back({std::string(path), std::move(answer)});
+  waiting_.push_back({std::string(path), std::string(query), std::move(answer)});
   if (round_ == nullptr) ask();
 }
 
@@ -142,35 +155,55 @@ void Admin::ask() {
       const std::lock_guard lock(round->mutex);
       round->answered[i] = true;
       round->books.add(books);
-      round->draining = round->draining || condition.draining;
-      round->without_resolver = round->without_resolver || condition.without_resolver;
+      add(round->condition, condition);
       if (--round->left == 0) server_->post([this, round] { finish(round); });
     });
   }
 }
 
+// Now and then nobody asks but the history.
 void Admin::tick() {
   if (round_ != nullptr && ++age_ > patience) finish(round_);
+  if (++ticks_ % status::History::interval.count() != 0 || round_ != nullptr) return;
+  waiting_.push_back({{}, {}, {}});
+  ask();
 }
 
 void Admin::finish(const std::shared_ptr<Round>& round) {
   if (round_ != round) return;  // given up before
   round_ = nullptr;
   const std::lock_guard lock(round->mutex);
-  for (const Waiting& each : std::exchange(waiting_, {})) each.answer(page(each.path, *round));
+  for (const Waiting& each : std::exchange(waiting_, {})) {
+    if (each.answer) {
+      each.answer(page(each, *round));
+    } else if (round->left == 0) {
+      history_.take(round->books);
+    }
+  }
 }
 
-observe::AdminServer::Page Admin::page(std::string_view path, Round& round) const {
+observe::AdminServer::Page Admin::page(const Waiting& wanted, const Round& round) const {
+  const std::string& path = wanted.path;
   std::string missing = silent_workers(round.answered);
   if (path == "/metrics" && missing.empty()) {
     return {200, std::string(observe::exposition_type), observe::print_metrics(round.books, facts(round))};
   }
-  if (path == "/readyz") {
-    if (round.draining || leaving_) missing += "draining\n";
-    if (round.without_resolver) missing += "the resolver is not there\n";
+  if (path == "/readyz" || path == "/status") {
+    if (round.condition.draining || leaving_) missing += "draining\n";
+    if (round.condition.without_resolver) missing += "the resolver is not there\n";
   }
+  if (path == "/status") return status(wanted.query, round, missing);
   if (!missing.empty()) return {503, "text/plain; charset=utf-8", missing};
   return {200, "text/plain; charset=utf-8", path == "/readyz" ? "ready\n" : "alive\n"};
+}
+
+observe::AdminServer::Page Admin::status(std::string_view query, const Round& round, std::string_view troubles) const {
+  const Seen seen{round.books,  round.condition, *runtime_.get(), *counts_.get(),
+                  usage_.now(), history_,        reloaded_at_,    workers_.size()};
+  const status::Status status = status_of(seen, troubles);
+  if (query == "format=json") return {200, "application/json", status::print_json(status)};
+  if (query == "format=text") return {200, "text/plain; charset=utf-8", status::print_text(status)};
+  return {200, "text/html; charset=utf-8", status::print_html(status), status::content_security_policy()};
 }
 
 observe::Facts Admin::facts(const Round& round) const {
@@ -185,7 +218,7 @@ observe::Facts Admin::facts(const Round& round) const {
   facts.set("postern_process_restarts_total", static_cast<double>(counts->gateway_losses), {"gateway"});
   facts.set("postern_process_restarts_total", static_cast<double>(counts->resolver_losses), {"resolver"});
   facts.set("postern_config_last_reload_success_timestamp_seconds", static_cast<double>(reloaded_at_.load()));
-  facts.set("postern_draining", round.draining || leaving_ ? 1 : 0);
+  facts.set("postern_draining", round.condition.draining || leaving_ ? 1 : 0);
   facts.set("postern_log_lines_dropped_total", static_cast<double>(log::dropped()));
   facts.set("postern_build_info", 1,
             {POSTERN_VERSION, uv_version_string(), std::to_string(tls::library_facts().api_version)});

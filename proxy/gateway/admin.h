@@ -1,5 +1,5 @@
-// What the admin server says: /metrics, /healthz, /readyz. Asks the workers, each in its own thread, and waits for
-// none.
+// What the admin server says: /metrics, /healthz, /readyz, /status. Asks the workers, each in its own thread, and waits
+// for none.
 #pragma once
 
 #include <atomic>
@@ -19,6 +19,7 @@
 #include "proxy/observe/facts.h"
 #include "proxy/process/process_usage.h"
 #include "proxy/runtime/runtime.h"
+#include "proxy/status/history.h"
 
 namespace postern::gateway {
 
@@ -26,10 +27,13 @@ class Admin {
  public:
   using Workers = std::vector<std::unique_ptr<Worker>>;
   using Certificates = std::map<std::string, keeper::CertificateState>;  // by name
-  // `socket` is bound. `workers`, which may not run yet, outlive it, and are joined before it goes.
+  // `socket` is bound; or there is none: then only those are answered whom somebody else lets in. `workers`, which may
+  // not run yet, outlive it, and are joined before it goes.
   static Result<std::unique_ptr<Admin>> start(UniqueFd socket, const Workers& workers,
                                               std::shared_ptr<const runtime::Runtime> runtime);
 
+  // Thread-safe: at another address from now on; none: nobody can ask.
+  void listen_on(UniqueFd socket) { server_->listen_on(std::move(socket)); }
   // Thread-safe: another snapshot serves from now on.
   void adopted(std::shared_ptr<const runtime::Runtime> runtime);
   // Thread-safe: so was a file of it.
@@ -40,6 +44,8 @@ class Admin {
   void counted(const keeper::Counts& counts);
   // Likewise: how those fare that were not always what there is on disk.
   void renewed(const Certificates& certificates);
+  // Thread-safe: the status, to whoever is at the other end of that unix socket.
+  void tell_status(UniqueFd connection, bool as_json);
 
  private:
   // What the workers said to one question.
@@ -48,21 +54,22 @@ class Admin {
     std::size_t left = 0;
     std::vector<bool> answered;
     observe::Books books;
-    bool draining = false;
-    bool without_resolver = false;
+    Worker::Condition condition;  // of all of them
   };
   struct Waiting {
     std::string path;
+    std::string query;
     observe::AdminServer::Answer answer;
   };
 
   Admin(const Workers& workers, std::shared_ptr<const runtime::Runtime> runtime);
   // In the server's thread.
-  void serve(std::string_view path, observe::AdminServer::Answer answer);
+  void serve(std::string_view path, std::string_view query, observe::AdminServer::Answer answer);
   void ask();
   void tick();
   void finish(const std::shared_ptr<Round>& round);
-  observe::AdminServer::Page page(std::string_view path, Round& round) const;
+  observe::AdminServer::Page page(const Waiting& wanted, const Round& round) const;
+  observe::AdminServer::Page status(std::string_view query, const Round& round, std::string_view troubles) const;
   observe::Facts facts(const Round& round) const;
 
   const Workers& workers_;
@@ -75,6 +82,8 @@ class Admin {
   std::shared_ptr<Round> round_;  // null: nobody asks
   std::vector<Waiting> waiting_;
   unsigned age_ = 0;  // of the round, in ticks
+  unsigned ticks_ = 0;
+  status::History history_;
   std::unique_ptr<observe::AdminServer> server_;
 };
 

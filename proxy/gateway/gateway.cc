@@ -135,9 +135,11 @@ void Gateway::obey(const keeper::Counts& order, net::Descriptors&) {
   if (admin_) admin_->counted(counts_);
 }
 
-void Gateway::obey(const keeper::Status&, net::Descriptors& descriptors) {
-  constexpr std::string_view nothing = "{}\n";
-  (void)!::send(descriptors.front().get(), nothing.data(), nothing.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+// It may be asked where there is no admin server.
+void Gateway::obey(const keeper::Status& order, net::Descriptors& descriptors) {
+  if (!runtime_) return;
+  if (!admin_) start_admin({});
+  if (admin_) admin_->tell_status(std::move(descriptors.front()), !order.as_text);
 }
 
 // Those that the snapshot has: no more than that is kept.
@@ -212,11 +214,18 @@ void Gateway::make_workers(std::uint32_t count, Arriving& arriving) {
   }
 }
 
-// One that cannot be is a line in the log: mail goes on.
 void Gateway::look_after(UniqueFd admin) {
-  if (admin_) return admin_->adopted(runtime_);
-  if (admin.get() < 0) return;
-  auto started = Admin::start(std::move(admin), workers_, runtime_);
+  if (admin_) {
+    admin_->adopted(runtime_);
+    if (admin.get() >= 0 || !runtime_->settings.admin.listen) admin_->listen_on(std::move(admin));
+    return;
+  }
+  if (admin.get() >= 0) start_admin(std::move(admin));
+}
+
+// One that cannot be is a line in the log: mail goes on.
+void Gateway::start_admin(UniqueFd socket) {
+  auto started = Admin::start(std::move(socket), workers_, runtime_);
   if (!started) return log::error("there is no admin server", {{"reason", started.error().message}});
   admin_ = std::move(*started);
   admin_->counted(counts_);

@@ -64,6 +64,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void use_programs(Arriving& arriving);
   void make_workers(std::uint32_t count, Arriving& arriving);
   void look_after(UniqueFd admin);
+  void start_admin(UniqueFd socket);
   void tell_when_serving(std::uint32_t version);
   void use_resolver(Worker& worker, UniqueFd connection, std::uint64_t run);
   void say(const keeper::Report& report);

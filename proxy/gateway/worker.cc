@@ -118,16 +118,19 @@ void Worker::gather(std::function<void(const observe::Books&, const Condition&)>
 
 void Worker::tell(const std::function<void(const observe::Books&, const Condition&)>& use) const {
   observe::Books books = books_;
+  Condition condition{draining_, !resolver_.connected() && runtime::needs(runtime_->settings).resolver, {}};
   for (const auto& [listener, pool] : pools_) {
     for (std::size_t i = 0; i < pool->size(); ++i) {
-      books.of("inbound", listener)
-          .tell("backend_up", {config::to_string(pool->endpoint(i))}, pool->up(i), pool->tried_at(i));
+      std::string address = config::to_string(pool->endpoint(i));
+      books.of("inbound", listener).tell("backend_up", {address}, pool->up(i), pool->tried_at(i));
+      condition.backends.push_back(
+          {listener, std::move(address), pool->up(i), pool->tried_at(i), pool->since(i), pool->connections(i)});
     }
   }
   // That what is configured shows before anybody has come.
   for (const auto& [name, listener] : runtime_->inbound) (void)books.of("inbound", name);
   for (const auto& [name, listener] : runtime_->outbound) (void)books.of("outbound", name);
-  use(books, {draining_, !resolver_.connected() && runtime::needs(runtime_->settings).resolver});
+  use(books, condition);
 }
 
 void Worker::drain() {

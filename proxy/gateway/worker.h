@@ -61,10 +61,20 @@ class Worker {
   void stop();
   void join();
 
+  // What it knows of a server behind an inbound listener. Times as in BackendPool.
+  struct KnownBackend {
+    std::string listener;
+    std::string address;
+    bool up = true;
+    std::uint64_t tried_at = 0;
+    std::uint64_t since = 0;
+    std::uint32_t connections = 0;
+  };
   // How a worker is, beside what it has counted.
   struct Condition {
     bool draining = false;
     bool without_resolver = false;  // it has something to ask, and nobody is there
+    std::vector<KnownBackend> backends;
   };
   // Thread-safe: `use` is called with what it has counted and the state of the servers behind, in the worker's thread,
   // or at once, when that has ended.

@@ -114,8 +114,10 @@ std::string pack(const Counts& counts) {
   return packer.take();
 }
 
-std::string pack(const Status&) {
-  return begin(Kind::status).take();
+std::string pack(const Status& status) {
+  Packer packer = begin(Kind::status);
+  packer.flag(status.as_text);
+  return packer.take();
 }
 
 std::string pack(const CertificateState& state) {
@@ -259,7 +261,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::drain: order = Drain{}; break;
     case Kind::stop: order = Stop{}; break;
     case Kind::counts: order = unpack_counts(unpacker); break;
-    case Kind::status: order = Status{}; break;
+    case Kind::status: order = Status{unpacker.flag()}; break;
     case Kind::certificate: order = unpack_certificate(unpacker); break;
     case Kind::announce: order = Announce{}; break;
     case Kind::serving:

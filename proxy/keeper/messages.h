@@ -79,8 +79,10 @@ struct Counts {
   bool reload_failed = false;  // what has changed last was not taken over
 };
 
-// With one descriptor: a connection to write what the status page shows to, as JSON, to the end of the stream.
-struct Status {};
+// With one descriptor: a unix socket to write what the status page shows to, as JSON or as text, to its end.
+struct Status {
+  bool as_text = false;
+};
 
 // Why a certificate on disk is not the one that is served.
 enum class RenewalFailure : std::uint8_t {

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "proxy/observe/log.h"
 #include "proxy/wire/http_request.h"
 
 namespace postern::observe {
@@ -31,13 +32,18 @@ class AdminServer::Connection {
         });
   }
 
+  // It has asked elsewhere.
+  void has_asked() {
+    asked_ = true;
+    is_http_ = false;
+  }
   std::uint64_t id() const { return id_; }
   bool is_late(std::uint64_t now) const { return now >= deadline_; }
 
   // Once.
   void answer(const Page& page) {
     auto write = std::make_unique<WriteRequest>();
-    write->bytes = wire::print_http_response(page.status, page.type, page.body);
+    write->bytes = is_http_ ? wire::print_http_response(page.status, page.type, page.body, page.policy) : page.body;
     const uv_buf_t bytes = uv_buf_init(write->bytes.data(), static_cast<unsigned>(write->bytes.size()));
     const int status = uv_write(&write->request, socket_.get(), &bytes, 1,
                                 [](uv_write_t* done, int) noexcept { delete reinterpret_cast<WriteRequest*>(done); });
@@ -75,9 +81,7 @@ class AdminServer::Connection {
     if (!request) return;
     asked_ = true;
     if (request->status != 200) return answer({request->status, "text/plain; charset=utf-8", "refused\n"});
-    server_.serve_(request->path, [&server = server_, id = id_](Page page) {
-      server.loop_.post([&server, id, page = std::move(page)] { server.answer(id, page); });
-    });
+    server_.ask(id_, request->path, request->query);
   }
 
   void on_written() {
@@ -91,6 +95,7 @@ class AdminServer::Connection {
   std::uint64_t deadline_;
   wire::HttpRequestReader reader_;
   std::array<char, 2048> bytes_{};
+  bool is_http_ = true;
   bool asked_ = false;
   bool written_ = false;  // all of the answer
   bool ended_ = false;    // the client says no more
@@ -101,14 +106,29 @@ AdminServer::AdminServer(Serve serve, std::function<void()> tick)
 
 Result<std::unique_ptr<AdminServer>> AdminServer::make(UniqueFd socket, Serve serve, std::function<void()> tick) {
   std::unique_ptr<AdminServer> server(new AdminServer(std::move(serve), std::move(tick)));
-  auto* const raw = server.get();
-  auto listener = net::Listener::start(raw->loop_.raw(), std::move(socket),
-                                       [raw](net::StreamPtr connection) { raw->accept(std::move(connection)); });
-  if (!listener) return tl::unexpected(listener.error());
-  server->listener_ = std::move(*listener);
-  server->listener_->keep_spare();
   server->sweeper_.start(sweep_interval);
+  if (socket.get() < 0) return server;
+  if (auto begun = server->listen(std::move(socket)); !begun) return tl::unexpected(begun.error());
   return server;
+}
+
+Result<void> AdminServer::listen(UniqueFd socket) {
+  auto listener = net::Listener::start(loop_.raw(), std::move(socket),
+                                       [this](net::StreamPtr connection) { accept(std::move(connection)); });
+  if (!listener) return tl::unexpected(listener.error());
+  listener_ = std::move(*listener);
+  listener_->keep_spare();
+  return {};
+}
+
+void AdminServer::listen_on(UniqueFd socket) {
+  auto held = std::make_shared<UniqueFd>(std::move(socket));  // a task of the loop is copyable, a socket is not
+  loop_.post([this, held] {
+    listener_.reset();
+    if (held->get() < 0) return;
+    const auto begun = listen(std::move(*held));
+    if (!begun) log::error("the admin server cannot listen", {{"reason", begun.error().message}});
+  });
 }
 
 void AdminServer::run() {
@@ -128,6 +148,23 @@ AdminServer::~AdminServer() {
 void AdminServer::accept(net::StreamPtr socket) {
   if (connections_.size() >= connection_limit) return;
   connections_.push_back(std::make_unique<Connection>(*this, std::move(socket), next_++));
+}
+
+void AdminServer::tell(UniqueFd connection, std::string path, std::string query) {
+  auto held = std::make_shared<UniqueFd>(std::move(connection));
+  loop_.post([this, held, path = std::move(path), query = std::move(query)] {
+    if (connections_.size() >= connection_limit) return;
+    net::StreamPtr socket = net::make_pipe(loop_.raw());
+    if (uv_pipe_open(reinterpret_cast<uv_pipe_t*>(socket.get()), held->get()) != 0) return;
+    (void)held->release();
+    connections_.push_back(std::make_unique<Connection>(*this, std::move(socket), next_));
+    connections_.back()->has_asked();
+    ask(next_++, path, query);
+  });
+}
+
+void AdminServer::ask(std::uint64_t id, std::string_view path, std::string_view query) {
+  serve_(path, query, [this, id](Page page) { loop_.post([this, id, page = std::move(page)] { answer(id, page); }); });
 }
 
 void AdminServer::answer(std::uint64_t id, const Page& page) {

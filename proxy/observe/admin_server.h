@@ -30,13 +30,15 @@ class AdminServer {
     int status = 200;
     std::string type = "text/plain; charset=utf-8";
     std::string body;
+    std::string policy = {};  // a Content-Security-Policy
   };
   using Answer = std::function<void(Page)>;
-  // Called in this server's thread with a path. `answer` may be called at once or later, in any thread, once, while the
-  // server is there.
-  using Serve = std::function<void(std::string_view path, Answer answer)>;
+  // Called in this server's thread with a path and the query behind it. `answer` may be called at once or later, in any
+  // thread, once, while the server is there.
+  using Serve = std::function<void(std::string_view path, std::string_view query, Answer answer)>;
 
-  // `socket` is bound: a TCP or a unix socket. `tick` is called in this server's thread once a second.
+  // `socket` is bound: a TCP or a unix socket; or there is none, and nobody comes by himself. `tick` is called in this
+  // server's thread once a second.
   static Result<std::unique_ptr<AdminServer>> make(UniqueFd socket, Serve serve, std::function<void()> tick = {});
   // Starts the thread, once whoever serves knows the server.
   void run();
@@ -45,13 +47,19 @@ class AdminServer {
   AdminServer(const AdminServer&) = delete;
   AdminServer& operator=(const AdminServer&) = delete;
 
+  // Thread-safe: from now on that one is listened on, and no other; none: no one is.
+  void listen_on(UniqueFd socket);
+  // Thread-safe: whoever is at the other end of that unix socket gets the body of that page, without HTTP.
+  void tell(UniqueFd connection, std::string path, std::string query);
   // Thread-safe: done in this server's thread.
   void post(std::function<void()> task) { loop_.post(std::move(task)); }
 
  private:
   class Connection;
   AdminServer(Serve serve, std::function<void()> tick);
+  Result<void> listen(UniqueFd socket);
   void accept(net::StreamPtr socket);
+  void ask(std::uint64_t id, std::string_view path, std::string_view query);
   void answer(std::uint64_t id, const Page& page);
   void close(const Connection& connection);
   void sweep();

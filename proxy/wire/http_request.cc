@@ -62,7 +62,10 @@ const http_parser_settings& HttpRequestReader::State::callbacks() {
       const bool has_length = (parser->flags & F_CONTENTLENGTH) != 0 && parser->content_length != 0;
       if (has_length || (parser->flags & F_CHUNKED) != 0) return self.refuse(413);
       self.complete = true;
-      self.request.path.resize(std::min(self.request.path.size(), self.request.path.find('?')));
+      if (const std::size_t mark = self.request.path.find('?'); mark != std::string::npos) {
+        self.request.query = self.request.path.substr(mark + 1);
+        self.request.path.resize(mark);
+      }
       return -1;  // what follows is nobody's
     };
     return made;
@@ -90,9 +93,11 @@ std::optional<HttpRequest> HttpRequestReader::feed(std::string_view bytes) {
   return state.complete ? std::optional(state.request) : std::nullopt;
 }
 
-std::string print_http_response(int status, std::string_view type, std::string_view body) {
+std::string print_http_response(int status, std::string_view type, std::string_view body, std::string_view policy) {
   std::string text = "HTTP/1.1 " + std::to_string(status) + " " + std::string(reason_of(status)) + "\r\n";
   if (status == 405) text += "Allow: GET\r\n";
+  if (!policy.empty())
+    text += "Content-Security-Policy: " + std::string(policy) + "\r\nReferrer-Policy: no-referrer\r\n";
   text += "Content-Type: " + std::string(type) + "\r\nContent-Length: " + std::to_string(body.size()) +
           "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n";
   text += body;

@@ -12,7 +12,8 @@ namespace postern::wire {
 // What came of reading a request: a status to refuse it with, or 200 and what is wanted.
 struct HttpRequest {
   int status = 200;
-  std::string path;  // without the query
+  std::string path;   // without the query
+  std::string query;  // behind the "?"; empty: there is none
 };
 
 // Reads one request, fed as it comes. Whatever follows it is not read: the connection ends with the response.
@@ -34,7 +35,7 @@ class HttpRequestReader {
   std::unique_ptr<State> state_;
 };
 
-// A whole response that closes the connection. `type` and `body` come from us.
-std::string print_http_response(int status, std::string_view type, std::string_view body);
+// A whole response that closes the connection. All of it comes from us. `policy`: a Content-Security-Policy, or empty.
+std::string print_http_response(int status, std::string_view type, std::string_view body, std::string_view policy = {});
 
 }  // namespace postern::wire

@@ -54,7 +54,8 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   heard(Announce{}, 0);
   heard(Drain{}, 0);
   heard(Stop{}, 0);
-  heard(Status{}, 1);
+  CHECK(heard(Status{true}, 1).as_text);
+  CHECK_FALSE(heard(Status{}, 1).as_text);
   const CertificateState state = heard(CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U}}, 0);
   CHECK(state == CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U}});
   const Counts counts = heard(Counts{3, 1ULL << 40U, true}, 0);

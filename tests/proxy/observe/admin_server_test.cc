@@ -25,11 +25,13 @@ struct Running {
     auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1);
     REQUIRE(bound);
     port = bound->address.port;
-    auto started = AdminServer::make(std::move(bound->sockets[0]), [this](std::string_view path, auto answer) {
-      if (!path.starts_with("/later")) return answer({200, "text/plain", std::string(path)});
-      const std::lock_guard lock(mutex);
-      later = std::move(answer);
-    });
+    auto started = AdminServer::make(std::move(bound->sockets[0]),
+                                     [this](std::string_view path, std::string_view query, auto answer) {
+                                       if (!path.starts_with("/later"))
+                                         return answer({200, "text/plain", std::string(path) + std::string(query)});
+                                       const std::lock_guard lock(mutex);
+                                       later = std::move(answer);
+                                     });
     REQUIRE(started);
     server = std::move(*started);
     server->run();
@@ -150,6 +152,31 @@ TEST_CASE("admin server: whoever only connects is bounded, and closed in time") 
   const auto took = std::chrono::steady_clock::now() - begun;
   CHECK(took >= AdminServer::patience / 2);
   CHECK(took < 2 * AdminServer::patience);
+}
+
+TEST_CASE("admin server: who was let in elsewhere gets the body alone, and another socket takes over") {
+  Running running;
+  int ends[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  const UniqueFd ours(ends[0]);
+  running.server->tell(UniqueFd(ends[1]), "/status", "format=json");
+  CHECK(rest(ours) == "/statusformat=json");
+  auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 1);
+  REQUIRE(bound);
+  running.server->listen_on(std::move(bound->sockets[0]));
+  running.server->tell(UniqueFd(), "/nobody", "");  // is harmless, and so is who has gone
+  const std::uint16_t before = std::exchange(running.port, bound->address.port);
+  const auto client = [&] {
+    for (;;) {
+      UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+      if (running.connect(fd)) return fd;
+    }
+  }();
+  say(client, "GET /new HTTP/1.0\r\n\r\n");
+  CHECK(rest(client).ends_with("/new"));
+  running.port = before;
+  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  CHECK_FALSE(running.connect(fd));
 }
 
 TEST_CASE("admin server: an answer may come later, from elsewhere, and to nobody any more") {

@@ -31,11 +31,12 @@ int status_of(std::string_view text) {
   return request ? request->status : 0;
 }
 
-TEST_CASE("http request: a GET, its query left out") {
+TEST_CASE("http request: a GET, its query apart") {
   const auto request = read("GET /metrics?name=x HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n\r\nGET /other");
   REQUIRE(request);
   CHECK(request->status == 200);
   CHECK(request->path == "/metrics");
+  CHECK(request->query == "name=x");
   CHECK(read("GET / HTTP/1.0\r\n\r\n")->path == "/");
 }
 

@@ -1,0 +1,29 @@
+// What the gateway knows of itself, gathered into what an administrator wants to see.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "proxy/gateway/worker.h"
+#include "proxy/keeper/messages.h"
+#include "proxy/process/process_usage.h"
+#include "proxy/runtime/runtime.h"
+#include "proxy/status/status.h"
+
+namespace postern::gateway {
+
+struct Seen {
+  const observe::Books& books;         // of all workers
+  const Worker::Condition& condition;  // likewise: a server behind stands there once for each
+  const runtime::Runtime& runtime;
+  const keeper::Counts& counts;
+  const process::ProcessUsage::Now& usage;
+  const status::History& history;
+  std::int64_t reloaded_at = 0;
+  std::uint64_t workers = 0;
+};
+
+// `troubles`: a line for each.
+status::Status status_of(const Seen& seen, std::string_view troubles);
+
+}  // namespace postern::gateway
