@@ -135,7 +135,8 @@ class Running {
     }
     order(keeper::Commit{version, 2});
   }
-  // The next that it says; nothing at its end.
+  // The next that it says, but for when a snapshot is nobody's any more, which may come at any time; nothing at its
+  // end.
   template <class Kind>
   std::optional<Kind> heard() const {
     std::vector<char> octets(keeper::max_message);
@@ -228,6 +229,27 @@ TEST_CASE("gateway: the listening socket outlives it, and who connects meanwhile
   CHECK(client.connected());
   const Running next(address, "next.example");
   CHECK(client.reply().starts_with("220 next.example"));
+}
+
+TEST_CASE("gateway: its status is told to whom the keeper lets in, as JSON or as text, without an admin server") {
+  const Address address;
+  const Running gateway(address);
+  for (const bool as_text : {false, true}) {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    const UniqueFd ours(ends[0]);
+    {
+      const UniqueFd theirs(ends[1]);
+      gateway.order(keeper::Status{as_text}, {theirs.get()});
+    }
+    std::string heard;
+    char bytes[4096];
+    for (ssize_t size = 0; (size = ::recv(ours.get(), bytes, sizeof bytes, 0)) > 0;) {
+      heard.append(bytes, static_cast<std::size_t>(size));
+    }
+    CHECK(heard.starts_with(as_text ? "gateway.example: ready\n" : "{\"hostname\":\"gateway.example\""));
+    CHECK(heard.find("inbound") != std::string::npos);
+  }
 }
 
 TEST_CASE("gateway: another snapshot takes over with its sockets, and one that is refused changes nothing") {
