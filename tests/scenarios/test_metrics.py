@@ -1,6 +1,5 @@
 """The admin server: what Prometheus scrapes, and what an orchestrator asks."""
 
-import http.client
 import json
 import os
 import re
@@ -9,25 +8,16 @@ import signal
 import socket
 import subprocess
 import time
-import urllib.parse
 
 import pytest
 
 from harness.client import Client, secure_client
-from harness.daemon import Daemon
 from harness.debian import unpack
 from harness.ports import free_port, is_listening, wait_until
+from harness.prometheus import Prometheus, get
 from harness.scripted_server import Obedient
 
-
-def get(port, path="/metrics"):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode(), response.getheader("Content-Type")
-    finally:
-        connection.close()
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 
 
 def value(text, name, **labels):
@@ -98,51 +88,71 @@ def test_promtool_is_silent(gateway, prometheus):
 
 def test_alert_rules(prometheus):
     """Each raises its alert where it should, and not where all is well; all of them ask for what there is."""
-    folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
     done = subprocess.run(
-        [prometheus.path("usr/bin/promtool"), "test", "rules", "tests/alerts/alerts_test.yml"], cwd=folder, text=True,
+        [prometheus.path("usr/bin/promtool"), "test", "rules", "tests/alerts/alerts_test.yml"], cwd=ROOT, text=True,
         capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    with open(f"{folder}/docker/alerts.yml", encoding="utf-8") as rules:
+    with open(f"{ROOT}/docker/alerts.yml", encoding="utf-8") as rules:
         named = set(re.findall(r"\b(?:postern|process)_\w+", rules.read()))
-    with open(f"{folder}/docs/metrics.md", encoding="utf-8") as page:
+    with open(f"{ROOT}/docs/metrics.md", encoding="utf-8") as page:
         there = set(re.findall(r"^\| `(\w+)`", page.read(), re.M))
     assert named and named <= there, named - there
 
 
 def test_prometheus_scrapes(gateway, prometheus, folder):
-    port = free_port()
-    with open(f"{folder}/prometheus.yml", "w", encoding="ascii") as file:
-        json.dump(
-            {
-                "global": {"scrape_interval": "1s"},
-                "scrape_configs": [{"job_name": "postern", "static_configs": [{"targets": [f"127.0.0.1:{gateway.admin}"]}]}],
-            },
-            file,
-        )
-    daemon = Daemon(
-        [
-            prometheus.path("usr/bin/prometheus"), f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data", f"--web.listen-address=127.0.0.1:{port}",
-        ],
-        f"{folder}/prometheus.log",
-    )  # fmt: skip
-
-    def query(expression):
-        status, text, _ = get(port, "/api/v1/query?" + urllib.parse.urlencode({"query": expression}))
-        assert status == 200, text
-        return json.loads(text)["data"]["result"]
-
-    try:
-        # It listens before it can be asked.
-        daemon.wait_ready(lambda: is_listening(port) and get(port, "/-/ready")[0] == 200, "Prometheus is ready")
+    with Prometheus(prometheus, folder, gateway.admin) as scrapes:
         with secure_client(gateway.port(), "starttls") as client:
             client.expect(221, "QUIT")
-        wait_until(lambda: query("up == 1") and query("postern_tls_handshakes_total > 0"), "it has scraped")
-        assert query('postern_build_info{version=~".+"} == 1')
-    finally:
-        daemon.kill()
+        wait_until(
+            lambda: scrapes.query("up == 1") and scrapes.query("postern_tls_handshakes_total > 0"), "it has scraped"
+        )
+        assert scrapes.query('postern_build_info{version=~".+"} == 1')
+
+
+def queries_of_the_dashboard():
+    """Each panel's, with the variables that Grafana puts in: all instances, all listeners, five minutes."""
+    with open(f"{ROOT}/docker/grafana-dashboard.json", encoding="utf-8") as file:
+        panels = json.load(file)["panels"]
+    for panel in panels:
+        for target in panel.get("targets", ()):
+            expression = target["expr"].replace("$__rate_interval", "5m")
+            yield panel["title"], re.sub(r"\$(instance|listener)", ".*", expression)
+
+
+def test_dashboard(start_gateway, scripted_server, prometheus, folder):
+    """Every panel finds series once mail has gone both ways, here by name servers that do not answer."""
+    server = scripted_server(Obedient())
+    port = free_port()
+    gateway = start_gateway(
+        {"address": server.address}, recipients={"allow_domains": ["example.org"]},
+        top={
+            "admin": {"listen": f"127.0.0.1:{port}"}, "dns": {"servers": [f"127.0.0.1:{free_port()}"]},
+            "outbound": {"net": {"route": "mx", "level": "may"}},
+        },
+    )  # fmt: skip
+    wait_until(lambda: is_listening(port, gateway.pid), "the admin server listens")
+    queries = list(queries_of_the_dashboard())
+    assert len(queries) > 30
+    with Prometheus(prometheus, folder, port) as scrapes:
+        wait_until(lambda: scrapes.query("postern_sessions_total"), "it has scraped")
+        with secure_client(gateway.port(), "starttls") as client:
+            client.expect(250, "MAIL FROM:<a@example.net>")
+            client.expect(550, "RCPT TO:<b@elsewhere.example>")
+            client.expect(221, "QUIT")
+        with Client(gateway.port("net")) as client:
+            client.greeted()
+            client.expect(250, "MAIL FROM:<a@example.net>")
+            client.expect(451, "RCPT TO:<b@elsewhere.example>")
+            client.expect(221, "QUIT")
+
+        def empty():
+            return [f"{title}: {expression}" for title, expression in queries if not scrapes.query(expression)]
+
+        try:
+            wait_until(lambda: not empty(), "every panel finds series")
+        except AssertionError:
+            raise AssertionError("\n".join(empty())) from None
 
 
 def test_alive_and_ready(gateway):

@@ -9,8 +9,8 @@ import pytest
 from harness.client import Client, secure_client, tls_context
 from harness.debian import unpack
 from harness.ports import free_port, is_listening, wait_until
+from harness.prometheus import get
 from harness.scripted_server import Obedient
-from test_metrics import get
 
 HOSTILE = "<script>document.title='taken'</script><img/src=x/onerror=alert(1)>"
 
