@@ -198,8 +198,12 @@ observe::AdminServer::Page Admin::page(const Waiting& wanted, const Round& round
 }
 
 observe::AdminServer::Page Admin::status(std::string_view query, const Round& round, std::string_view troubles) const {
-  const Seen seen{round.books,  round.condition, *runtime_.get(), *counts_.get(),
-                  usage_.now(), history_,        reloaded_at_,    workers_.size()};
+  const auto runtime = runtime_.get();
+  const auto counts = counts_.get();
+  const auto certificates = certificates_.get();
+  const auto usage = usage_.now();
+  const Seen seen{round.books, round.condition, *runtime,     *counts,        *certificates,
+                  usage,       history_,        reloaded_at_, workers_.size()};
   const status::Status status = status_of(seen, troubles);
   if (query == "format=json") return {200, "application/json", status::print_json(status)};
   if (query == "format=text") return {200, "text/plain; charset=utf-8", status::print_text(status)};

@@ -85,6 +85,8 @@ void add_certificates(status::Status& status, const Seen& seen) {
     certificate.share_left = life > 0 ? std::clamp(left / life, 0.0, 1.0) : 0;
     certificate.names = each.dns_names;
     certificate.served_by = who_serves(seen.runtime.settings, each.name);
+    const auto state = seen.certificates.find(each.name);
+    certificate.differs_from_disk = state != seen.certificates.end() && state->second.differs_from_disk;
     status.certificates.push_back(std::move(certificate));
   }
 }

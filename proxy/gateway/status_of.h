@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <string_view>
 
 #include "proxy/gateway/worker.h"
@@ -17,6 +19,7 @@ struct Seen {
   const Worker::Condition& condition;  // likewise: a server behind stands there once for each
   const runtime::Runtime& runtime;
   const keeper::Counts& counts;
+  const std::map<std::string, keeper::CertificateState>& certificates;  // by name: not all of them
   const process::ProcessUsage::Now& usage;
   const status::History& history;
   std::int64_t reloaded_at = 0;

@@ -33,7 +33,7 @@ p { margin: .3rem 0 }
 .state.good { background: var(--good) }
 .faint, footer { color: var(--faint) }
 .good { color: var(--good) } .bad { color: var(--bad) } .warn { color: var(--warn) } .state.good { color: var(--card) }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .6rem 1rem; margin: 0 }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .6rem 1rem; margin: 0 }
 dt { color: var(--faint); font-size: .85rem } dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
 .wide { overflow-x: auto }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }

@@ -68,6 +68,7 @@ struct Certificate {
   double share_left = 0;  // of its lifetime
   std::vector<std::string> names;
   std::vector<std::string> served_by;  // "inbound.mx"
+  bool differs_from_disk = false;      // what is there now could not be taken over
 };
 
 struct Process {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdio>
 
 #include "proxy/smtp/sasl_client.h"
@@ -23,7 +24,7 @@ std::uint64_t count_of(const Counts& counts, std::string_view label) {
 
 std::string decimal(double number) {
   std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), number != 0 && number < 10 ? "%.1f" : "%.0f", number);
+  std::snprintf(text.data(), text.size(), number < 10 && number != std::floor(number) ? "%.1f" : "%.0f", number);
   return text.data();
 }
 
@@ -177,7 +178,7 @@ void show_policies(Page& page, const Status& status) {
 void show_certificates(Page& page, const Status& status) {
   if (status.certificates.empty()) return;
   page.markup("<section><h2>Certificates</h2>");
-  page.table({"name", "subject", "names", "until", "of its life left", "served by"});
+  page.table({"name", "subject", "names", "until", "of its life left", "served by", "on disk"});
   const auto cell = [&page](const std::vector<std::string>& texts) {
     std::string line;
     for (const std::string& text : texts) line += (line.empty() ? "" : ", ") + text;
@@ -190,6 +191,7 @@ void show_certificates(Page& page, const Status& status) {
     page.cell(print_time(each.not_after)).markup("<td>").markup(draw_bar(each.share_left, late ? "bad" : "good"));
     page.text(" " + print_percent(each.share_left)).markup("</td>");
     cell(each.served_by);
+    page.cell(each.differs_from_disk ? "another: the log says why" : "the same", each.differs_from_disk ? "bad" : "");
     page.markup("</tr>\n");
   }
   page.end_table().markup("</section>\n");

@@ -109,6 +109,7 @@ void add_certificate(Json& json, const Certificate& certificate) {
   json.value("share_left", certificate.share_left);
   json.values("names", certificate.names);
   json.values("served_by", certificate.served_by);
+  json.flag("differs_from_disk", certificate.differs_from_disk);
   json.end_object();
 }
 

@@ -153,7 +153,7 @@ void print_certificates(std::string& out, const Status& status) {
   Columns table;
   for (const Certificate& each : status.certificates) {
     table.add({each.name, each.subject, "until " + print_time(each.not_after), print_percent(each.share_left) + " left",
-               in_one_line(each.served_by)});
+               in_one_line(each.served_by), each.differs_from_disk ? "DIFFERS FROM DISK: see the log" : ""});
   }
   table.print(out);
 }

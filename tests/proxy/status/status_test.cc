@@ -36,7 +36,7 @@ status::Status everything() {
   status.listeners.push_back(status::listener_of("inbound.mx", book));
   status.listeners.push_back(status::listener_of("outbound.net", book));
   status.listeners[0].backends.push_back({"127.0.0.1:25", false, 61, 2});
-  status.certificates.push_back({"mx", text, 1'600'000'000, 1'700'000'000, 0.1, {text}, {"inbound.mx"}});
+  status.certificates.push_back({"mx", text, 1'600'000'000, 1'700'000'000, 0.1, {text}, {"inbound.mx"}, true});
   status.troubles = {"draining"};
   return status;
 }
@@ -104,6 +104,7 @@ TEST_CASE("status: the page says what there is") {
 TEST_CASE("status: text stays one line a fact, whatever is in it, and JSON is JSON") {
   const std::string text = status::print_text(everything());
   CHECK(says(text, "mx.example.org: draining\n"));
+  CHECK(says(text, "DIFFERS FROM DISK"));
   CHECK(says(text, "DOWN for 1 min 1 s, 2 connections"));
   CHECK(says(text, "a higher min_version would shut out 25 %: TLSv1.2"));
   CHECK(says(text, "<script>alert('1')</script>\" onload=\"x\\u000a\\u202e\\xff&"));
