@@ -152,6 +152,23 @@ void Gateway::obey(const keeper::CertificateState& order, net::Descriptors&) {
   if (admin_) admin_->renewed(certificates_);
 }
 
+// Whoever hangs, nothing is said.
+void Gateway::obey(const keeper::Ask&, net::Descriptors&) {
+  struct Round {
+    std::atomic<std::size_t> left;
+    std::atomic<std::uint64_t> sessions = 0;
+  };
+  if (workers_.empty()) return say(keeper::Alive{});
+  const auto round = std::make_shared<Round>();
+  round->left = workers_.size();
+  for (auto& worker : workers_) {
+    worker->count([this, round](std::size_t sessions) {
+      round->sessions += sessions;
+      if (--round->left == 0) loop_.post([this, round] { say(keeper::Alive{round->sessions}); });
+    });
+  }
+}
+
 void Gateway::drain() {
   if (std::exchange(draining_, true)) return;
   for (auto& worker : workers_) worker->drain();

@@ -55,6 +55,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void obey(const keeper::Drain& order, net::Descriptors& descriptors);
   void obey(const keeper::Stop& order, net::Descriptors& descriptors);
   void obey(const keeper::Counts& order, net::Descriptors& descriptors);
+  void obey(const keeper::Ask& order, net::Descriptors& descriptors);
   void obey(const keeper::Status& order, net::Descriptors& descriptors);
   void obey(const keeper::CertificateState& order, net::Descriptors& descriptors);
   std::optional<Error> swap_in(Arriving arriving, std::uint32_t workers);

@@ -116,6 +116,14 @@ void Worker::gather(std::function<void(const observe::Books&, const Condition&)>
   tell(use);
 }
 
+void Worker::count(std::function<void(std::size_t sessions)> use) {
+  {
+    const std::lock_guard lock(ended_mutex_);
+    if (!ended_) return loop_.post([this, use = std::move(use)] { use(sessions_.size()); });
+  }
+  use(0);
+}
+
 void Worker::tell(const std::function<void(const observe::Books&, const Condition&)>& use) const {
   observe::Books books = books_;
   Condition condition{draining_, !resolver_.connected() && runtime::needs(runtime_->settings).resolver, {}};

@@ -79,6 +79,8 @@ class Worker {
   // Thread-safe: `use` is called with what it has counted and the state of the servers behind, in the worker's thread,
   // or at once, when that has ended.
   void gather(std::function<void(const observe::Books&, const Condition&)> use);
+  // Likewise, with the number of its sessions.
+  void count(std::function<void(std::size_t sessions)> use);
   // After join().
   const observe::Books& books() const { return books_; }
   // Likewise: of the sessions that were told to drain, or to stop, how many ended how.

@@ -64,6 +64,7 @@ process::Privileges gateway_privileges(const config::Settings& settings) {
 Keeper::Keeper(std::string configuration)
     : configuration_(std::move(configuration)),
       reaper_(loop_),
+      service_(loop_, [this] { return ask_gateway(); }),
       restart_(loop_.raw(), [this] { start_gateway_again(); }),
       last_resort_(loop_.raw(),
                    [this] {
@@ -109,6 +110,7 @@ bool Keeper::begin() {
                                          [this] { on_swapped(); }, [this] { tell_counts(); }, &signers_});
   reloader_.emplace(means_of_reloader());
   if (!postern) error = postern.error();
+  if (!error) error = service_.begin();
   if (!error) {
     if (auto bound = listening_->bind(settings); !bound) error = bound.error();
   }
@@ -290,7 +292,8 @@ void Keeper::tell_counts() {
 void Keeper::on_signal(int number) {
   if (number == SIGHUP) {
     log::info("reloading", {{"signal", "SIGHUP"}});
-    return reloader_->ask();
+    service_.reloading();
+    return reloader_->ask([this](const Reloader::Outcome&) { service_.reloaded(); });
   }
   log::info(ending_ ? "stopping at once" : "draining", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
   reloader_->end();
@@ -301,7 +304,14 @@ void Keeper::on_signal(int number) {
   }
 }
 
+// The service manager wants to know how it is.
+bool Keeper::ask_gateway() {
+  if (gateway_) send(Ask{});
+  return gateway_ != nullptr;
+}
+
 void Keeper::stop() {
+  service_.stopping();
   restart_.stop();
   const config::DrainSettings& settings = present_->runtime->settings.drain;
   if (!gateway_ || settings.delay == settings.delay.zero()) return drain();
@@ -341,6 +351,7 @@ void Keeper::hear(const Serving& report) {
     renewal_->begin();
     listening_->tell(present_->runtime->settings);
   }
+  service_.ready();
   reloader_->go_on();
 }
 
@@ -369,6 +380,7 @@ void Keeper::hear(const Stopped&) {
 
 void Keeper::on_gateway_end(const std::string& how) {
   gateway_.reset();
+  service_.on_gateway_end();
   silence_.stop();
   renewal_->on_gateway_end();
   reloader_->on_gateway_end();

@@ -13,6 +13,7 @@
 #include "proxy/keeper/prepared.h"
 #include "proxy/keeper/reloader.h"
 #include "proxy/keeper/renewal.h"
+#include "proxy/keeper/service.h"
 #include "proxy/keeper/signers.h"
 #include "proxy/net/executable.h"
 #include "proxy/net/loop.h"
@@ -51,6 +52,7 @@ class Keeper final : private GatewayProcess::Owner {
   void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
   void tell_counts();
   void on_signal(int number);
+  bool ask_gateway();
   void stop();
   void drain();
   void stop_at_once();
@@ -59,6 +61,7 @@ class Keeper final : private GatewayProcess::Owner {
   void hear(const Refused& report);
   void hear(const ResolverUseless& report);
   void hear(const Retired& report);
+  void hear(const Alive& report) { service_.hear(report); }
   void hear(const Stopped& report);
   void on_gateway_end(const std::string& how) override;
   void start_gateway_again();
@@ -67,6 +70,7 @@ class Keeper final : private GatewayProcess::Owner {
   std::string configuration_;
   net::Loop loop_;
   net::Reaper reaper_;
+  Service service_;
   std::vector<std::unique_ptr<net::Signal>> signals_;
   std::optional<net::Executable> postern_;
   std::optional<Prepared> present_;

@@ -31,6 +31,8 @@ enum class Kind : std::uint8_t {
   retired,
   certificate,
   announce,
+  ask,
+  alive,
 };
 
 Packer begin(Kind kind) {
@@ -104,6 +106,16 @@ std::string pack(const Drain&) {
 
 std::string pack(const Stop&) {
   return begin(Kind::stop).take();
+}
+
+std::string pack(const Ask&) {
+  return begin(Kind::ask).take();
+}
+
+std::string pack(const Alive& alive) {
+  Packer packer = begin(Kind::alive);
+  packer.number(alive.sessions);
+  return packer.take();
 }
 
 std::string pack(const Counts& counts) {
@@ -252,7 +264,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
   if (message.size() > max_message) return broken("an order");
   Unpacker unpacker(message);
   Order order;
-  switch (unpacker.choice(Kind::announce)) {
+  switch (unpacker.choice(Kind::alive)) {
     case Kind::snapshot: order = Snapshot{unpacker.number<std::uint32_t>()}; break;
     case Kind::sockets: order = unpack_sockets(unpacker); break;
     case Kind::commit: order = unpack_commit(unpacker); break;
@@ -264,10 +276,12 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::status: order = Status{unpacker.flag()}; break;
     case Kind::certificate: order = unpack_certificate(unpacker); break;
     case Kind::announce: order = Announce{}; break;
+    case Kind::ask: order = Ask{}; break;
     case Kind::serving:
     case Kind::refused:
     case Kind::resolver_useless:
     case Kind::retired:
+    case Kind::alive:
     case Kind::stopped: return broken("an order");
   }
   if (!unpacker.done() || descriptors != wanted(order, descriptors)) return broken("an order");
@@ -278,7 +292,7 @@ Result<Report> parse_report(std::string_view message) {
   if (message.size() > max_message) return broken("a report");
   Unpacker unpacker(message);
   Report report;
-  switch (unpacker.choice(Kind::announce)) {
+  switch (unpacker.choice(Kind::alive)) {
     case Kind::serving: report = Serving{unpacker.number<std::uint32_t>()}; break;
     case Kind::refused: {
       const auto version = unpacker.number<std::uint32_t>();
@@ -291,6 +305,7 @@ Result<Report> parse_report(std::string_view message) {
       break;
     }
     case Kind::retired: report = Retired{unpacker.number<std::uint32_t>()}; break;
+    case Kind::alive: report = Alive{unpacker.number<std::uint64_t>()}; break;
     case Kind::stopped: report = Stopped{}; break;
     case Kind::snapshot:
     case Kind::sockets:
@@ -302,7 +317,8 @@ Result<Report> parse_report(std::string_view message) {
     case Kind::counts:
     case Kind::status:
     case Kind::certificate:
-    case Kind::announce: return broken("a report");
+    case Kind::announce:
+    case Kind::ask: return broken("a report");
   }
   if (!unpacker.done()) return broken("a report");
   return report;

@@ -71,6 +71,8 @@ struct Resolver {
 struct Announce {};
 struct Drain {};
 struct Stop {};
+// Alive is to be said.
+struct Ask {};
 
 // What the keeper has seen in its life, for the metrics; said again whenever it changes.
 struct Counts {
@@ -102,8 +104,8 @@ struct CertificateState {
   bool operator==(const CertificateState&) const = default;
 };
 
-using Order =
-    std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Announce, Drain, Stop, Counts, Status, CertificateState>;
+using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Announce, Drain, Stop, Counts, Ask, Status,
+                           CertificateState>;
 
 // --- to the keeper
 
@@ -125,10 +127,14 @@ struct ResolverUseless {
 struct Retired {
   std::uint32_t version = 0;
 };
+// Every worker has had its turn since it was asked.
+struct Alive {
+  std::uint64_t sessions = 0;  // that there are
+};
 // Drained; it ends next.
 struct Stopped {};
 
-using Report = std::variant<Serving, Refused, ResolverUseless, Retired, Stopped>;
+using Report = std::variant<Serving, Refused, ResolverUseless, Retired, Alive, Stopped>;
 
 // What is longer than a bound allows is the sender's mistake, but for sentences, which are cut.
 std::string encode(const Order& order);

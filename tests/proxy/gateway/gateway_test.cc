@@ -201,6 +201,20 @@ TEST_CASE("gateway: told to drain, it tells clients with their next command, say
   served.gateway.join();
 }
 
+TEST_CASE("gateway: asked, it says that it is alive and how many sessions it has, while it drains, too") {
+  const Running nothing_yet;
+  nothing_yet.order(keeper::Ask{});
+  CHECK(nothing_yet.heard<keeper::Alive>()->sessions == 0);
+
+  Served served;
+  CHECK(served.client.command("MAIL FROM:<a@example.net>").size() > 3);
+  for (const bool draining : {false, true}) {
+    if (draining) served.gateway.order(keeper::Drain{});
+    served.gateway.order(keeper::Ask{});
+    CHECK(served.gateway.heard<keeper::Alive>()->sessions == 1);
+  }
+}
+
 TEST_CASE("gateway: told to stop, it ends at once, without a word to anybody") {
   Served served;
   CHECK(served.client.command("HELO client.example").starts_with("250"));

@@ -52,6 +52,7 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   CHECK(resolver.run == 1ULL << 40U);
   CHECK(resolver.first == 64);
   heard(Announce{}, 0);
+  heard(Ask{}, 0);
   heard(Drain{}, 0);
   heard(Stop{}, 0);
   CHECK(heard(Status{true}, 1).as_text);
@@ -77,6 +78,7 @@ TEST_CASE("keeper messages: what the gateway says the keeper hears, and its sent
   CHECK(useless.run == 9);
   CHECK(useless.why == "it does not answer");
   CHECK(reported(Retired{4}).version == 4);
+  CHECK(reported(Alive{1ULL << 40U}).sessions == 1ULL << 40U);
   reported(Stopped{});
 }
 
@@ -91,6 +93,7 @@ TEST_CASE("keeper messages: descriptors are as many as belong to a message") {
     CHECK(fits(Renewed{}, count) == (count == 1));
     CHECK(fits(Resolver{1, 0}, count) == (count > 0 && count <= 64));
     CHECK(fits(Announce{}, count) == (count == 0));
+    CHECK(fits(Ask{}, count) == (count == 0));
     CHECK(fits(Drain{}, count) == (count == 0));
     CHECK(fits(Stop{}, count) == (count == 0));
     CHECK(fits(Status{}, count) == (count == 1));
