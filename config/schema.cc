@@ -23,7 +23,7 @@ Rows<LogSettings> log_rows() {
 
 Rows<AdminSettings> admin_rows() {
   return {
-      row("listen", &AdminSettings::listen, maybe(admin_address()), restart,
+      row("listen", &AdminSettings::listen, maybe(admin_address()), at_once,
           "an address and port, or unix:PATH; whoever reaches it may read everything there, and change nothing")
           .example("127.0.0.1:9025"),
   };
@@ -84,6 +84,9 @@ const Rows<Settings>& settings_rows() {
           .example("mail.example.org"),
       section("log", &S::log, log_rows(), "what goes to stderr"),
       section("admin", &S::admin, admin_rows(), "an HTTP server for /status, /metrics, /healthz and /readyz"),
+      row("control", &S::control, text("the path of a unix socket"), restart,
+          "where postern reload and postern status ask the running one; for its own user alone")
+          .example("/run/postern/control"),
       row("private_keys", &S::private_keys, one_of<PrivateKeys>({PrivateKeys::separate, PrivateKeys::inside}), restart,
           "separate: the process that reads them signs for the one that serves; inside: that one has them in its "
           "memory"),

@@ -204,12 +204,12 @@ Row<Settings> outbound_row() {
 Rows<DnsSettings> dns_rows() {
   using D = DnsSettings;
   return {
-      row("servers", name_servers(), restart,
+      row("servers", name_servers(), new_sessions,
           "resolvers to ask, or recursive: the authoritative servers, from the root down; without it those of "
           "/etc/resolv.conf")
           .example("[127.0.0.1]"),
-      row("trust_anchor", &D::trust_anchor, file(FileUse::trust_anchor, required_text("the path of a file")), restart,
-          "file with the root's key, from which DNSSEC is validated here, whatever the resolvers say"),
+      row("trust_anchor", &D::trust_anchor, file(FileUse::trust_anchor, required_text("the path of a file")),
+          new_sessions, "file with the root's key, from which DNSSEC is validated here, whatever the resolvers say"),
   };
 }
 

@@ -213,6 +213,7 @@ struct Settings {
   std::string hostname;  // empty: the machine's FQDN
   LogSettings log;
   AdminSettings admin;
+  std::string control;  // the path of a unix socket; empty: there is none
   PrivateKeys private_keys = PrivateKeys::separate;
   DrainSettings drain;
   ByteSize buffer_limit{256ULL << 20U};  // what may wait for peers that do not read, all together

@@ -18,6 +18,7 @@ constexpr int usage_error = 2;
 struct Arguments {
   bool version = false;
   postern::commands::RunOptions run;
+  postern::commands::ReloadOptions reload;
   postern::process::Privileges gateway;
   std::string identity;
   postern::commands::CheckOptions check;
@@ -52,6 +53,12 @@ void describe_gateway(CLI::App& app, Arguments& arguments) {
 void describe(CLI::App& app, Arguments& arguments) {
   CLI::App* run = app.add_subcommand("run", "Run the gateway in the foreground, logging to stderr");
   run->add_option("--config", arguments.run.config, "The configuration file")->required()->type_name("FILE");
+
+  CLI::App* reload =
+      app.add_subcommand("reload", "Have the running gateway read its configuration anew, and say what came of it");
+  reload->add_option("--config", arguments.reload.config, "The configuration file, which names the control socket")
+      ->required()
+      ->type_name("FILE");
 
   CLI::App* check = app.add_subcommand("check", "Check a configuration with its certificates, binding nothing");
   CLI::Option* file =
@@ -190,6 +197,7 @@ int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("help")) return print_help(app, arguments.help_about);
   if (arguments.version || app.got_subcommand("version")) return postern::commands::command_version();
   if (app.got_subcommand("run")) return postern::commands::command_run(arguments.run);
+  if (app.got_subcommand("reload")) return postern::commands::command_reload(arguments.reload);
   if (app.got_subcommand("gateway")) return run_gateway(arguments);
   if (app.got_subcommand("probe")) return postern::commands::command_probe(arguments.probe);
   if (app.got_subcommand("tlsa")) return postern::commands::command_tlsa(arguments.tlsa);

@@ -14,6 +14,12 @@ struct RunOptions {
   std::string config;  // path of the configuration file
 };
 int command_run(const RunOptions& options);
+
+struct ReloadOptions {
+  std::string config;
+};
+// Has the running one reload, and says what came of it.
+int command_reload(const ReloadOptions& options);
 // What `run` executes for its gateway: not for people.
 int command_gateway(const process::Privileges& privileges);
 

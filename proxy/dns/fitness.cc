@@ -74,4 +74,12 @@ void FitnessState::suspect() {
   suspected_ = fitness_ == Fitness::fit;
 }
 
+void FitnessState::forget() {
+  const std::scoped_lock lock(mutex_);
+  fitness_ = Fitness::unknown;
+  reason_.clear();
+  complained_ = false;
+  last_claim_ = 0;
+}
+
 }  // namespace postern::dns

@@ -49,6 +49,8 @@ class FitnessState {
   bool claim(std::uint64_t now);
   // A bogus answer came: it is asked again soon.
   void suspect();
+  // Others are asked from now on, or by another anchor: nothing is known of them, and they are asked soon.
+  void forget();
 
  private:
   static constexpr std::uint64_t interval = 300'000;       // while all is well

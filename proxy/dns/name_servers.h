@@ -16,6 +16,11 @@ struct NameServers {
   std::string origin;                // "dns.servers at /etc/postern.yaml:12", "/etc/resolv.conf"
 };
 
+// Wherever they were taken from.
+inline bool are_the_same(const NameServers& one, const NameServers& other) {
+  return one.recursive == other.recursive && one.servers == other.servers;
+}
+
 // "192.0.2.1:53, [2001:db8::1]:53"; "the authoritative servers".
 std::string addresses(const NameServers& servers);
 // The same with where they were taken from, in parentheses.

@@ -51,6 +51,7 @@ void Gateway::on_end(const std::string& why) {
 void Gateway::give_up(const std::string& why) {
   keeper_.reset();
   log::error("the keeper is lost: draining", {{"reason", why}});
+  if (admin_) admin_->listen_on(UniqueFd());  // another keeper may want its address
   drain();
 }
 

@@ -1,18 +1,17 @@
 #include "proxy/keeper/keeper.h"
 
+#include <sys/prctl.h>
+
 #include <csignal>
 #include <utility>
 #include <variant>
 
 #include "proxy/keeper/bundle.h"
-#include "proxy/keeper/programs.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/cpu_count.h"
 #include "proxy/process/descriptors.h"
 #include "proxy/process/file_limit.h"
-#include "proxy/resolver/launch.h"
 #include "proxy/runtime/needs.h"
-#include "proxy/runtime/resolver_settings.h"
 
 namespace postern::keeper {
 
@@ -22,30 +21,6 @@ constexpr std::chrono::seconds patience_with_stop(5);
 constexpr std::chrono::seconds patience_with_snapshot(30);
 // Beyond drain.timeout: who was cut has seconds to read that, and a program to end.
 constexpr std::chrono::seconds patience_with_drain(45);
-
-void tell(const resolver::Supervisor::News& news) {
-  using Kind = resolver::Supervisor::News::Kind;
-  switch (news.kind) {
-    case Kind::lost:
-      return log::warning("the resolver was lost",
-                          {{"reason", news.text},
-                           {"effect", "what it was asked has failed, and mail that needs the answer waits"},
-                           {"another_after_ms", news.pause.count()}});
-    case Kind::back: return log::info("there is a resolver again", {});
-    case Kind::servers_changed: return log::info("the name servers have changed", {{"servers", news.text}});
-    case Kind::trouble: return log::warning("the resolver complains", {{"reason", news.text}});
-  }
-}
-
-resolver::Settings settings_of_resolver(const runtime::Runtime& runtime) {
-  return runtime::resolver_settings(runtime.settings, runtime.name_servers, runtime.trust_anchor);
-}
-
-// Without where that stands in a file, which is no reason for another one.
-std::string essence_of(resolver::Settings settings) {
-  settings.servers.origin.clear();
-  return encode(settings).value_or(std::string());
-}
 
 process::Privileges gateway_privileges(const config::Settings& settings) {
   const runtime::Needs wanted = runtime::needs(settings);
@@ -87,22 +62,24 @@ int Keeper::run() {
 
 bool Keeper::begin() {
   process::close_on_exec_from(3);
-  process::raise_file_limit();  // as many as there are sockets; the gateway inherits it
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // keys are in our memory: no image of it, and nobody of our user looks
+  process::raise_file_limit();           // as many as there are sockets; the gateway inherits it
   auto postern = net::Executable::open("/proc/self/exe");
   if (postern) postern_ = std::move(*postern);
   config::Loaded loaded = config::load_file(configuration_, config::process_environment());
   std::optional<Error> error;
   // Before threads start, of which the log is the first.
   if (loaded.ok()) {
+    workers_ = loaded.settings.workers != 0 ? loaded.settings.workers : process::cpu_count();
+    listening_.emplace(workers_);
+    if (const auto bound = listening_->bind_paths(loaded.settings); !bound) error = bound.error();
     const bool starts_programs = runtime::needs(loaded.settings).programs;
     const auto done = process::drop_all_but_keeping(gateway_privileges(loaded.settings), starts_programs);
-    if (!done) error = done.error();
+    if (!done && !error) error = done.error();
   }
   present_ = prepare(std::move(loaded), nullptr).prepared;
   if (!present_) return false;
   const config::Settings& settings = present_->runtime->settings;
-  workers_ = settings.workers != 0 ? settings.workers : process::cpu_count();
-  listening_.emplace(workers_);
   renewal_.emplace(loop_, Renewal::Means{*present_, workers_,
                                          [this](const Order& order, net::Descriptors descriptors) {
                                            send(order, std::move(descriptors));
@@ -116,54 +93,9 @@ bool Keeper::begin() {
   }
   if (!error && runtime::needs(settings).resolver) error = start_resolver();
   if (!error) error = start_gateway();
+  if (!error) error = start_control();
   if (error) log::error("cannot start", {{"reason", error->message}});
   return !error;
-}
-
-std::optional<Error> Keeper::start_resolver() {
-  auto program = resolver::find_program();
-  if (!program) return program.error();
-  resolver_knows_ = essence_of(settings_of_resolver(*present_->runtime));
-  resolver_ = std::make_unique<resolver::Supervisor>(
-      loop_, resolver::Supervisor::Means{std::move(*program), settings_of_resolver(*present_->runtime), workers_,
-                                         [this](std::vector<UniqueFd> connections, std::uint64_t run) {
-                                           connect_resolver(std::move(connections), run);
-                                         },
-                                         [this](const resolver::Supervisor::News& news) {
-                                           tell(news);
-                                           tell_counts();
-                                         }});
-  return resolver_->start();
-}
-
-// The present snapshot is another one: what it says of log, programs and DNS may be, too.
-void Keeper::on_swapped() {
-  tell_counts();
-  const runtime::Runtime& runtime = *present_->runtime;
-  log::change(runtime.settings.log.level, runtime.settings.log.format);
-  if (programs_) offer_programs(*programs_, runtime.settings);
-  if (!runtime::needs(runtime.settings).resolver) return;
-  if (resolver_) {
-    resolver::Settings settings = settings_of_resolver(runtime);
-    const std::string essence = essence_of(settings);
-    if (essence == std::exchange(resolver_knows_, essence)) return;
-    resolver_->renew(std::move(settings));
-  } else if (const auto error = start_resolver()) {
-    resolver_.reset();
-    log::error("there is no resolver", {{"reason", error->message}});
-  }
-}
-
-// A gateway that begins later asks for connections of its own.
-void Keeper::connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run) {
-  if (!gateway_) return;
-  for (std::size_t first = 0; first < connections.size(); first += max_descriptors) {
-    net::Descriptors some;
-    for (std::size_t i = first; i < connections.size() && some.size() < max_descriptors; ++i) {
-      some.push_back(std::move(connections[i]));
-    }
-    gateway_->send(Resolver{run, static_cast<std::uint32_t>(first)}, std::move(some));
-  }
 }
 
 std::optional<Error> Keeper::start_gateway() {
@@ -209,15 +141,21 @@ void Keeper::on_silence() {
   log::warning("the gateway does not say whether it serves what it was given",
                {{"effect", "nothing else is taken over until it does"}, {"pid", gateway_ ? gateway_->pid() : 0}});
   silence_.start(patience_with_snapshot);
+  reloader_->on_silence();
 }
 
-// A gateway that begins has nobody yet who signs for it.
-std::optional<Error> Keeper::send_signers() {
-  if (present_->runtime->settings.private_keys == config::PrivateKeys::inside) return std::nullopt;
-  const std::uint32_t version = renewal_->version();
-  auto ends = signers_.begin(workers_, version, present_->keys);
-  if (!ends) return ends.error();
-  send_connections(Sockets::Kind::signer, version, std::move(*ends));
+std::optional<Error> Keeper::start_control() {
+  UniqueFd socket = listening_->control();
+  if (socket.get() < 0) return std::nullopt;
+  auto started = Control::start(loop_, std::move(socket),
+                                {[this](Reloader::OnOutcome on_outcome) { reloader_->ask(std::move(on_outcome)); },
+                                 [this](UniqueFd connection, bool as_text) {
+                                   net::Descriptors one;
+                                   one.push_back(std::move(connection));
+                                   if (one.front().get() >= 0) send(Status{as_text}, std::move(one));
+                                 }});
+  if (!started) return started.error();
+  control_ = std::move(*started);
   return std::nullopt;
 }
 
@@ -228,54 +166,11 @@ Reloader::Means Keeper::means_of_reloader() {
           .renewal = *renewal_,
           .workers = workers_,
           .send = [this](const Order& order, net::Descriptors descriptors) { send(order, std::move(descriptors)); },
+          .nobody_there = [this] { return gateway_ == nullptr; },
           .announce = [this](const Prepared& next, std::uint32_t version) { return announce(next, version); },
           .withdraw = [this](std::uint32_t version) { withdraw(version); },
           .swapped = [this] { on_swapped(); },
           .ended = [this] { tell_counts(); }};
-}
-
-std::optional<Error> Keeper::announce(const Prepared& next, std::uint32_t version) {
-  signers_.add(version, next.keys);
-  if (programs_) programs_before_ = programs_->offers();
-  return connect_programs(next.runtime->settings, version);
-}
-
-void Keeper::withdraw(std::uint32_t version) {
-  signers_.drop(version);
-  if (programs_) programs_->offer(programs_before_);
-}
-
-// Each worker has one of its own, for as long as its gateway lives: what it has started is known there.
-std::optional<Error> Keeper::connect_programs(const config::Settings& settings, std::uint32_t version) {
-  if (!runtime::needs(settings).programs) return std::nullopt;
-  if (programs_) {
-    offer_new_programs(*programs_, settings);
-  } else {
-    auto programs = start_programs(loop_, reaper_, settings);
-    if (!programs) return programs.error();
-    programs_ = std::move(*programs);
-  }
-  if (std::exchange(programs_connected_, true)) return std::nullopt;
-  auto connections = keeper::connect_programs(*programs_, workers_, [this, run = losses_](const std::string& why) {
-    log::error("the gateway is not believed any more", {{"reason", why}});
-    if (gateway_ && losses_ == run) gateway_->kill();
-  });
-  if (!connections) return connections.error();
-  send_connections(Sockets::Kind::programs, version, std::move(*connections));
-  return std::nullopt;
-}
-
-// One for each worker.
-void Keeper::send_connections(Sockets::Kind kind, std::uint32_t version, std::vector<UniqueFd> connections) {
-  Sockets message{version, {}};
-  net::Descriptors descriptors;
-  for (std::size_t w = 0; w < connections.size(); ++w) {
-    message.entries.push_back({kind, static_cast<std::uint32_t>(w), {}, {}});
-    descriptors.push_back(std::move(connections[w]));
-    if (descriptors.size() < max_descriptors && w + 1 < connections.size()) continue;
-    send(message, std::exchange(descriptors, {}));
-    message.entries.clear();
-  }
 }
 
 void Keeper::tell_counts() {
@@ -379,16 +274,18 @@ void Keeper::hear(const Stopped&) {
 }
 
 void Keeper::on_gateway_end(const std::string& how) {
+  const bool well = std::exchange(drained_, false) && how == net::HelperProcess::ended_well;
+  // One that is not there yet can be ended by a signal that is meant for all: it knows of nobody.
+  const bool served = renewal_->serving();
   gateway_.reset();
   service_.on_gateway_end();
   silence_.stop();
   renewal_->on_gateway_end();
   reloader_->on_gateway_end();
   last_resort_.stop();
-  const bool well = std::exchange(drained_, false) && how == net::HelperProcess::ended_well;
   const std::string why = refusal_.empty() ? how : refusal_;
   if (ending_) {
-    if (!well) {
+    if (!well && served) {
       log::error("the gateway was lost before it had drained", {{"reason", how}});
       status_ = 1;
     }
@@ -410,6 +307,7 @@ void Keeper::lose_gateway(const std::string& why) {
                                       {"losses", losses_},
                                       {"another_after_ms", pause.count()}});
   restart_.start(pause);
+  reloader_->go_on();
 }
 
 void Keeper::start_gateway_again() {

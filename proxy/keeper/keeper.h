@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "proxy/keeper/control.h"
 #include "proxy/keeper/gateway_process.h"
 #include "proxy/keeper/listening.h"
 #include "proxy/keeper/prepared.h"
@@ -49,6 +50,7 @@ class Keeper final : private GatewayProcess::Owner {
   void withdraw(std::uint32_t version);
   void send(const Order& order, net::Descriptors descriptors = {});
   void on_silence();
+  std::optional<Error> start_control();
   void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
   void tell_counts();
   void on_signal(int number);
@@ -78,6 +80,7 @@ class Keeper final : private GatewayProcess::Owner {
   std::optional<Renewal> renewal_;  // of `present_`, once there is one
   std::optional<Listening> listening_;
   std::optional<Reloader> reloader_;
+  std::unique_ptr<Control> control_;                // null: there is none
   std::unique_ptr<resolver::Supervisor> resolver_;  // null: nothing is looked up
   std::string resolver_knows_;                      // its settings
   Signers signers_;

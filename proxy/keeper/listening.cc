@@ -29,6 +29,13 @@ std::string describe_route(const config::OutboundListener& listener) {
   return text;
 }
 
+// A socket of ours, for somebody else to have as well.
+Result<UniqueFd> duplicate(const UniqueFd& socket) {
+  UniqueFd fd(::fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (fd.get() < 0) return fail(Errc::io, std::string("handing a socket over: ") + std::strerror(errno));
+  return fd;
+}
+
 Result<UniqueFd> bind_admin(const config::Endpoint& endpoint) {
   if (endpoint.kind == config::Endpoint::Kind::unix_socket) return net::bind_unix(endpoint.name);
   return net::bind_address(endpoint, 1).map([](net::BoundAddress bound) { return std::move(bound.sockets[0]); });
@@ -55,9 +62,18 @@ bool Listening::fits(const Held& held, const Wanted& wanted) {
   return held.endpoint == wanted.endpoint && (held.endpoint.port != 0 || held.listener == wanted.listener);
 }
 
+// Whether one that goes has its port, as where 0.0.0.0:25 becomes 127.0.0.1:25.
+bool Listening::follows_one(const config::Endpoint& endpoint, const std::map<std::size_t, std::string>& kept) const {
+  for (std::size_t at = 0; at < held_.size(); ++at) {
+    if (!kept.contains(at) && held_[at].endpoint.port == endpoint.port) return true;
+  }
+  return false;
+}
+
 Result<Listening::Change> Listening::plan(const config::Settings& settings) const {
   Change change;
-  for (const Wanted& wanted : wanted_by(settings)) {
+  std::vector<Wanted> added;
+  for (Wanted& wanted : wanted_by(settings)) {
     std::size_t at = 0;
     while (at < held_.size() && (change.kept_.contains(at) || !fits(held_[at], wanted))) ++at;
     if (at < held_.size()) {
@@ -68,10 +84,23 @@ Result<Listening::Change> Listening::plan(const config::Settings& settings) cons
       change.kept_[at] = wanted.listener;
       continue;
     }
-    auto bound = net::bind_address(wanted.endpoint, workers_, {.transparent = wanted.transparent});
-    if (!bound) return tl::unexpected(bound.error());
-    change.added_.push_back({wanted.listener, wanted.endpoint, wanted.transparent, std::move(*bound)});
+    added.push_back(std::move(wanted));
   }
+  for (Wanted& wanted : added) {
+    const net::BindOptions options{.transparent = wanted.transparent,
+                                   .beside_ours = follows_one(wanted.endpoint, change.kept_)};
+    auto bound = net::bind_address(wanted.endpoint, workers_, options);
+    if (!bound) return tl::unexpected(bound.error());
+    change.added_.push_back({wanted.listener, std::move(wanted.endpoint), wanted.transparent, std::move(*bound)});
+  }
+  const auto& admin = settings.admin.listen;
+  if (admin == admin_.endpoint) return change;
+  change.admin_.emplace();
+  change.admin_->endpoint = admin;
+  if (!admin) return change;
+  auto bound = bind_admin(*admin);
+  if (!bound) return tl::unexpected(bound.error());
+  change.admin_->socket = std::move(*bound);
   return change;
 }
 
@@ -83,21 +112,36 @@ void Listening::take(Change change) {
   }
   for (Held& added : change.added_) held.push_back(std::move(added));
   held_ = std::move(held);
+  if (change.admin_) admin_ = std::move(*change.admin_);
 }
 
 Result<void> Listening::bind(const config::Settings& settings) {
   auto change = plan(settings);
   if (!change) return tl::unexpected(change.error());
-  if (settings.admin.listen) {  // another one needs a restart
-    auto bound = bind_admin(*settings.admin.listen);
-    if (!bound) return tl::unexpected(bound.error());
-    admin_ = std::move(*bound);
-  }
   take(std::move(*change));
   return {};
 }
 
-Result<void> Listening::send_these(const std::vector<Held>& these, std::uint32_t version, const Send& send) const {
+Result<void> Listening::bind_paths(const config::Settings& settings) {
+  const auto& admin = settings.admin.listen;
+  if (admin && admin->kind == config::Endpoint::Kind::unix_socket) {
+    auto bound = bind_admin(*admin);
+    if (!bound) return tl::unexpected(bound.error());
+    admin_ = {admin, std::move(*bound)};
+  }
+  if (settings.control.empty()) return {};
+  auto bound = net::bind_unix(settings.control, net::OpenTo::owner);
+  if (!bound) return tl::unexpected(bound.error());
+  control_ = std::move(*bound);
+  return {};
+}
+
+UniqueFd Listening::control() const {
+  return control_.get() < 0 ? UniqueFd() : duplicate(control_).value_or(UniqueFd());
+}
+
+Result<void> Listening::send_these(const std::vector<Held>& these, const Admin* admin, std::uint32_t version,
+                                   const Send& send) const {
   Sockets message{version, {}};
   net::Descriptors descriptors;
   const auto flush = [&] {
@@ -107,17 +151,17 @@ Result<void> Listening::send_these(const std::vector<Held>& these, std::uint32_t
   };
   for (const Held& held : these) {
     for (unsigned w = 0; w < workers_; ++w) {
-      UniqueFd fd(::fcntl(held.bound.sockets[w].get(), F_DUPFD_CLOEXEC, 0));
-      if (fd.get() < 0) return fail(Errc::io, std::string("handing a socket over: ") + std::strerror(errno));
-      descriptors.push_back(std::move(fd));
+      auto fd = duplicate(held.bound.sockets[w]);
+      if (!fd) return tl::unexpected(fd.error());
+      descriptors.push_back(std::move(*fd));
       message.entries.push_back({Sockets::Kind::listening, w, held.endpoint, held.listener});
       if (descriptors.size() == max_descriptors) flush();
     }
   }
-  if (admin_.get() >= 0) {
-    UniqueFd fd(::fcntl(admin_.get(), F_DUPFD_CLOEXEC, 0));
-    if (fd.get() < 0) return fail(Errc::io, std::string("handing a socket over: ") + std::strerror(errno));
-    descriptors.push_back(std::move(fd));
+  if (admin != nullptr && admin->socket.get() >= 0) {
+    auto fd = duplicate(admin->socket);
+    if (!fd) return tl::unexpected(fd.error());
+    descriptors.push_back(std::move(*fd));
     message.entries.push_back({Sockets::Kind::admin, 0, {}, {}});
   }
   flush();

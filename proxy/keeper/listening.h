@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,10 @@ class Listening {
     bool transparent = false;
     net::BoundAddress bound;
   };
+  struct Admin {
+    std::optional<config::Endpoint> endpoint;
+    UniqueFd socket;  // none: there is no admin server
+  };
 
  public:
   explicit Listening(unsigned workers) : workers_(workers) {}
@@ -32,6 +37,7 @@ class Listening {
     friend Listening;
     std::vector<Held> added_;                  // bound, and in use once the change is taken
     std::map<std::size_t, std::string> kept_;  // by position, with the listener whose it is
+    std::optional<Admin> admin_;               // another one, or none; nothing: it stays
   };
   // Binds what is new, a socket for each worker. Nothing has changed yet.
   Result<Change> plan(const config::Settings& settings) const;
@@ -39,17 +45,23 @@ class Listening {
   void take(Change change);
   // Both at once.
   Result<void> bind(const config::Settings& settings);
+  // What has a path: admin.listen, where that is one, and `control`. Before the right to use any folder is given up.
+  Result<void> bind_paths(const config::Settings& settings);
+  // The socket of `control`, to be listened on; none: there is none.
+  UniqueFd control() const;
   // None of them is ours any more: where nobody else has them, nobody can connect.
   void close() {
     held_.clear();
-    admin_ = UniqueFd();
+    admin_ = Admin();
   }
 
   // All of them, or those that a change adds, as messages with duplicates.
   using Send = std::function<void(const Order& order, net::Descriptors descriptors)>;
-  Result<void> send_all(std::uint32_t version, const Send& send) const { return send_these(held_, version, send); }
+  Result<void> send_all(std::uint32_t version, const Send& send) const {
+    return send_these(held_, &admin_, version, send);
+  }
   Result<void> send_added(const Change& change, std::uint32_t version, const Send& send) const {
-    return send_these(change.added_, version, send);
+    return send_these(change.added_, change.admin_ ? &*change.admin_ : nullptr, version, send);
   }
 
   // Says in the log what is listened on.
@@ -63,12 +75,15 @@ class Listening {
   };
   static std::vector<Wanted> wanted_by(const config::Settings& settings);
   static bool fits(const Held& held, const Wanted& wanted);
-  Result<void> send_these(const std::vector<Held>& these, std::uint32_t version, const Send& send) const;
+  bool follows_one(const config::Endpoint& endpoint, const std::map<std::size_t, std::string>& kept) const;
+  Result<void> send_these(const std::vector<Held>& these, const Admin* admin, std::uint32_t version,
+                          const Send& send) const;
   std::string addresses(const std::string& listener) const;
 
   unsigned workers_;
   std::vector<Held> held_;
-  UniqueFd admin_;  // none: there is no admin server
+  Admin admin_;
+  UniqueFd control_;
 };
 
 }  // namespace postern::keeper

@@ -34,7 +34,8 @@ void Reloader::ask(OnOutcome on_outcome) {
 }
 
 void Reloader::go_on() {
-  if (wanted_ && !trial_ && !over_ && means_.renewal.serving() && !means_.renewal.busy()) begin();
+  const bool can = means_.renewal.serving() ? !means_.renewal.busy() : means_.nobody_there();
+  if (wanted_ && !trial_ && !over_ && can) begin();
 }
 
 void Reloader::begin() {
@@ -43,7 +44,12 @@ void Reloader::begin() {
   const std::uint32_t version = means_.renewal.begin_reload();
   Reading reading = read_again(means_.file, means_.present, means_.listening);
   if (!reading.reload) return refuse(reading.refusal, reading.diagnostics, asked);
-  trial_ = Trial{version, std::move(*reading.reload), std::move(reading.diagnostics), std::move(asked)};
+  Trial trial{version, std::move(*reading.reload), std::move(reading.diagnostics), std::move(asked)};
+  if (means_.nobody_there()) {
+    take(std::move(trial));
+    return means_.renewal.on_gateway_end();  // which has not begun yet
+  }
+  trial_ = std::move(trial);
   if (const auto sent = send(trial_->reload, version); !sent) take_back(sent.error().message);
 }
 
@@ -79,7 +85,12 @@ void Reloader::take_back(const std::string& why) {
 bool Reloader::hear(const Serving& report) {
   if (!trial_ || report.version != trial_->version) return false;
   if (over_) return true;
-  Trial trial = std::move(*std::exchange(trial_, std::nullopt));
+  take(std::move(*std::exchange(trial_, std::nullopt)));
+  go_on();
+  return true;
+}
+
+void Reloader::take(Trial trial) {
   means_.present = std::move(trial.reload.next);
   means_.listening.take(std::move(trial.reload.listening));
   failed_ = false;
@@ -94,8 +105,6 @@ bool Reloader::hear(const Serving& report) {
   if (!options.empty()) text += "taken over: " + options + "\n";
   if (!files.empty()) text += "taken over, with other contents: " + files + "\n";
   for (const auto& each : trial.asked) each({true, text});
-  go_on();
-  return true;
 }
 
 bool Reloader::hear(const Refused& report) {
@@ -107,6 +116,13 @@ bool Reloader::hear(const Refused& report) {
 
 void Reloader::on_gateway_end() {
   if (trial_ && !over_) take_back("the gateway was lost before it served that");
+}
+
+void Reloader::on_silence() {
+  if (!trial_) return;
+  for (const auto& each : std::exchange(trial_->asked, {})) {
+    each({false, "the gateway does not say whether it serves it: the log will tell\n"});
+  }
 }
 
 // The gateway may serve it already: whoever works for its sessions goes on knowing it.

@@ -27,6 +27,8 @@ class Reloader {
     unsigned workers = 1;
     // To the gateway that there is.
     std::function<void(const Order& order, net::Descriptors descriptors)> send;
+    // There is none now.
+    std::function<bool()> nobody_there;
     // Who works for the gateway's sessions is to know the snapshot of that number as well, before the gateway has it;
     // or is not to know it any more, as nothing came of it.
     std::function<std::optional<Error>(const Prepared& next, std::uint32_t version)> announce;
@@ -44,8 +46,8 @@ class Reloader {
   };
   // Once, and maybe at once.
   using OnOutcome = std::function<void(const Outcome& outcome)>;
-  // Reads it now, or, where something is with the gateway already or none serves, as soon as that is over: once for all
-  // who have asked meanwhile.
+  // Reads it now, or, where something is with the gateway already or that has only begun, as soon as that is over: once
+  // for all who have asked meanwhile. While there is no gateway, the next one has it.
   void ask(OnOutcome on_outcome = {});
 
   // True: that is about a snapshot that was sent from here.
@@ -55,6 +57,8 @@ class Reloader {
   void go_on();
   // What it had not said that it serves it has not taken over.
   void on_gateway_end();
+  // It does not say what becomes of what it was given: who has asked waits no longer.
+  void on_silence();
   // Nothing is taken over any more.
   void end();
   // The last one was not taken over.
@@ -72,6 +76,7 @@ class Reloader {
   void refuse(const std::string& why, const std::vector<config::Diagnostic>& diagnostics,
               const std::vector<OnOutcome>& asked);
   void take_back(const std::string& why);
+  void take(Trial trial);
 
   Means means_;
   std::optional<Trial> trial_;

@@ -61,7 +61,7 @@ Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned cou
   BoundAddress bound{{endpoint.address, endpoint.port}, {}};
   // SO_REUSEPORT would let a second gateway of the same user share the port without a word; two gateways on one port
   // are a mistake, so one socket is bound without it, as a probe.
-  if (endpoint.port != 0) {
+  if (endpoint.port != 0 && !options.beside_ours) {
     const auto probe = bind_socket(bound.address, false, options);
     if (!probe) return cannot(probe.error());
   }
@@ -74,7 +74,7 @@ Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned cou
   return bound;
 }
 
-Result<UniqueFd> bind_unix(const std::string& path) {
+Result<UniqueFd> bind_unix(const std::string& path, OpenTo open_to) {
   const auto cannot = [&] { return fail(Errc::io, "cannot listen on unix:" + path + ": " + std::strerror(errno)); };
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -92,9 +92,10 @@ Result<UniqueFd> bind_unix(const std::string& path) {
     if (refused && ::lstat(path.c_str(), &there) == 0 && S_ISSOCK(there.st_mode)) ::unlink(path.c_str());
   }
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (fd.get() < 0 || ::bind(fd.get(), name, sizeof address) != 0) return cannot();
-  constexpr mode_t everybody = 0666;  // the folder says who gets there
-  if (::chmod(path.c_str(), everybody) != 0) return cannot();
+  const mode_t mode = open_to == OpenTo::owner ? 0600 : 0666;
+  // Before there is a path, which has that mode less what the umask takes away; and after it, without that.
+  if (fd.get() < 0 || ::fchmod(fd.get(), mode) != 0 || ::bind(fd.get(), name, sizeof address) != 0) return cannot();
+  if (::chmod(path.c_str(), mode) != 0) return cannot();
   return fd;
 }
 

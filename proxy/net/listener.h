@@ -24,10 +24,12 @@ struct BoundAddress {
 };
 struct BindOptions {
   bool transparent = false;  // connections to any address may be brought here by a TPROXY rule
+  bool beside_ours = false;  // a socket of ours that goes has this port, maybe at another address
 };
-// A unix socket at a path. What was left there by somebody who is no more is removed; whoever may use the folder may
-// connect.
-Result<UniqueFd> bind_unix(const std::string& path);
+// A unix socket at a path. What was left there by somebody who is no more is removed. Who may connect: whoever gets to
+// the folder, or our own user alone.
+enum class OpenTo : std::uint8_t { everybody, owner };
+Result<UniqueFd> bind_unix(const std::string& path, OpenTo open_to = OpenTo::everybody);
 
 Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned count, const BindOptions& options = {});
 

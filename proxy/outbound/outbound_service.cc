@@ -90,7 +90,7 @@ void OutboundService::watch_name_servers(const std::shared_ptr<const runtime::Ru
   dns::FitnessWatch::Means means;
   means.fresh_resolver = [client = around_.resolver] { return client->resolver(How::afresh); };
   means.later = [&loop = around_.loop](std::function<void()> task) { loop.post(std::move(task)); };
-  means.tell = [servers = runtime->name_servers](const auto& news) { tell(servers, news); };
+  means.tell = [this](const auto& news) { tell(servers_, news); };
   watch_ = std::make_unique<dns::FitnessWatch>(runtime->fitness, dns::keys_question(runtime->trust_anchor), means);
   resolvers_.emplace(*validating_, *plain_, *watch_);
   fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
@@ -98,6 +98,7 @@ void OutboundService::watch_name_servers(const std::shared_ptr<const runtime::Ru
 }
 
 void OutboundService::adopt(std::shared_ptr<const runtime::Runtime> runtime) {
+  servers_ = runtime->name_servers;
   sources_ = std::make_shared<PolicySources>(around_, std::move(runtime), *fitting_);
 }
 

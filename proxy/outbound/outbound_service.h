@@ -52,7 +52,7 @@ class OutboundService {
   OutboundService(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
                   std::unique_ptr<dns::Resolver> resolver);
 
-  // Another snapshot takes over: for sessions that begin from now on. `dns` needs a restart.
+  // Another snapshot takes over: for sessions that begin from now on.
   void adopt(std::shared_ptr<const runtime::Runtime> runtime);
   // Those of the present snapshot; a session keeps the ones that it began with.
   const std::shared_ptr<PolicySources>& sources() const { return sources_; }
@@ -78,6 +78,7 @@ class OutboundService {
   session::Surroundings& around_;
   std::unique_ptr<dns::Resolver> validating_, plain_;
   std::unique_ptr<dns::FitnessWatch> watch_;  // null: there is no trust anchor
+  dns::NameServers servers_;                  // that are asked now, for the log
   std::optional<dns::Resolvers> resolvers_;
   std::unique_ptr<dns::Resolver> fitting_;  // for MTA-STS, which needs no proof
   std::shared_ptr<PolicySources> sources_;

@@ -8,10 +8,19 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr auto patience_with_leaving = 10s;  // they are asked nothing more, and answer within that
+constexpr std::size_t most_leaving = 4;
+
 }  // namespace
 
 Supervisor::Supervisor(net::Loop& loop, Means means)
-    : loop_(loop), means_(std::move(means)), timer_(loop.raw(), [this] { begin_again(); }) {}
+    : loop_(loop),
+      means_(std::move(means)),
+      farewell_(loop.raw(),
+                [this] {
+                  for (const Leaving& each : leaving_) each.process->kill();
+                }),
+      timer_(loop.raw(), [this] { begin_again(); }) {}
 
 // It ends when it hears nobody any more, which is waited for.
 Supervisor::~Supervisor() {
@@ -60,11 +69,15 @@ std::optional<Error> Supervisor::start() {
   return std::nullopt;
 }
 
-// The one before ends when it is not heard any more.
 void Supervisor::renew(Settings settings) {
   means_.settings = std::move(settings);
   control_.reset();
   timer_.stop();
+  if (launched_.process) {
+    leaving_.push_back({run_, std::move(launched_.process)});
+    if (leaving_.size() > most_leaving) leaving_.front().process->kill();
+    farewell_.start(patience_with_leaving);
+  }
   begin_again();
 }
 
@@ -96,7 +109,10 @@ void Supervisor::on_end(const std::string& why) {
 }
 
 void Supervisor::on_end_of_process(std::uint64_t run, const std::string& how) {
-  if (run != run_) return;
+  if (run != run_) {
+    std::erase_if(leaving_, [run](const Leaving& each) { return each.run == run; });
+    return;
+  }
   lose(trouble_.empty() ? how : how + ": " + trouble_);
 }
 

@@ -43,7 +43,7 @@ class Supervisor final : private net::PacketSocket::Owner {
 
   // Starts the first one, and waits until it serves.
   std::optional<Error> start();
-  // Another one with these settings, from now on, follows at once.
+  // Another one with these settings, from now on, follows at once. The one before ends when nobody asks it any more.
   void renew(Settings settings);
   // The clients have begun anew: `connect` is called with other connections, now, or when there is a resolver again.
   void connect_again();
@@ -64,7 +64,13 @@ class Supervisor final : private net::PacketSocket::Owner {
 
   net::Loop& loop_;
   Means means_;
+  struct Leaving {
+    std::uint64_t run = 0;
+    std::unique_ptr<net::HelperProcess> process;
+  };
   Launched launched_;
+  std::vector<Leaving> leaving_;  // those that others have followed
+  net::Timer farewell_;           // to those that do not leave
   std::unique_ptr<net::PacketSocket> control_;
   net::Timer timer_;
   std::uint64_t run_ = 0;

@@ -30,14 +30,16 @@ void try_dns(config::Loaded& loaded, const dns::NameServers& servers, const dns:
   }
 }
 
-// Whether names can be looked up at all.
-dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor) {
+// Whether names can be looked up at all. What serves already is not tried again.
+dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor, const Runtime* previous) {
   auto servers = loaded.settings.outbound.empty() ? dns::NameServers() : name_servers_of(loaded);
   if (!servers) {
     loaded.add_error("dns", servers.error().message);
     return {};
   }
-  try_dns(loaded, *servers, anchor);
+  const bool serves = previous != nullptr && needs(previous->settings).resolver &&
+                      dns::are_the_same(previous->name_servers, *servers) && previous->trust_anchor == anchor;
+  if (!serves) try_dns(loaded, *servers, anchor);
   return std::move(*servers);
 }
 
@@ -87,7 +89,7 @@ Made prepare(config::Loaded loaded, config::Files& files, const Runtime* previou
   files = config::read_files(loaded);
   Made made = make_runtime(std::move(loaded), files, previous);
   if (needs(made.loaded.settings).resolver) {
-    auto servers = check_dns(made.loaded, made.trust_anchor);
+    auto servers = check_dns(made.loaded, made.trust_anchor, previous);
     if (made.runtime != nullptr) made.runtime->name_servers = std::move(servers);
   }
   if (!made.loaded.ok()) made.runtime = nullptr;

@@ -95,7 +95,7 @@ void Builder::take_over() {
   if (previous_ == nullptr) return;
   if (made_->hostname.empty() && previous_->settings.hostname.empty()) made_->hostname = previous_->hostname;
   made_->own_connections = previous_->own_connections;
-  // Of the name servers, which only a restart changes: what was fit is remembered.
+  // Unless others are asked, which whoever finds them knows: what was fit is remembered.
   made_->fitness = previous_->fitness;
   made_->name_servers = previous_->name_servers;
 }

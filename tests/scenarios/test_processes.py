@@ -167,6 +167,23 @@ def test_a_gateway_without_its_keeper_drains_and_ends(start_gateway, scripted_se
     gateway.daemon = None
 
 
+def test_beside_a_gateway_that_drains_without_its_keeper_another_one_begins(start_gateway, scripted_server, folder):
+    settings = {"admin": {"listen": f"unix:{folder}/admin"}, "control": f"{folder}/control"}
+    gateway = start_gateway({"address": scripted_server().address}, mode="none", certificates=[], top=settings)
+    serving = gateway.serving
+    with Client(gateway.port()) as client:
+        client.greeted()
+        client.expect(250, "MAIL FROM:<a@example.net>")
+        os.kill(gateway.pid, signal.SIGKILL)
+        gateway.daemon.process.wait(PATIENCE)
+        gateway.wait_for_log("the keeper is lost: draining")
+        wait_until(lambda: not is_listening(gateway.port()), "nobody new is let in")
+        assert alive(serving)
+        gateway.start()
+        client.expect(250, "RSET")
+    wait_until(lambda: not alive(serving), "the first one has ended")
+
+
 def test_a_signal_to_all_of_them_at_once_is_one_to_the_keeper(start_gateway, scripted_server):
     gateway = start_gateway({"address": scripted_server().address}, mode="none", certificates=[])
     with Client(gateway.port()) as client:
@@ -248,6 +265,7 @@ def test_without_root_it_does_the_same_without_rights(postern, folder, inbound, 
         facts = facts_of(pid)
         assert facts["Uid"].split() == ["65534"] * 4 and facts["NoNewPrivs"] == "1"
         assert int(facts["CapPrm"], 16) == 0
+    assert os.stat(f"/proc/{gateway.pid}/mem").st_uid == 0  # the keys in it are for nobody else of that user
     kill_serving(gateway)
     served(gateway)
 

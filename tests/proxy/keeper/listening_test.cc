@@ -119,4 +119,21 @@ TEST_CASE("listening: what stays configured stays bound, whoever has it, and wha
   CHECK(net::bind_address(*config::parse_endpoint(fixed), 1));
 }
 
+TEST_CASE("listening: an address may take the port of one that goes, and of one that stays it may not") {
+  const std::string port = std::to_string(net::bind_address(*config::parse_endpoint("0.0.0.0:0"), 1)->address.port);
+  Listening listening(2);
+  const auto listen = [&] {  // as the gateway does
+    REQUIRE(listening.send_all(1, [](const Order&, const net::Descriptors& descriptors) {
+      for (const UniqueFd& fd : descriptors) REQUIRE(::listen(fd.get(), 1) == 0);
+    }));
+  };
+  REQUIRE(listening.bind(settings("\"0.0.0.0:" + port + "\"")));
+  listen();
+  CHECK_FALSE(listening.plan(settings("\"0.0.0.0:" + port + "\", \"127.0.0.1:" + port + "\"")));
+  REQUIRE(listening.bind(settings("\"127.0.0.1:" + port + "\"")));
+  listen();
+  CHECK_FALSE(net::bind_address(*config::parse_endpoint("127.0.0.1:" + port), 1));
+  CHECK(net::bind_address(*config::parse_endpoint("127.0.0.2:" + port), 1));
+}
+
 }  // namespace keeper_listening_test

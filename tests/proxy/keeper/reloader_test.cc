@@ -24,6 +24,7 @@ struct Rig {
   Said said;         // to the gateway, to those who sign, to whoever has asked
   std::string text;  // all that was said last to whoever has asked
   int swapped = 0;
+  bool gone = false;  // the gateway
 
   Rig() {
     write("one.example.org");
@@ -42,8 +43,8 @@ struct Rig {
       return std::nullopt;
     };
     const auto withdraw = [this](std::uint32_t version) { said.push_back("withdrawn " + std::to_string(version)); };
-    reloader.emplace(Reloader::Means{path(), present, listening, *renewal, 1, send, announce, withdraw,
-                                     [this] { ++swapped; }, [] {}});
+    reloader.emplace(Reloader::Means{path(), present, listening, *renewal, 1, send, [this] { return gone; }, announce,
+                                     withdraw, [this] { ++swapped; }, [] {}});
     renewal->begin();
   }
   std::string path() const { return directory.path("postern.yaml"); }
@@ -145,6 +146,33 @@ TEST_CASE("reloader: the gateway does not hear of what is wrong, and who has ask
   rig.ask();
   CHECK(rig.reloader->hear(Serving{3}));
   CHECK_FALSE(rig.reloader->failed());
+}
+
+TEST_CASE("reloader: while there is no gateway, what was read is the present one, and the next gateway has it") {
+  Rig rig;
+  rig.renewal->on_gateway_end();
+  rig.write("two.example.org");
+  rig.ask();
+  CHECK(rig.heard().empty());  // it has only begun
+  rig.gone = true;
+  rig.reloader->go_on();
+  CHECK(rig.heard() == Said{"taken over: hostname\n"});
+  CHECK(rig.hostname() == "two.example.org");
+  CHECK(rig.renewal->version() == 2);
+  CHECK_FALSE(rig.renewal->serving());
+}
+
+TEST_CASE("reloader: nobody waits for a gateway that says nothing, and what it says later counts") {
+  Rig rig;
+  rig.write("two.example.org");
+  rig.ask();
+  rig.heard();
+  rig.reloader->on_silence();
+  CHECK(rig.heard().size() == 1);
+  CHECK(rig.hostname() == "one.example.org");
+  CHECK(rig.reloader->hear(Serving{2}));
+  CHECK(rig.hostname() == "two.example.org");
+  CHECK(rig.heard().empty());
 }
 
 TEST_CASE("reloader: nothing is taken over while the process ends, and nobody waits for that") {

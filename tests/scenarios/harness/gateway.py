@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 
 from harness.daemon import Daemon, children_of, words_of
 from harness.ports import PATIENCE, free_port, is_listening, wait_until
@@ -75,6 +76,18 @@ class Gateway:
             return wait_until(lambda: re.search(pattern, self.log()), f"the log matches {pattern}", timeout, 0.05)
         except AssertionError as failure:
             raise AssertionError(f"{failure}\n{self.log()[-6000:]}") from None
+
+    def change(self, **settings):
+        """Writes the file anew, with these at its top level."""
+        self.settings.update(settings)
+        write_configuration(self.configuration, self.settings)
+
+    def reload(self, expected="the configuration was taken over", **settings):
+        """The same, and SIGHUP; waits for the word that the log then has for it."""
+        before = len(re.findall(expected, self.log()))
+        self.change(**settings)
+        os.kill(self.pid, signal.SIGHUP)
+        wait_until(lambda: len(re.findall(expected, self.log())) > before, f"the log says {expected}")
 
     def stop(self, timeout=PATIENCE):
         """SIGTERM. The exit status must be 0, and no assertion or sanitizer may have spoken."""

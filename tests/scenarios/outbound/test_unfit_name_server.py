@@ -11,6 +11,7 @@ import world as places
 from firewall import PORT, firewall
 
 from harness.name_servers import Forwarder
+from harness.ports import wait_until
 
 SIGNED, UNSIGNED = domains.named("ee-spki-256"), domains.named("unsigned")
 WORKERS = 3
@@ -74,6 +75,15 @@ def test_where_dane_is_demanded_mail_waits(world, forwarder, asking, level):
     assert outcome(world, domains.named("trusted")) == "tls"
     gateway.wait_for_log(rf"policy decision .*domain={SIGNED.full} .*DANE is demanded and cannot be known")
     check_it_was_said_once(gateway)
+
+
+def test_a_reload_with_others_ends_it_and_nobody_notices(world, forwarder, asking):
+    forwarder.does = "strips"
+    gateway = asking(level="dane-only")
+    assert outcome(world, SIGNED) == "4.4.3"
+    gateway.reload(dns={**gateway.settings["dns"], "servers": [places.RESOLVER]})
+    wait_until(lambda: outcome(world, SIGNED) == "tls", "the others are asked")
+    assert "the resolver was lost" not in gateway.log()
 
 
 def test_where_it_is_only_observed_mail_goes_and_the_log_knows(world, forwarder, asking):
