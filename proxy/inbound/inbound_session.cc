@@ -74,9 +74,8 @@ void InboundSession::begin_dialogue(bool is_client) {
   facts.client_address = &record_.client.address;
   facts.client_port = record_.client.port;
   facts.tls_available = tls_available();
-  facts.gate = &gate();
   facts.notes_envelopes = runtime_->settings.log.envelope;
-  begin(std::make_unique<smtp::InboundDialogue>(facts));
+  begin(std::make_unique<smtp::InboundDialogue>(facts, &gate()));
 }
 
 // --- TLS

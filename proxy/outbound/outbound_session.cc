@@ -79,10 +79,9 @@ void OutboundSession::on_client() {
   facts.listener = &settings();
   facts.hostname = runtime_->hostname;
   facts.tls_available = tls_available();
-  facts.gate = &gate();
   facts.greets_itself = settings().route == OutboundRoute::mx;
   facts.notes_envelopes = runtime_->settings.log.envelope;
-  auto dialogue = std::make_unique<smtp::OutboundDialogue>(facts);
+  auto dialogue = std::make_unique<smtp::OutboundDialogue>(facts, &gate());
   outbound_ = dialogue.get();
   begin(std::move(dialogue));
 }

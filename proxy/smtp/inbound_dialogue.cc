@@ -4,9 +4,9 @@
 
 namespace postern::smtp {
 
-InboundDialogue::InboundDialogue(const InboundFacts& facts)
+InboundDialogue::InboundDialogue(const InboundFacts& facts, HandshakeGate* gate)
     : TwoPartyDialogue(*facts.listener, {.reply = Timer::command, .left = Refusal::backend_unavailable},
-                       facts.tls_available, facts.notes_envelopes),
+                       facts.tls_available, facts.notes_envelopes, gate),
       facts_(facts) {}
 
 InboundDialogue::~InboundDialogue() = default;

@@ -23,14 +23,14 @@ struct InboundFacts {
   std::string_view hostname;                          // ours; outlives the dialogue
   const config::IpAddress* client_address = nullptr;  // outlives the dialogue
   std::uint16_t client_port = 0;
-  bool tls_available = true;      // false: STARTTLS is answered 454
-  HandshakeGate* gate = nullptr;  // outlives the dialogue; null: nobody limits handshakes
+  bool tls_available = true;  // false: STARTTLS is answered 454
   bool notes_envelopes = true;
 };
 
 class InboundDialogue final : public TwoPartyDialogue {
  public:
-  explicit InboundDialogue(const InboundFacts& facts);
+  // `gate` outlives it; null: nobody limits handshakes.
+  explicit InboundDialogue(const InboundFacts& facts, HandshakeGate* gate = nullptr);
   ~InboundDialogue() override;
 
   // With mode implicit: asks for TLS first. A PROXY header, if any, has been taken off.
@@ -47,7 +47,6 @@ class InboundDialogue final : public TwoPartyDialogue {
 
   // The client's half.
   std::optional<Refusal> refusal_for(const Command& command) const override;
-  HandshakeGate* gate() const override { return facts_.gate; }
   void on_command(const Command& command, const Line& line, Effects& out) override;
   void resumed(const Line& line, Effects& out) override { on_line(line, out); }
   void hello(const Command& command, Effects& out);

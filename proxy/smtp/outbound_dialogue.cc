@@ -9,9 +9,9 @@
 
 namespace postern::smtp {
 
-OutboundDialogue::OutboundDialogue(const OutboundFacts& facts)
+OutboundDialogue::OutboundDialogue(const OutboundFacts& facts, HandshakeGate* gate)
     : TwoPartyDialogue(*facts.listener, {.reply = Timer::reply, .left = Refusal::remote_closed}, facts.tls_available,
-                       facts.notes_envelopes),
+                       facts.notes_envelopes, gate),
       facts_(facts) {}
 
 OutboundDialogue::~OutboundDialogue() = default;

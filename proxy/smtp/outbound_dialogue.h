@@ -21,7 +21,6 @@ struct OutboundFacts {
   const config::OutboundListener* listener = nullptr;  // outlives the dialogue
   std::string_view hostname;                           // ours; outlives the dialogue
   bool tls_available = true;                           // toward the client: false: STARTTLS is answered 454
-  HandshakeGate* gate = nullptr;                       // outlives the dialogue; null: nobody limits handshakes
   // No server is known before the first recipient (route: mx): we greet and answer EHLO ourselves.
   bool greets_itself = false;
   bool notes_envelopes = true;
@@ -43,7 +42,8 @@ struct PolicyAnswer {
 
 class OutboundDialogue final : public TwoPartyDialogue {
  public:
-  explicit OutboundDialogue(const OutboundFacts& facts);
+  // `gate` outlives it; null: nobody limits handshakes.
+  explicit OutboundDialogue(const OutboundFacts& facts, HandshakeGate* gate = nullptr);
   ~OutboundDialogue() override;
 
   void start(Effects& out) override;
@@ -112,7 +112,6 @@ class OutboundDialogue final : public TwoPartyDialogue {
 
   // The client's half.
   std::optional<Refusal> refusal_for(const Command& command) const override;
-  HandshakeGate* gate() const override { return facts_.gate; }
   void on_command(const Command& command, const Line& line, Effects& out) override;
   void resumed(const Line& line, Effects& out) override;
   void hello(const Command& command, const Line& line, Effects& out);

@@ -96,7 +96,7 @@ void TwoPartyDialogue::obey(const Command& command, const Line& line, Effects& o
 }
 
 void TwoPartyDialogue::starttls(const Command& command, Effects& out) {
-  if (gate() != nullptr && !gate()->may_begin_handshake()) {
+  if (gate_ != nullptr && !gate_->may_begin_handshake()) {
     return refuse_command(command, Refusal::client_handshakes, out);
   }
   enter(State::starttls);

@@ -8,8 +8,8 @@
 namespace postern::smtp {
 
 TwoPartyDialogue::TwoPartyDialogue(const config::Listener& listener, Words words, bool tls_available,
-                                   bool notes_envelopes)
-    : answers_(listener.limits.errors, outcome_), input_(listener), words_(words) {
+                                   bool notes_envelopes, HandshakeGate* gate)
+    : answers_(listener.limits.errors, outcome_), input_(listener), words_(words), gate_(gate) {
   standing_.tls_available = tls_available;
   if (!notes_envelopes) outcome_.envelope.disable();
 }

@@ -78,7 +78,8 @@ class TwoPartyDialogue : public Dialogue {
     return ((1U << static_cast<unsigned>(following)) | ... | (1U << static_cast<unsigned>(State::ended)));
   }
 
-  TwoPartyDialogue(const config::Listener& listener, Words words, bool tls_available, bool notes_envelopes);
+  TwoPartyDialogue(const config::Listener& listener, Words words, bool tls_available, bool notes_envelopes,
+                   HandshakeGate* gate);
 
   void tls_available(bool available) final { standing_.tls_available = available; }
 
@@ -138,7 +139,6 @@ class TwoPartyDialogue : public Dialogue {
   virtual bool in_transaction() const = 0;
   virtual void end_transaction() = 0;
   virtual std::optional<Refusal> refusal_for(const Command& command) const = 0;
-  virtual HandshakeGate* gate() const = 0;  // null: nobody limits handshakes
   virtual void on_command(const Command& command, const Line& line, Effects& out) = 0;
   virtual void resumed(const Line& line, Effects& out) = 0;  // held_ is no more, and here it is
   virtual void before_reply(Effects&) {}                     // one of ours is about to be said, or to take its place
@@ -188,6 +188,7 @@ class TwoPartyDialogue : public Dialogue {
 
  private:
   Words words_;
+  HandshakeGate* gate_;  // null: nobody limits handshakes
   Timer armed_ = Timer::none;
   bool client_closed_ = false;  // nothing more of it will come
   bool client_rest_ = false;    // the session still holds octets of the client that we have not taken

@@ -61,12 +61,13 @@ class Copy {
 // With the server.
 enum class Link { down, dialing, up, handshake };
 
-// `Options` has the listener, `cut` (every input octet by octet) and facts(), of which the dialogue is made.
+// `Options` has the listener, `cut` (every input octet by octet), and facts() and `gate`, of which the dialogue is
+// made.
 template <class Dialogue, class Options>
 class DialogueRig {
  public:
   explicit DialogueRig(const Options& options)
-      : options_(options), dialogue_(std::make_unique<Dialogue>(options_.facts())) {}
+      : options_(options), dialogue_(std::make_unique<Dialogue>(options_.facts(), options_.gate)) {}
   DialogueRig(const DialogueRig&) = delete;
   virtual ~DialogueRig() = default;
 

@@ -25,7 +25,6 @@ struct Options {
     facts.client_address = &client_address;
     facts.client_port = 4025;
     facts.tls_available = tls_available;
-    facts.gate = gate;
     return facts;
   }
 };

@@ -38,6 +38,7 @@ struct Options {
   RemotePlan plan;
   bool tls_available = true;
   bool greets_itself = false;
+  HandshakeGate* gate = nullptr;
   bool cut = false;  // every input octet by octet
 
   OutboundFacts facts() const {
