@@ -334,18 +334,33 @@ std::vector<std::pair<std::string, std::shared_ptr<TicketKeys>>> Contexts::share
   return shared;
 }
 
-bool exchanges_keys_by_rsa(const config::Settings& settings) {
-  const auto uses_it = [](const config::Listener& listener) {
-    if (listener.mode == config::TlsMode::none) return false;
-    const auto context = new_ssl_ctx();
-    std::vector<Complaint> complaints;
-    if (!set_protocol(context.get(), listener.tls, complaints)) return false;
-    const auto ciphers = usable_ciphers(context.get(), listener.tls);
-    return std::any_of(ciphers.begin(), ciphers.end(),
-                       [](const SSL_CIPHER* cipher) { return SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa; });
+namespace {
+
+bool exchanges_keys_by_rsa(const config::Listener& listener) {
+  if (listener.mode == config::TlsMode::none) return false;
+  const auto context = new_ssl_ctx();
+  std::vector<Complaint> complaints;
+  if (!set_protocol(context.get(), listener.tls, complaints)) return false;
+  const auto ciphers = usable_ciphers(context.get(), listener.tls);
+  return std::any_of(ciphers.begin(), ciphers.end(),
+                     [](const SSL_CIPHER* cipher) { return SSL_CIPHER_get_kx_nid(cipher) == NID_kx_rsa; });
+}
+
+}  // namespace
+
+std::set<std::string> keys_that_decrypt(const config::Settings& settings) {
+  std::set<std::string> files;
+  const auto look_at = [&](const config::Listener& listener) {
+    if (!exchanges_keys_by_rsa(listener)) return;
+    for (const std::string& name : listener.certificates) {
+      const auto named = settings.certificates.find(name);
+      if (named == settings.certificates.end()) continue;
+      for (const config::CertificatePair& pair : named->second) files.insert(pair.key);
+    }
   };
-  return std::any_of(settings.inbound.begin(), settings.inbound.end(), uses_it) ||
-         std::any_of(settings.outbound.begin(), settings.outbound.end(), uses_it);
+  for (const config::InboundListener& listener : settings.inbound) look_at(listener);
+  for (const config::OutboundListener& listener : settings.outbound) look_at(listener);
+  return files;
 }
 
 LibraryFacts library_facts() {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -81,10 +82,11 @@ class Contexts {
   std::vector<SharedKeys> ticket_keys_;  // one for each distinct setting
 };
 
-// "BoringSSL (API 17)"; and whether X25519MLKEM768 and the like are there. For `postern --version`.
-// Somebody's ciphers leave the key exchange to RSA: keys are then used to decrypt, too.
-bool exchanges_keys_by_rsa(const config::Settings& settings);
+// The files of those private keys that are used to decrypt, too: of listeners whose ciphers leave the key exchange to
+// RSA.
+std::set<std::string> keys_that_decrypt(const config::Settings& settings);
 
+// "BoringSSL (API 17)"; and whether X25519MLKEM768 and the like are there. For `postern --version`.
 struct LibraryFacts {
   int api_version = 0;
   bool has_x25519_mlkem768 = false;

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "config/assert.h"
-#include "tls/certificates.h"
 #include "tls/error.h"
 #include "tls/pem.h"
 #include "tls/signatures.h"
@@ -40,15 +39,9 @@ tl::unexpected<Error> does_not_fit(const std::string& what) {
 }
 
 // TLS 1.1 and below sign two digests at once, which no scheme stands for.
-bool can_sign(const EVP_PKEY& key, std::uint16_t scheme) {
-  PrivateKey about;
-  switch (EVP_PKEY_id(&key)) {
-    case EVP_PKEY_RSA: about.type = KeyType::rsa; break;
-    case EVP_PKEY_EC: about.type = KeyType::ecdsa; break;
-    default: about.type = KeyType::ed25519; break;
-  }
+bool can_sign(const PrivateKey& key, std::uint16_t scheme) {
   const bool is_old = scheme == SSL_SIGN_RSA_PKCS1_MD5_SHA1;
-  return is_old ? about.type == KeyType::rsa : can_sign_below_tls13(about, scheme);
+  return is_old ? key.type == KeyType::rsa : can_sign_below_tls13(key, scheme);
 }
 
 bool set_padding(EVP_PKEY_CTX* context, std::uint16_t scheme) {
@@ -93,8 +86,8 @@ Result<SigningKey> SigningKey::parse(const std::string& path, std::string_view c
   if (!parsed) return tl::unexpected(parsed.error());
   SigningKey key;
   key.name_ = name_of(*parsed->key);
-  key.key_ = std::move(parsed->key);
-  key.decrypts_ = decrypts && EVP_PKEY_id(key.key_.get()) == EVP_PKEY_RSA;
+  key.key_ = std::move(*parsed);
+  key.decrypts_ = decrypts && key.key_.type == KeyType::rsa;
   return key;
 }
 
@@ -108,22 +101,22 @@ Result<std::string> SigningKey::perform(const KeyRequest& request) const {
 }
 
 Result<std::string> SigningKey::sign(const KeyRequest& request) const {
-  if (!can_sign(*key_, request.scheme)) return does_not_fit("the key cannot sign like that");
+  if (!can_sign(key_, request.scheme)) return does_not_fit("the key cannot sign like that");
   if (request.scheme == SSL_SIGN_ED25519) {
     if (request.octets.size() > KeyRequest::most_octets) return does_not_fit("too much is to be signed");
-    return sign_message(key_.get(), request.octets);
+    return sign_message(key_.key.get(), request.octets);
   }
   const EVP_MD* const digest = SSL_get_signature_algorithm_digest(request.scheme);
   if (digest == nullptr || EVP_MD_size(digest) != request.octets.size()) return does_not_fit("no digest of that size");
-  return sign_digest(key_.get(), request.scheme, request.octets);
+  return sign_digest(key_.key.get(), request.scheme, request.octets);
 }
 
 Result<std::string> SigningKey::decrypt(const KeyRequest& request) const {
   if (!decrypts_) return does_not_fit("nothing is decrypted with this key");
-  std::string plain(static_cast<std::size_t>(EVP_PKEY_size(key_.get())), '\0');
+  std::string plain(static_cast<std::size_t>(EVP_PKEY_size(key_.key.get())), '\0');
   if (request.octets.size() != plain.size()) return does_not_fit("nothing of the modulus' size");
   std::size_t size = 0;
-  if (RSA_decrypt(EVP_PKEY_get0_RSA(key_.get()), &size, room_in(plain), plain.size(), octets_of(request.octets),
+  if (RSA_decrypt(EVP_PKEY_get0_RSA(key_.key.get()), &size, room_in(plain), plain.size(), octets_of(request.octets),
                   request.octets.size(), RSA_NO_PADDING) != 1) {
     return tl::unexpected(take_error(Errc::tls, "cannot decrypt"));
   }
@@ -131,9 +124,7 @@ Result<std::string> SigningKey::decrypt(const KeyRequest& request) const {
   return plain;
 }
 
-Result<std::string> public_form(const std::string& path, std::string_view content) {
-  const auto key = parse_key(path, content);
-  if (!key) return tl::unexpected(key.error());
+std::string SigningKey::public_form(const std::string& path, std::string_view content) const {
   const bssl::UniquePtr<BIO> text(BIO_new(BIO_s_mem()));
   bool written = text != nullptr;
   // The same file may be named for its chain.
@@ -144,10 +135,10 @@ Result<std::string> public_form(const std::string& path, std::string_view conten
   }
   const std::uint8_t* data = nullptr;
   std::size_t size = 0;
-  written = written && PEM_write_bio_PUBKEY(text.get(), key->key.get()) == 1 &&
+  written = written && PEM_write_bio_PUBKEY(text.get(), key_.key.get()) == 1 &&
             BIO_mem_contents(text.get(), &data, &size) == 1;
   POSTERN_ASSERT(written, "out of memory");
-  return std::string(data, data + size);
+  return {data, data + size};
 }
 
 }  // namespace postern::tls

@@ -170,6 +170,10 @@ void Gateway::obey(const keeper::Ask&, net::Descriptors&) {
   }
 }
 
+void Gateway::obey(const keeper::Signer& order, net::Descriptors& descriptors) {
+  if (order.worker < workers_.size()) use_signer(order.worker, std::move(descriptors.front()));
+}
+
 void Gateway::drain() {
   if (std::exchange(draining_, true)) return;
   for (auto& worker : workers_) worker->drain();
@@ -224,7 +228,7 @@ void Gateway::make_workers(std::uint32_t count, Arriving& arriving) {
     if (w < count) use_resolver(*workers_[w], std::move(connection), resolver_run_);
   }
   for (auto& [w, connection] : arriving.signers) {
-    if (w < count) workers_[w]->use_signer(std::move(connection));
+    if (w < count) use_signer(w, std::move(connection));
   }
   running_ = count;
   for (std::uint32_t w = 0; w < count; ++w) {
@@ -265,6 +269,11 @@ void Gateway::use_resolver(Worker& worker, UniqueFd connection, std::uint64_t ru
   worker.use_resolver(std::move(connection), [this, run](const std::string& why) {
     loop_.post([this, run, why] { say(keeper::ResolverUseless{run, why}); });
   });
+}
+
+void Gateway::use_signer(std::uint32_t worker, UniqueFd connection) {
+  workers_[worker]->use_signer(std::move(connection),
+                               [this, worker] { loop_.post([this, worker] { say(keeper::SignerLost{worker}); }); });
 }
 
 void Gateway::on_worker_end() {

@@ -58,6 +58,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void obey(const keeper::Ask& order, net::Descriptors& descriptors);
   void obey(const keeper::Status& order, net::Descriptors& descriptors);
   void obey(const keeper::CertificateState& order, net::Descriptors& descriptors);
+  void obey(const keeper::Signer& order, net::Descriptors& descriptors);
   std::optional<Error> swap_in(Arriving arriving, std::uint32_t workers);
   std::shared_ptr<const runtime::Runtime> until_retired(std::shared_ptr<const runtime::Runtime> runtime,
                                                         std::uint32_t version);
@@ -68,6 +69,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void start_admin(UniqueFd socket);
   void tell_when_serving(std::uint32_t version);
   void use_resolver(Worker& worker, UniqueFd connection, std::uint64_t run);
+  void use_signer(std::uint32_t worker, UniqueFd connection);
   void say(const keeper::Report& report);
   void give_up(const std::string& why);
   void drain();

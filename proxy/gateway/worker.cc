@@ -73,17 +73,17 @@ void Worker::use_resolver(UniqueFd connection, const resolver::Client::OnTrouble
   loop_.post([this, held, on_trouble] { resolver_.connect(std::move(*held), on_trouble); });
 }
 
-void Worker::use_signer(UniqueFd connection) {
+void Worker::use_signer(UniqueFd connection, SignerLink::Ask ask_for_another) {
   auto held = std::make_shared<UniqueFd>(std::move(connection));
-  loop_.post([this, held] {
-    scratch_.signer = &signer_;
-    signer_.on_change([this] {
+  loop_.post([this, held, ask = std::move(ask_for_another)] {
+    scratch_.signer = &signer_.client();
+    signer_.client().on_change([this] {
       for (const auto& session : sessions_) session->on_signer();
     });
-    signer_.connect(std::move(*held), [this](const std::string& why) {
-      log::error("nobody signs for a worker any more", {{"worker", number_},
-                                                        {"reason", why.empty() ? "the keeper has closed" : why},
-                                                        {"effect", "handshakes that need a private key fail"}});
+    signer_.connect(std::move(*held), ask, [this](const std::string& why) {
+      log::error("nobody signs for a worker", {{"worker", number_},
+                                               {"reason", why.empty() ? "the keeper has closed" : why},
+                                               {"effect", "handshakes that need a private key fail"}});
     });
   });
 }

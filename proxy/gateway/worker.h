@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "proxy/gateway/signer_link.h"
 #include "proxy/inbound/inbound_session.h"
 #include "proxy/net/listener.h"
 #include "proxy/net/loop.h"
@@ -17,7 +18,6 @@
 #include "proxy/observe/book.h"
 #include "proxy/outbound/outbound_service.h"
 #include "proxy/runtime/runtime.h"
-#include "proxy/signing/client.h"
 
 namespace postern::gateway {
 
@@ -41,8 +41,9 @@ class Worker {
   void prepare();
   // Thread-safe: names are looked up there from now on. `on_trouble` is called in the worker's thread.
   void use_resolver(UniqueFd connection, const resolver::Client::OnTrouble& on_trouble);
-  // Thread-safe: leads to whoever holds the private keys, where they are not here.
-  void use_signer(UniqueFd connection);
+  // Thread-safe: leads to whoever holds the private keys, where they are not here. Another is asked for in the worker's
+  // thread.
+  void use_signer(UniqueFd connection, SignerLink::Ask ask_for_another);
   // Thread-safe: programs are started there from now on.
   void use_programs(UniqueFd connection);
   // After prepare(): takes the sockets and starts the thread. `on_end` is called in that thread when the worker has
@@ -120,7 +121,7 @@ class Worker {
   programs::Client programs_;
   net::ChildReaper reaper_;
   resolver::Client resolver_;
-  signing::Client signer_;
+  SignerLink signer_;
   session::Surroundings surroundings_;
   // What is known of the servers behind the inbound listeners, by the listener's name: it outlives a snapshot.
   std::map<std::string, std::shared_ptr<inbound::BackendPool>, std::less<>> pools_;

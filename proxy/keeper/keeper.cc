@@ -269,6 +269,14 @@ void Keeper::hear(const Retired& report) {
   signers_.drop(report.version);
 }
 
+void Keeper::hear(const SignerLost& report) {
+  auto end = signers_.replace(report.worker, loop_.now());
+  if (!end) return;  // it asks again
+  net::Descriptors one;
+  one.push_back(std::move(*end));
+  gateway_->send(Signer{report.worker}, std::move(one));
+}
+
 void Keeper::hear(const Stopped&) {
   drained_ = true;
 }

@@ -64,6 +64,7 @@ class Keeper final : private GatewayProcess::Owner {
   void hear(const ResolverUseless& report);
   void hear(const Retired& report);
   void hear(const Alive& report) { service_.hear(report); }
+  void hear(const SignerLost& report);
   void hear(const Stopped& report);
   void on_gateway_end(const std::string& how) override;
   void start_gateway_again();

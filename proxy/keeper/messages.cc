@@ -33,7 +33,10 @@ enum class Kind : std::uint8_t {
   announce,
   ask,
   alive,
+  signer,
+  signer_lost,
 };
+constexpr Kind last_kind = Kind::signer_lost;
 
 Packer begin(Kind kind) {
   Packer packer;
@@ -98,6 +101,12 @@ std::string pack(const Resolver& resolver) {
 
 std::string pack(const Announce&) {
   return begin(Kind::announce).take();
+}
+
+std::string pack(const Signer& signer) {
+  Packer packer = begin(Kind::signer);
+  packer.number(signer.worker);
+  return packer.take();
 }
 
 std::string pack(const Drain&) {
@@ -167,6 +176,12 @@ std::string pack(const Retired& retired) {
   return packer.take();
 }
 
+std::string pack(const SignerLost& lost) {
+  Packer packer = begin(Kind::signer_lost);
+  packer.number(lost.worker);
+  return packer.take();
+}
+
 std::string pack(const Stopped&) {
   return begin(Kind::stopped).take();
 }
@@ -212,6 +227,12 @@ Resolver unpack_resolver(Unpacker& unpacker, std::size_t descriptors) {
   return resolver;
 }
 
+std::uint32_t unpack_worker(Unpacker& unpacker) {
+  const auto worker = unpacker.number<std::uint32_t>();
+  unpacker.demand(worker < max_workers);
+  return worker;
+}
+
 Counts unpack_counts(Unpacker& unpacker) {
   Counts counts;
   counts.gateway_losses = unpacker.number<std::uint64_t>();
@@ -236,7 +257,7 @@ std::size_t wanted(const Order& order, std::size_t brought) {
   if (const auto* sockets = std::get_if<Sockets>(&order)) return sockets->entries.size();
   if (std::holds_alternative<Resolver>(order)) return brought;
   const bool one = std::holds_alternative<Snapshot>(order) || std::holds_alternative<Renewed>(order) ||
-                   std::holds_alternative<Status>(order);
+                   std::holds_alternative<Status>(order) || std::holds_alternative<Signer>(order);
   return one ? 1 : 0;
 }
 
@@ -264,7 +285,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
   if (message.size() > max_message) return broken("an order");
   Unpacker unpacker(message);
   Order order;
-  switch (unpacker.choice(Kind::alive)) {
+  switch (unpacker.choice(last_kind)) {
     case Kind::snapshot: order = Snapshot{unpacker.number<std::uint32_t>()}; break;
     case Kind::sockets: order = unpack_sockets(unpacker); break;
     case Kind::commit: order = unpack_commit(unpacker); break;
@@ -277,11 +298,13 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::certificate: order = unpack_certificate(unpacker); break;
     case Kind::announce: order = Announce{}; break;
     case Kind::ask: order = Ask{}; break;
+    case Kind::signer: order = Signer{unpack_worker(unpacker)}; break;
     case Kind::serving:
     case Kind::refused:
     case Kind::resolver_useless:
     case Kind::retired:
     case Kind::alive:
+    case Kind::signer_lost:
     case Kind::stopped: return broken("an order");
   }
   if (!unpacker.done() || descriptors != wanted(order, descriptors)) return broken("an order");
@@ -292,7 +315,7 @@ Result<Report> parse_report(std::string_view message) {
   if (message.size() > max_message) return broken("a report");
   Unpacker unpacker(message);
   Report report;
-  switch (unpacker.choice(Kind::alive)) {
+  switch (unpacker.choice(last_kind)) {
     case Kind::serving: report = Serving{unpacker.number<std::uint32_t>()}; break;
     case Kind::refused: {
       const auto version = unpacker.number<std::uint32_t>();
@@ -306,6 +329,7 @@ Result<Report> parse_report(std::string_view message) {
     }
     case Kind::retired: report = Retired{unpacker.number<std::uint32_t>()}; break;
     case Kind::alive: report = Alive{unpacker.number<std::uint64_t>()}; break;
+    case Kind::signer_lost: report = SignerLost{unpack_worker(unpacker)}; break;
     case Kind::stopped: report = Stopped{}; break;
     case Kind::snapshot:
     case Kind::sockets:
@@ -318,7 +342,8 @@ Result<Report> parse_report(std::string_view message) {
     case Kind::status:
     case Kind::certificate:
     case Kind::announce:
-    case Kind::ask: return broken("a report");
+    case Kind::ask:
+    case Kind::signer: return broken("a report");
   }
   if (!unpacker.done()) return broken("a report");
   return report;

@@ -69,6 +69,12 @@ struct Resolver {
 
 // It drains soon, and says so to who asks whether it is ready.
 struct Announce {};
+
+// With one descriptor: a connection to whoever has the keys, for a worker that has lost the one before.
+struct Signer {
+  std::uint32_t worker = 0;
+};
+
 struct Drain {};
 struct Stop {};
 // Alive is to be said.
@@ -105,7 +111,7 @@ struct CertificateState {
 };
 
 using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Announce, Drain, Stop, Counts, Ask, Status,
-                           CertificateState>;
+                           CertificateState, Signer>;
 
 // --- to the keeper
 
@@ -131,10 +137,14 @@ struct Retired {
 struct Alive {
   std::uint64_t sessions = 0;  // that there are
 };
+// A worker's connection to whoever has the keys is of no use any more.
+struct SignerLost {
+  std::uint32_t worker = 0;
+};
 // Drained; it ends next.
 struct Stopped {};
 
-using Report = std::variant<Serving, Refused, ResolverUseless, Retired, Alive, Stopped>;
+using Report = std::variant<Serving, Refused, ResolverUseless, Retired, Alive, SignerLost, Stopped>;
 
 // What is longer than a bound allows is the sender's mistake, but for sentences, which are cut.
 std::string encode(const Order& order);

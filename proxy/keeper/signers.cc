@@ -39,10 +39,16 @@ std::string without_keys(const std::string& pem) {
   return rest;
 }
 
+// The same key may be in two files, or in two snapshots, and be used to decrypt in one of them alone.
+void add_key(signing::Keys& keys, std::shared_ptr<const tls::SigningKey> key) {
+  auto& known = keys[key->name()];
+  if (known == nullptr || key->decrypts()) known = std::move(key);
+}
+
 }  // namespace
 
 signing::Keys take_keys(const config::Loaded& loaded, config::Files& files) {
-  const bool decrypts = tls::exchanges_keys_by_rsa(loaded.settings);
+  const auto decrypting = tls::keys_that_decrypt(loaded.settings);
   std::set<std::string> paths;
   for (const auto& file : config::files_of(loaded)) {
     if (file.use == config::FileUse::private_key) paths.insert(file.path);
@@ -51,14 +57,12 @@ signing::Keys take_keys(const config::Loaded& loaded, config::Files& files) {
   for (const std::string& path : paths) {
     const auto& file = files.at(path);
     if (!file || file->key_elsewhere) continue;
-    auto key = tls::SigningKey::parse(path, file->content, decrypts);
-    auto form = tls::public_form(path, file->content);
-    if (key && form) {
-      files.put(path, config::File{std::move(*form), file->world_readable, true});
-      const std::string name = key->name();
-      keys[name] = std::make_shared<const tls::SigningKey>(std::move(*key));
+    auto key = tls::SigningKey::parse(path, file->content, decrypting.contains(path));
+    if (key) {
+      files.put(path, config::File{key->public_form(path, file->content), file->world_readable, true});
+      add_key(keys, std::make_shared<const tls::SigningKey>(std::move(*key)));
     } else {
-      files.put(path, tl::unexpected(key ? form.error() : key.error()));
+      files.put(path, tl::unexpected(key.error()));
     }
   }
   for (const auto& file : config::files_of(loaded)) {
@@ -88,21 +92,38 @@ Result<std::vector<UniqueFd>> Signers::begin(unsigned workers, std::uint32_t ver
   add(version, keys);
   std::vector<UniqueFd> ends;
   for (unsigned worker = 0; worker < workers; ++worker) {
-    auto pair = net::packet_pair();
-    if (!pair) return tl::unexpected(pair.error());
-    threads_.push_back(std::make_unique<signing::Signer>(std::move(pair->first), table_, tell_end));
-    ends.push_back(std::move(pair->second));
+    auto end = begin_thread(threads_.emplace_back());
+    if (!end) return tl::unexpected(end.error());
+    ends.push_back(std::move(*end));
   }
   return ends;
 }
 
-// A key that is known already stays the one that it is.
+Result<UniqueFd> Signers::begin_thread(Thread& thread) {
+  auto pair = net::packet_pair();
+  if (!pair) return tl::unexpected(pair.error());
+  thread.signer = std::make_unique<signing::Signer>(std::move(pair->first), table_, tell_end);
+  return std::move(pair->second);
+}
+
+// A gateway that was taken over may ask for nothing else. One that was not pauses for a second after the first time.
+Result<UniqueFd> Signers::replace(std::uint32_t worker, std::uint64_t now) {
+  constexpr std::uint64_t shortest = 500;  // milliseconds
+  if (worker >= threads_.size()) return fail(Errc::invalid_argument, "nobody signs for such a worker");
+  Thread& thread = threads_[worker];
+  if (thread.replaced && now - *thread.replaced < shortest) return fail(Errc::temporary, "it asks too often");
+  thread.replaced = now;
+  return begin_thread(thread);
+}
+
+// A key that is known already stays the one that it is, unless it is to be used for other things.
 void Signers::add(std::uint32_t version, const signing::Keys& keys) {
   const auto all = table_.get();
   signing::Keys added;
   for (const auto& [name, key] : keys) {
     const auto known = all->find(name);
-    added[name] = known == all->end() ? key : known->second;
+    const bool same = known != all->end() && known->second->decrypts() == key->decrypts();
+    added[name] = same ? known->second : key;
   }
   known_[version] = std::move(added);
   if (known_.size() > most_snapshots) known_.erase(known_.begin());
@@ -115,7 +136,9 @@ void Signers::drop(std::uint32_t version) {
 
 void Signers::publish() {
   auto all = std::make_shared<signing::Keys>();
-  for (const auto& [version, keys] : known_) all->insert(keys.begin(), keys.end());
+  for (const auto& [version, keys] : known_) {
+    for (const auto& [name, key] : keys) add_key(*all, key);
+  }
   table_.set(std::move(all));
 }
 

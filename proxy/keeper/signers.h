@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "config/files.h"
@@ -36,11 +37,19 @@ class Signers {
   void add(std::uint32_t version, const signing::Keys& keys);
   // Nobody has that snapshot any more: nothing is signed with keys that no other one has.
   void drop(std::uint32_t version);
+  // Another thread for that worker, which has lost its own; the gateway's end. An error: it asks too soon for one that
+  // has a use for them, and is to ask again, or there is no such worker.
+  Result<UniqueFd> replace(std::uint32_t worker, std::uint64_t now);
   // Somebody is served.
   bool running() const { return !threads_.empty(); }
   void end() { threads_.clear(); }
 
  private:
+  struct Thread {
+    std::unique_ptr<signing::Signer> signer;
+    std::optional<std::uint64_t> replaced;  // loop time
+  };
+  Result<UniqueFd> begin_thread(Thread& thread);
   void publish();
 
   // Of what a gateway that never says that one has gone may keep here. An honest one has a session for each that is
@@ -49,7 +58,7 @@ class Signers {
 
   std::map<std::uint32_t, signing::Keys> known_;  // by the snapshot's number
   signing::KeyTable table_{std::make_shared<const signing::Keys>()};
-  std::vector<std::unique_ptr<signing::Signer>> threads_;
+  std::vector<Thread> threads_;  // of each worker
 };
 
 }  // namespace postern::keeper

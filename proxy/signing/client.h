@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <string>
 
@@ -17,13 +18,20 @@ namespace postern::signing {
 
 class Client final : public tls::Signer, private net::PacketSocket::Owner {
  public:
-  static constexpr std::size_t most_under_way = 16'384;
-  // Milliseconds for which a signer that has something to do may be silent. RSA with 4,096 bits takes about 5 ms; how
-  // long a handshake waits for those before it, its own deadline says.
-  static constexpr std::uint64_t patience = 10'000;
+  // Requests that the signer has, or will find in its socket: enough that it never waits for us. The others wait here,
+  // where one that nobody wants any more costs no signature.
+  static constexpr std::size_t most_sent = 32;
+  static constexpr std::size_t most_in_line = 16'384;
+  struct Patience {
+    // Milliseconds for which a signer that has something to do may be silent. RSA with 4,096 bits takes about 5 ms.
+    std::uint64_t with_signer = 10'000;
+    // Milliseconds in line: of a flood, those that are told no soon leave room for those that can be served.
+    std::uint64_t in_line = 5'000;
+  };
 
   // Nobody signs yet: what is asked has failed at once.
-  explicit Client(net::Loop& loop, std::uint64_t for_how_long = patience);
+  explicit Client(net::Loop& loop) : Client(loop, Patience()) {}
+  Client(net::Loop& loop, Patience patience);
   ~Client() override;
 
   // Told once of a connection that is of no use: it was closed (`why` is empty), or broke the protocol. What was under
@@ -38,13 +46,25 @@ class Client final : public tls::Signer, private net::PacketSocket::Owner {
   Result<std::unique_ptr<Ticket>> ask(const tls::KeyRequest& request, OnAnswer on_answer) override;
 
  private:
-  class Cancelling;
+  struct Pending;
+  using Line = std::list<std::shared_ptr<Pending>>;
   struct Pending {
-    std::uint32_t id = 0;
     OnAnswer on_answer;  // empty: nobody waits for it any more
+    std::uint32_t id = 0;
+    // While it is in line:
+    Line* line = nullptr;  // null: it is not
+    Line::iterator place;
+    std::string message;
+    std::uint64_t since = 0;  // loop time
   };
+  class Cancelling;
 
+  void stand_in_line(std::shared_ptr<Pending> pending, std::string message);
+  static void leave_line(Pending& pending);
+  void send(std::shared_ptr<Pending> pending, std::string message);
+  void send_more();
   void look();
+  void fail_old();
   void fail_all(const std::string& why);
   void change(bool hangs);
   void lose(const std::string& why);
@@ -52,10 +72,11 @@ class Client final : public tls::Signer, private net::PacketSocket::Owner {
   void on_end(const std::string& why) override;
 
   net::Loop& loop_;
-  const std::uint64_t patience_;
+  const Patience patience_;
   std::unique_ptr<net::PacketSocket> socket_;  // null: nobody is there
   OnLost on_lost_;
-  std::deque<std::shared_ptr<Pending>> pending_;  // in the order in which answers come
+  std::deque<std::shared_ptr<Pending>> sent_;  // in the order in which answers come
+  Line line_;                                  // likewise, behind them
   std::uint32_t next_id_ = 0;
   std::uint64_t moved_ = 0;  // loop time of the last answer, or of the request that found none under way
   bool looking_ = false;     // the timer runs

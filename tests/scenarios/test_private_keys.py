@@ -1,8 +1,10 @@
 """`private_keys`: with `separate` the keeper signs and the gateway never has a key; with `inside` it does it itself."""
 
+import ctypes
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import threading
@@ -129,6 +131,52 @@ def test_a_keeper_that_is_killed_leaves_nobody_waiting(start_gateway, scripted_s
                 client.expect(220, "STARTTLS")
     wait_until(lambda: not os.path.exists(f"/proc/{serving}"), "the gateway has drained")
     gateway.kill()
+
+
+def packet_sockets(pid):
+    """The numbers of a process's descriptors that keep packets whole."""
+    with open(f"/proc/{pid}/net/unix", encoding="ascii") as table:
+        kept_whole = {line.split()[6] for line in table if line.split()[4] == "0005"}
+    found = []
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        target = os.readlink(f"/proc/{pid}/fd/{number}")
+        if target.startswith("socket:[") and target[8:-1] in kept_whole:
+            found.append(int(number))
+    return found
+
+
+def shut_down(pid, number):
+    """Ends a connection of another process, as seen from both ends."""
+    pidfd_getfd = 438
+    process = os.pidfd_open(pid)
+    copy = ctypes.CDLL(None, use_errno=True).syscall(pidfd_getfd, process, number, 0)
+    os.close(process)
+    assert copy >= 0, os.strerror(ctypes.get_errno())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, fileno=copy) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+def can_shake_hands(port):
+    try:
+        with Client(port, timeout=PATIENCE) as client:
+            client.start_tls()
+            client.expect(220)
+        return True
+    except NOT_HAD:
+        return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a descriptor of another process")
+def test_a_worker_that_is_cut_off_from_its_keys_gets_another_way_to_them(start_gateway, scripted_server):
+    gateway = start_gateway({"address": scripted_server().address}, top={"workers": 1}, mode="implicit")
+    serving = gateway.serving
+    for times in (1, 2):  # the second time after a pause
+        assert can_shake_hands(gateway.port())
+        (to_signer,) = [number for number in packet_sockets(serving) if number != 3]
+        shut_down(serving, to_signer)
+        wait_until(lambda: gateway.log().count("nobody signs for a worker") == times, "it has noticed")
+        wait_until(lambda: can_shake_hands(gateway.port()), "its handshakes are signed again")
+    assert gateway.serving == serving
 
 
 def all_threads_have_stopped(pid):

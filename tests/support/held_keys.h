@@ -21,9 +21,9 @@ class HeldKeys final : public tls::Signer {
     auto key = tls::SigningKey::parse("key", made.key_pem(), decrypts);
     REQUIRE(key.has_value());
     const std::string name = key->name();
-    keys_.insert_or_assign(name, std::move(*key));
     config::File file;
-    file.content = *tls::public_form("key", made.key_pem());
+    file.content = key->public_form("key", made.key_pem());
+    keys_.insert_or_assign(name, std::move(*key));
     file.key_elsewhere = true;
     auto chain = tls::parse_chain("chain", made.certificate_pem());
     auto half = tls::parse_private_key("key", file);

@@ -24,16 +24,22 @@ SigningKey held(const TestCertificate& made, bool decrypts = false) {
   return std::move(*key);
 }
 
+// What is handed on in place of the file.
+std::string public_form(const std::string& content) {
+  auto key = SigningKey::parse("key", content, false);
+  REQUIRE(key.has_value());
+  return key->public_form("key", content);
+}
+
 TEST_CASE("signing key: the public form has nothing of the private key, and says the same of it") {
   for (const TestKey kind : {TestKey::p256, TestKey::p384, TestKey::p521, TestKey::rsa, TestKey::ed25519}) {
     CertificateWish wish;
     wish.key = kind;
     if (kind == TestKey::rsa) wish.existing_key = shared_rsa_key();
     const auto made = make_certificate(wish);
-    const auto form = public_form("key", made.key_pem());
-    REQUIRE(form.has_value());
-    CHECK(form->find("PRIVATE") == std::string::npos);
-    const auto half = parse_private_key("key", elsewhere(*form));
+    const auto form = public_form(made.key_pem());
+    CHECK(form.find("PRIVATE") == std::string::npos);
+    const auto half = parse_private_key("key", elsewhere(form));
     config::File whole_file;
     whole_file.content = made.key_pem();
     const auto whole = parse_private_key("key", whole_file);
@@ -50,9 +56,7 @@ TEST_CASE("signing key: the public form has nothing of the private key, and says
 
 TEST_CASE("signing key: a file that holds the chain as well goes on holding it") {
   const auto made = make_certificate({});
-  const auto form = public_form("both", made.certificate_pem() + made.key_pem());
-  REQUIRE(form.has_value());
-  const auto file = elsewhere(*form);
+  const auto file = elsewhere(public_form(made.certificate_pem() + made.key_pem()));
   auto chain = parse_chain("both", file.content);
   auto key = parse_private_key("both", file);
   REQUIRE((chain.has_value() && key.has_value()));
@@ -65,7 +69,7 @@ TEST_CASE("signing key: half a key is matched like a whole one") {
   const auto made = make_certificate({});
   const auto other = make_certificate({});
   auto chain = parse_chain("chain", made.certificate_pem());
-  auto key = parse_private_key("key", elsewhere(*public_form("key", other.key_pem())));
+  auto key = parse_private_key("key", elsewhere(public_form(other.key_pem())));
   const auto matched = match(std::move(*chain), std::move(*key));
   REQUIRE_FALSE(matched.has_value());
   CHECK(matched.error().message.starts_with("the key does not belong to the certificate"));
@@ -74,11 +78,11 @@ TEST_CASE("signing key: half a key is matched like a whole one") {
 TEST_CASE("signing key: an operator's file with a public key is no private key") {
   const auto made = make_certificate({});
   config::File file;
-  file.content = *public_form("key", made.key_pem());
+  file.content = public_form(made.key_pem());
   const auto key = parse_private_key("key", file);
   REQUIRE_FALSE(key.has_value());
   CHECK(key.error().message.find("holds no private key") != std::string::npos);
-  CHECK_FALSE(public_form("key", file.content).has_value());
+  CHECK_FALSE(SigningKey::parse("key", file.content, false).has_value());
   CHECK_FALSE(parse_private_key("key", elsewhere(made.key_pem())).has_value());
 }
 

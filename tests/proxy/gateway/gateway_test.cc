@@ -310,6 +310,30 @@ TEST_CASE("gateway: files that have changed are taken note of by whoever has the
   CHECK(Client(address.port()).reply().starts_with("220 gateway.example"));
 }
 
+TEST_CASE("gateway: a worker that is cut off from its keys asks for another connection, and takes it") {
+  const Address address;
+  const Running gateway;
+  auto first = net::packet_pair();
+  auto second = net::packet_pair();
+  gateway.order(keeper::Snapshot{1},
+                {sealed(configuration("gateway.example", address.text()), "gateway.example").get()});
+  gateway.order(keeper::Sockets{1, {{keeper::Sockets::Kind::signer, 1, {}, {}}}}, {first->second.get()});
+  gateway.order(keeper::Commit{1, 2});
+  REQUIRE(gateway.heard<keeper::Serving>());
+  first->second = UniqueFd();
+  first->first = UniqueFd();
+  const auto lost = gateway.heard<keeper::SignerLost>();
+  REQUIRE(lost);
+  CHECK(lost->worker == 1);
+  gateway.order(keeper::Signer{1}, {second->second.get()});
+  gateway.order(keeper::Signer{7}, {second->second.get()});  // nobody's
+  second->second = UniqueFd();
+  second->first = UniqueFd();
+  const auto again = gateway.heard<keeper::SignerLost>();
+  REQUIRE(again);
+  CHECK(again->worker == 1);
+}
+
 TEST_CASE("gateway: a keeper that breaks the protocol is not obeyed any more") {
   const auto ends_after = [](const auto& say) {
     Running gateway;

@@ -53,6 +53,8 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   CHECK(resolver.first == 64);
   heard(Announce{}, 0);
   heard(Ask{}, 0);
+  CHECK(heard(Signer{1023}, 1).worker == 1023);
+  CHECK_FALSE(parse_order(encode(Order(Signer{1024})), 1));
   heard(Drain{}, 0);
   heard(Stop{}, 0);
   CHECK(heard(Status{true}, 1).as_text);
@@ -79,6 +81,8 @@ TEST_CASE("keeper messages: what the gateway says the keeper hears, and its sent
   CHECK(useless.why == "it does not answer");
   CHECK(reported(Retired{4}).version == 4);
   CHECK(reported(Alive{1ULL << 40U}).sessions == 1ULL << 40U);
+  CHECK(reported(SignerLost{1023}).worker == 1023);
+  CHECK_FALSE(parse_report(encode(Report(SignerLost{1024}))));
   reported(Stopped{});
 }
 

@@ -30,7 +30,7 @@ TestCertificate make(TestKey kind) {
 
 std::shared_ptr<const tls::Certificate> without_key(const TestCertificate& made) {
   config::File file;
-  file.content = *tls::public_form("key", made.key_pem());
+  file.content = tls::SigningKey::parse("key", made.key_pem(), false)->public_form("key", made.key_pem());
   file.key_elsewhere = true;
   return *tls::match(*tls::parse_chain("chain", made.certificate_pem()), *tls::parse_private_key("key", file));
 }
@@ -179,7 +179,7 @@ TEST_CASE("signing: a signer that is gone fails what is under way, and what come
 
 TEST_CASE("signing: a signer that hangs is asked nothing more until it answers") {
   net::Loop loop;
-  Client client(loop, 100);
+  Client client(loop, {.with_signer = 100});
   std::vector<bool> changes;
   client.on_change([&] { changes.push_back(client.signs()); });
   auto pair = net::packet_pair();
@@ -219,10 +219,59 @@ TEST_CASE("signing: what is under way is bounded") {
   World world;
   const auto far = world.connect();
   std::vector<std::unique_ptr<tls::Signer::Ticket>> tickets;
-  for (std::size_t i = 0; i < Client::most_under_way; ++i) tickets.push_back(world.ask(unknown));
+  for (std::size_t i = 0; i < Client::most_sent + Client::most_in_line; ++i) tickets.push_back(world.ask(unknown));
   CHECK(world.answers.empty());
   CHECK(world.ask(unknown) == nullptr);
   CHECK(world.answers.at(0).error().message == "too many signatures are under way");
+}
+
+// How many requests have come there.
+std::size_t received(const UniqueFd& far) {
+  std::size_t count = 0;
+  char octet;
+  while (::recv(far.get(), &octet, 1, MSG_DONTWAIT) > 0) ++count;
+  return count;
+}
+
+TEST_CASE("signing: of a flood the signer has a few at a time, and never those that nobody waits for any more") {
+  World world;
+  const auto far = world.connect();
+  std::vector<std::unique_ptr<tls::Signer::Ticket>> tickets;
+  for (std::size_t i = 0; i < 1'000; ++i) tickets.push_back(world.ask(unknown));
+  const auto last = world.ask(unknown);
+  CHECK(received(far) == Client::most_sent);
+  tickets.clear();
+  const auto answer = [&](std::uint32_t id) {
+    const std::string message = encode(Answer{id, Answer::Status::unknown_key, {}});
+    return ::send(far.get(), message.data(), message.size(), 0) == static_cast<ssize_t>(message.size());
+  };
+  for (std::uint32_t id = 0; id < Client::most_sent; ++id) REQUIRE(answer(id));
+  std::size_t came = 0;
+  REQUIRE(turn_until(world.loop, [&] { return (came += received(far)) > 0; }));
+  REQUIRE(answer(1'000));
+  REQUIRE(turn_until(world.loop, [&] { return world.answers.size() == 1; }));
+  CHECK(came + received(far) == 1);
+  CHECK(world.answers[0].error().message == "nobody holds the key");
+  CHECK(world.lost.empty());
+}
+
+TEST_CASE("signing: who has stood in line for too long is told so, and what the signer has is waited for") {
+  net::Loop loop;
+  auto client = std::make_unique<Client>(loop, Client::Patience{.in_line = 100});
+  auto pair = net::packet_pair();
+  client->connect(std::move(pair->first));
+  std::vector<Result<std::string>> answers;
+  std::vector<std::unique_ptr<tls::Signer::Ticket>> tickets;
+  const auto hear = [&](Result<std::string> answer) { answers.push_back(std::move(answer)); };
+  for (std::size_t i = 0; i < Client::most_sent + 3; ++i) tickets.push_back(*client->ask(unknown, hear));
+  REQUIRE(turn_until(loop, [&] { return answers.size() >= 3; }));
+  CHECK(answers.size() == 3);
+  CHECK(answers[0].error().message == "too many signatures were asked for before it");
+  CHECK(client->signs());
+  tickets.push_back(*client->ask(unknown, hear));
+  client.reset();  // before those who wait
+  tickets.clear();
+  CHECK(answers.size() == 3);
 }
 
 TEST_CASE("signing: a gateway that breaks the protocol is cut off") {
