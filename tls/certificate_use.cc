@@ -76,13 +76,8 @@ std::string cannot_be_used(const Certificate& certificate) {
 }  // namespace
 
 std::optional<Error> set_certificate(SSL_CTX* context, const Certificate& certificate) {
-  const std::vector<CRYPTO_BUFFER*> chain = borrowed(certificate.chain);
   ERR_clear_error();
-  if (certificate.key.elsewhere.empty()
-          ? SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), certificate.key.key.get(), nullptr) == 1
-          : KeyUse::set(context, chain, certificate.key)) {
-    return std::nullopt;
-  }
+  if (KeyUse::set(context, certificate)) return std::nullopt;
   return Error{Errc::certificate, cannot_be_used(certificate) + take_error_reason()};
 }
 

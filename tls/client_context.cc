@@ -47,17 +47,20 @@ bool server_can_verify(const SSL* ssl, const PrivateKey& key) {
 // Called when a server asks. Where it can verify none of ours, none is shown: it may let us in without.
 int show_certificate(SSL* ssl, void* store) noexcept {
   const auto& ours = *static_cast<const CertificateStore*>(store);
+  KeyUse* const use = round_of(SSL_get_rbio(ssl)).key_use;
   for (const std::size_t position : ours.candidates({})) {
     const Certificate& certificate = *ours.all()[position];
+    if (!server_can_verify(ssl, certificate.key)) continue;
+    const bool is_here = certificate.key.elsewhere.empty();
+    if (is_here || (use != nullptr && use->could_be_asked())) return KeyUse::set(ssl, certificate) ? 1 : 0;
     // Nor where nobody signs now: that is no reason to do without TLS.
-    const KeyUse* const use = round_of(SSL_get_rbio(ssl)).key_use;
-    if (!certificate.key.elsewhere.empty() && (use == nullptr || !use->could_be_asked())) continue;
-    if (server_can_verify(ssl, certificate.key)) {
-      const std::vector<CRYPTO_BUFFER*> chain = borrowed(certificate.chain);
-      if (!certificate.key.elsewhere.empty()) return KeyUse::set(ssl, chain, certificate.key) ? 1 : 0;
-      return SSL_set_chain_and_key(ssl, chain.data(), chain.size(), certificate.key.key.get(), nullptr);
-    }
+    if (use != nullptr) use->withheld = true;
   }
+  return 1;
+}
+
+int withhold_certificate(SSL* ssl, void*) noexcept {
+  if (KeyUse* const use = round_of(SSL_get_rbio(ssl)).key_use) use->withheld = true;
   return 1;
 }
 
@@ -178,7 +181,11 @@ Result<std::unique_ptr<Engine>> ClientContext::connect(const Target& target) con
   if (!state_->choose_groups(ssl.get(), target.post_quantum)) {
     return tl::unexpected(take_error(Errc::tls, "cannot choose groups"));
   }
-  if (state_->sessions == nullptr || target.destination.empty()) return std::make_unique<Engine>(ssl.release());
+  const bool keeps_session = state_->sessions != nullptr && !target.destination.empty() && target.certificate;
+  if (!target.certificate && state_->client_certificate != nullptr) {
+    SSL_set_cert_cb(ssl.get(), withhold_certificate, nullptr);
+  }
+  if (!keeps_session) return std::make_unique<Engine>(ssl.release());
   auto sessions =
       std::make_unique<SessionUse>(*state_->sessions, session_key(target.destination, sni), ssl.get(), target.resume);
   return std::make_unique<Engine>(ssl.release(), std::move(sessions));

@@ -33,6 +33,7 @@ class ClientContext {
         {};                    // "192.0.2.1:25": sessions are shared where this and the name are the same; empty: never
     bool post_quantum = true;  // false: such groups are not even offered, for servers that choke on them
     bool resume = true;        // false: a full handshake
+    bool certificate = true;   // false: ours is not shown, and no session is kept
   };
 
   // Null where any complaint is an error.

@@ -85,12 +85,18 @@ void Engine::sign_with(Signer& signer, std::function<void()> on_answer) {
   key_use_ = std::make_unique<KeyUse>(signer, std::move(on_answer));
 }
 
+bool Engine::waits() const {
+  return key_use_ != nullptr && key_use_->waits();
+}
+
 void Engine::forget_signature() {
-  if (key_use_) key_use_->cancel();
+  if (!key_use_) return;
+  key_use_->cancel();
+  key_use_->unread = {};
 }
 
 Engine::Received Engine::receive(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out) {
-  POSTERN_ASSERT(!key_use_ || !key_use_->waits(), "a handshake that waits for its signature is not fed");
+  POSTERN_ASSERT(!waits(), "a handshake that waits for its signature is not fed");
   return work(ciphertext, plaintext, out);
 }
 
@@ -100,12 +106,12 @@ Engine::Received Engine::resume(std::span<char> plaintext, OutputBuffer& out) {
   return work(unread, plaintext, out);
 }
 
-bool Engine::keeps_ciphertext() const {
-  return key_use_ != nullptr && !key_use_->unread.empty();
+std::size_t Engine::kept() const {
+  return key_use_ == nullptr ? 0 : key_use_->unread.size();
 }
 
 void Engine::keep(std::string_view ciphertext) {
-  POSTERN_ASSERT(key_use_ && key_use_->waits() && !keeps_ciphertext(), "ciphertext is kept once, and while waiting");
+  POSTERN_ASSERT(waits() && kept() == 0, "ciphertext is kept once, and while waiting");
   key_use_->unread.assign(ciphertext);
 }
 
@@ -127,6 +133,7 @@ bool Engine::handshake(Received& result) {
   const int done = SSL_do_handshake(ssl_.get());
   if (done == 1) {
     completed_ = true;
+    withheld_ = key_use_ != nullptr && key_use_->withheld;
     key_use_.reset();
     round_.key_use = nullptr;
     if (sessions_ != nullptr) sessions_->handshake_succeeded();
@@ -143,8 +150,14 @@ void Engine::give_up(Received& result) {
   if (refused_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_KEY_USAGE_BIT_INCORRECT) refused_();
   failure_ = handshake_failure(ERR_peek_error());
   result.error = take_error(Errc::tls, "TLS handshake failed");
+  withheld_ = key_use_ != nullptr && key_use_->withheld;
   if (failure_ != HandshakeFailure::no_signature) return;
-  if (key_use_) result.error->message = "TLS handshake failed: no signature: " + key_use_->failure();
+  if (key_use_ && key_use_->is_peers_fault()) {
+    failure_ = HandshakeFailure::other;
+    result.error->message = "TLS handshake failed: " + key_use_->failure();
+  } else if (key_use_) {
+    result.error->message = "TLS handshake failed: no signature: " + key_use_->failure();
+  }
   SSL_send_fatal_alert(ssl_.get(), SSL_AD_INTERNAL_ERROR);  // or the peer would hear nothing
   ERR_clear_error();
 }
@@ -194,6 +207,10 @@ void Engine::close(OutputBuffer& out) {
   SSL_shutdown(ssl_.get());
   round_ = {};
   ERR_clear_error();
+}
+
+bool Engine::lacked_signature() const {
+  return withheld_ || (!completed_ && failure_ == HandshakeFailure::no_signature);
 }
 
 bool Engine::handshake_done() const {

@@ -31,7 +31,7 @@ class Engine {
     std::size_t plaintext = 0;         // octets written into the caller's plaintext buffer
     bool handshake_completed = false;  // true in exactly one round of a connection's life
     bool peer_closed = false;          // close_notify came; nothing more will be read
-    bool waits = false;                // for a key that is elsewhere: resume() goes on, and nothing is received before
+    bool waits = false;                // for a key that is elsewhere, from now on: see waits()
     std::optional<Error> error;        // the connection is broken; send what is in `out` (an alert) and close
   };
 
@@ -50,7 +50,9 @@ class Engine {
   // Who is asked for the handshake's signature where the key is elsewhere; outlives the handshake. `on_answer` is
   // called once, later, after a round that `waits`, and resume() goes on. Before the handshake begins.
   void sign_with(Signer& signer, std::function<void()> on_answer);
-  // Nobody is called any more.
+  // The handshake waits for its signature: resume() goes on, and nothing is received before.
+  bool waits() const;
+  // Nobody is called any more, and nothing goes on.
   void forget_signature();
 
   // A client speaks first: puts the ClientHello into `out`. Does nothing on a server.
@@ -65,8 +67,8 @@ class Engine {
   Received receive(std::string_view ciphertext, std::span<char> plaintext, OutputBuffer& out);
   // Goes on with what was kept, as receive.
   Received resume(std::span<char> plaintext, OutputBuffer& out);
-  // Whether a handshake that waits has kept something, and what came meanwhile where it has not.
-  bool keeps_ciphertext() const;
+  // How many octets a handshake that waits has kept, and what came meanwhile where it has not any.
+  std::size_t kept() const;
   void keep(std::string_view ciphertext);
 
   // Encrypts all of `plaintext` into full records. Only after the handshake, not after close().
@@ -78,6 +80,10 @@ class Engine {
   bool handshake_done() const;
   // Why the handshake failed, after an error that came before it was done.
   HandshakeFailure failure() const { return failure_; }
+
+  // The handshake failed for want of a signature with our key, or our certificate was asked for and not shown: nothing
+  // that the peer did.
+  bool lacked_signature() const;
 
   // Only after the handshake. Where the peer's certificate is to be judged this is a path validation, made
   // afresh at every call and for resumed sessions too: ask once.
@@ -105,6 +111,7 @@ class Engine {
   std::unique_ptr<KeyUse> key_use_;  // until the handshake is over; null: nobody signs
   SpanBioRound round_;
   bool completed_ = false;  // handshake_completed has been reported
+  bool withheld_ = false;   // our certificate, for want of a signature
   HandshakeFailure failure_ = HandshakeFailure::other;
 };
 

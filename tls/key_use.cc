@@ -8,6 +8,7 @@
 #include <array>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "tls/certificates.h"
 #include "tls/span_bio.h"
@@ -64,9 +65,12 @@ ssl_private_key_result_t sign(SSL* ssl, std::uint8_t*, std::size_t*, std::size_t
 
 ssl_private_key_result_t decrypt(SSL* ssl, std::uint8_t*, std::size_t*, std::size_t, const std::uint8_t* in,
                                  std::size_t in_size) noexcept {
+  KeyUse* const use = round_of(SSL_get_rbio(ssl)).key_use;
   const PrivateKey* const key = key_of(ssl);
+  if (use == nullptr || key == nullptr) return ssl_private_key_failure;
   // The peer decides how much it sends: what cannot be right is nobody's work.
-  if (key == nullptr || in_size != static_cast<std::size_t>(EVP_PKEY_size(key->key.get()))) {
+  if (in_size != static_cast<std::size_t>(EVP_PKEY_size(key->key.get()))) {
+    use->peers_fault("its part of the key exchange is not as long as our key");
     return ssl_private_key_failure;
   }
   return begin(ssl, KeyOperation::decrypt, 0, std::string(text(in, in_size)));
@@ -89,14 +93,29 @@ void* as_data(const PrivateKey& key) {
 
 }  // namespace
 
-bool KeyUse::set(SSL_CTX* context, const std::vector<CRYPTO_BUFFER*>& chain, const PrivateKey& key) {
+bool KeyUse::set(SSL_CTX* context, const Certificate& certificate) {
+  const std::vector<CRYPTO_BUFFER*> chain = borrowed(certificate.chain);
+  const PrivateKey& key = certificate.key;
+  if (key.elsewhere.empty()) {
+    return SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), key.key.get(), nullptr) == 1;
+  }
   return SSL_CTX_set_chain_and_key(context, chain.data(), chain.size(), nullptr, &method) == 1 &&
          SSL_CTX_set_ex_data(context, context_index(), as_data(key)) == 1;
 }
 
-bool KeyUse::set(SSL* ssl, const std::vector<CRYPTO_BUFFER*>& chain, const PrivateKey& key) {
+bool KeyUse::set(SSL* ssl, const Certificate& certificate) {
+  const std::vector<CRYPTO_BUFFER*> chain = borrowed(certificate.chain);
+  const PrivateKey& key = certificate.key;
+  if (key.elsewhere.empty()) {
+    return SSL_set_chain_and_key(ssl, chain.data(), chain.size(), key.key.get(), nullptr) == 1;
+  }
   return SSL_set_chain_and_key(ssl, chain.data(), chain.size(), nullptr, &method) == 1 &&
          SSL_set_ex_data(ssl, connection_index(), as_data(key)) == 1;
+}
+
+void KeyUse::peers_fault(std::string why) {
+  peers_fault_ = true;
+  failure_ = std::move(why);
 }
 
 bool KeyUse::begin(const KeyRequest& request) {
@@ -105,7 +124,7 @@ bool KeyUse::begin(const KeyRequest& request) {
     return false;
   }
   if (request.octets.size() > KeyRequest::most_octets) {
-    failure_ = "too much is to be signed";
+    failure_ = "more is to be signed with Ed25519 than can be sent for it";
     return false;
   }
   auto asked = signer_.ask(request, [this](Result<std::string> answer) { answered(std::move(answer)); });

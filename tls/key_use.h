@@ -10,21 +10,20 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "tls/signer.h"
 
 namespace postern::tls {
 
-struct PrivateKey;  // tls/certificates.h
+struct Certificate;  // tls/certificates.h
 
 class KeyUse {
  public:
-  // Chain and key, which is elsewhere, for connections of that context, or for that one; false and an entry in the
-  // error queue where the library does not take them. `key` outlives them. Who works on such a connection has a KeyUse
-  // in its SpanBioRound; without one the handshake fails.
-  static bool set(SSL_CTX* context, const std::vector<CRYPTO_BUFFER*>& chain, const PrivateKey& key);
-  static bool set(SSL* ssl, const std::vector<CRYPTO_BUFFER*>& chain, const PrivateKey& key);
+  // Chain and key for connections of that context, or for that one; false and an entry in the error queue where the
+  // library does not take them. The certificate outlives them. Where its key is elsewhere, who works on such a
+  // connection has a KeyUse in its SpanBioRound; without one the handshake fails.
+  static bool set(SSL_CTX* context, const Certificate& certificate);
+  static bool set(SSL* ssl, const Certificate& certificate);
 
   // `on_answer` is called once, later, when there is something to go on with; it may destroy this.
   KeyUse(Signer& signer, std::function<void()> on_answer) : signer_(signer), on_answer_(std::move(on_answer)) {}
@@ -33,6 +32,8 @@ class KeyUse {
 
   // What had not been read yet when the handshake began to wait, and comes first when it goes on.
   std::string unread;
+  // The peer asked for a certificate of ours, and was shown none because nothing would be signed.
+  bool withheld = false;
 
   bool waits() const { return ticket_ != nullptr; }
   // Whether anybody would be there to ask.
@@ -42,7 +43,10 @@ class KeyUse {
   // Nobody is called any more.
   void cancel() { ticket_.reset(); }
 
-  // For the library: a second use in one handshake is refused.
+  // For the library: what the peer has sent is nobody's work.
+  void peers_fault(std::string why);
+  bool is_peers_fault() const { return peers_fault_; }
+  // Likewise: a second use in one handshake is refused.
   bool begin(const KeyRequest& request);
   // Empty: it is still waited for. False: see failure().
   std::optional<bool> take(std::span<std::uint8_t> room, std::size_t& size);
@@ -56,6 +60,7 @@ class KeyUse {
   std::optional<std::string> answer_;
   std::string failure_;
   bool used_ = false;
+  bool peers_fault_ = false;
 };
 
 }  // namespace postern::tls

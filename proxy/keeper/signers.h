@@ -15,9 +15,9 @@
 
 namespace postern::keeper {
 
-// Takes every private key out of `files`: of its file there is then what anybody may know (tls::public_form). Only of
-// what a snapshot was made of: whatever cannot be read as a key is taken out and is nobody's.
-// Those that are elsewhere already stay there.
+// Takes every private key out of `files`: of its file there is then what anybody may know
+// (tls::SigningKey::public_form). Only of what a snapshot was made of: whatever cannot be read as a key is taken out
+// and is nobody's. Those that are elsewhere already stay there.
 signing::Keys take_keys(const config::Loaded& loaded, config::Files& files);
 
 // Those whose public half is in `files`: `added`, and what `before` has of the others.

@@ -36,6 +36,12 @@ policy::AttemptOutcome outcome_of(const Contact& contact, std::string_view tls_e
     case Stage::tls_injected:
     case Stage::tls_failed:
     case Stage::tls_broken: {
+      // Our own trouble never leads to plaintext: mail waits until it is over.
+      if (contact.lacked_signature) {
+        outcome.kind = Kind::lost;
+        outcome.reply = smtp::tls_trouble(contact.state, contact.error);
+        return outcome;
+      }
       outcome.kind = Kind::tls_failed;
       const bool refused = smtp::plaintext_reason(contact.state, false) == smtp::Plaintext::refused;
       outcome.tls.stage = refused ? Tls::refused : Tls::handshake_failed;
@@ -60,10 +66,13 @@ policy::AttemptOutcome outcome_of(const Contact& contact, std::string_view tls_e
 }
 
 std::optional<Handshake> once_more(const Handshake& made, const Contact& contact, bool unfit) {
+  if (made.certificate && contact.state.stage == Stage::tls_failed && contact.lacked_signature) {
+    return Handshake{made.post_quantum, made.resume, false};
+  }
   const bool too_new = contact.state.stage == Stage::tls_failed && made.post_quantum && contact.offered_post_quantum;
   const bool too_old = contact.resumed && unfit;
   if (!made.resume || !(too_new || too_old)) return std::nullopt;
-  return Handshake{made.post_quantum && !too_new, false};
+  return Handshake{made.post_quantum && !too_new, false, made.certificate};
 }
 
 bool may_have_credentials(const config::Relay& relay, const policy::MailHost& host, const policy::Evidence& evidence) {

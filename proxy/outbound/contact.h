@@ -17,6 +17,7 @@ struct Contact {
   std::string_view error = {};                    // why it could not be made, or the handshake failed
   bool closed = false;                            // the handshake failed because the connection ended
   bool offered_post_quantum = false;              // the handshake failed, and its ClientHello had such a group
+  bool lacked_signature = false;                  // of ours, in the handshake: no fault of the server
   bool resumed = false;                           // the TLS session was, be it lost by now
   std::optional<policy::Evidence> evidence = {};  // there is TLS
 
@@ -29,11 +30,12 @@ struct Contact {
 // `tls_error`: why TLS is not tried there, or not again; empty: it is, or was never wanted.
 policy::AttemptOutcome outcome_of(const Contact& contact, std::string_view tls_error = {});
 
-// A ClientHello with post-quantum groups breaks some servers; and a resumed session shows the certificates of its first
-// handshake: there may be better ones by now.
+// A ClientHello with post-quantum groups breaks some servers; a resumed session shows the certificates of its first
+// handshake: there may be better ones by now; and a signature that is not to be had is no reason to do without TLS.
 struct Handshake {
   bool post_quantum = true;
-  bool resume = true;  // a session kept from before may be resumed
+  bool resume = true;       // a session kept from before may be resumed
+  bool certificate = true;  // ours is shown to a server that asks
 };
 // The same connection once more with less in its ClientHello, before TLS counts as broken; nothing: as often as that
 // was tried, or it would help nobody. `unfit`: what came of it is not good enough.

@@ -199,6 +199,7 @@ void OutboundSession::on_connected(Result<net::StreamPtr> socket) {
                           around_.loop.now());
   record_.server_tls.reset();
   record_.reason.clear();
+  lacked_signature_ = false;
   adopt_server(std::move(*socket));
   if (settings().route == OutboundRoute::relay && settings().relay.mode == config::TlsMode::implicit && way.use_tls) {
     return start_tls(Side::server);  // the dialogue is told once that is over
@@ -268,7 +269,7 @@ Result<std::unique_ptr<tls::Engine>> OutboundSession::make_engine(Side side) {
   }
   const Way& way = choice_->way();
   const tls::ClientContext::Target target{way.server_name, net::to_string(way.address), way.handshake.post_quantum,
-                                          way.handshake.resume};
+                                          way.handshake.resume, way.handshake.certificate};
   if (!way.handshake.resume) context().forget_sessions(target);  // they are not good enough any more
   return context().connect(target);
 }
@@ -347,6 +348,7 @@ Present OutboundSession::present() const {
   found.offered_post_quantum = !record_.server_tls && context().offers_post_quantum();
   found.error = record_.reason;
   found.closed = closed_in_handshake_;
+  found.lacked_signature = lacked_signature_;
   found.resumed = record_.server_tls && record_.server_tls->resumed;
   if (server_ && server_->engine() != nullptr && record_.server_tls) {
     found.version = version_of(*record_.server_tls);

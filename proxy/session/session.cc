@@ -81,10 +81,11 @@ void Session::feed_held() {
 void Session::on_handshake(stream::Stream& with, Result<tls::SessionFacts> facts) {
   if (over()) return;
   const Side side = side_of(with);
+  const tls::Engine* const engine = with.engine();
+  if (side == Side::server) lacked_signature_ = engine->lacked_signature();
   if (!facts) {
     record_.reason = facts.error().message;
     closed_in_handshake_ = facts.error().code == Errc::closed;
-    const tls::Engine* const engine = (side == Side::client ? client_ : *server_).engine();
     record_.note_failed_handshake(side, closed_in_handshake_ ? "peer_closed" : tls::to_string(engine->failure()));
     dialogue_->on_tls_failed(side, around_.effects);
     carry_out();

@@ -130,6 +130,7 @@ class Session : public stream::Stream::Owner, private smtp::HandshakeGate {
   std::unique_ptr<stream::Stream> server_;
   SessionRecord record_;
   bool closed_in_handshake_ = false;  // why the last handshake that failed did
+  bool lacked_signature_ = false;     // the last one with the server did: see tls::Engine
 
  private:
   void on_bytes(stream::Stream& from, std::string_view bytes) override;

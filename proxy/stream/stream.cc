@@ -27,6 +27,11 @@ Stream::Stream(Owner& owner, Scratch::Lane& lane, net::StreamPtr socket)
   socket_->data = this;
 }
 
+Stream::~Stream() {
+  forget_signature();
+  forget_queued(queued_);
+}
+
 void Stream::send(std::string_view bytes) {
   if (!bytes.empty() && !broken_ && !finishing_) lane_.gather.push_back(bytes);
 }
@@ -164,7 +169,7 @@ std::optional<Error> Stream::start_tls(std::unique_ptr<tls::Engine> engine) {
 void Stream::drop() {
   finishing_ = ended_ = broken_ = true;
   reading_ = false;
-  wait_for_signature(false);
+  forget_signature();
   socket_.reset();
   forget_queued(queued_);
   forget_unsent();
@@ -175,22 +180,25 @@ void Stream::set_reading(bool on) {
   update_reading();
 }
 
-// A peer that has nothing to say until we have is the rule: reading goes on, so that it is noticed when it goes. Once
-// there is something that the handshake has to keep, the rest stays with the kernel, and with the peer.
-void Stream::wait_for_signature(bool on) {
-  if (waits_for_signature_ && !on) engine_->forget_signature();
-  waits_for_signature_ = on;
-  update_reading();
+void Stream::forget_signature() {
+  if (!engine_ || !engine_->waits()) return;
+  lane_.scratch.waiting.take(engine_->kept());
+  engine_->forget_signature();
 }
 
 void Stream::on_signature() {
-  wait_for_signature(false);
+  lane_.scratch.waiting.take(engine_->kept());
   POSTERN_ASSERT(lane_.cipher.empty(), "a stream left octets that another one would send");
-  take(engine_->resume(lane_.scratch.plain, lane_.cipher));
+  const auto got = engine_->resume(lane_.scratch.plain, lane_.cipher);
+  update_reading();
+  take(got);
 }
 
+// A handshake that waits for its signature: a peer that has nothing to say until we have is the rule, and reading goes
+// on, so that it is noticed when it goes. Once there is something to keep, the rest stays with the kernel, and with the
+// peer.
 void Stream::update_reading() {
-  const bool on = wants_to_read_ && !ended_ && !(waits_for_signature_ && engine_->keeps_ciphertext());
+  const bool on = wants_to_read_ && !ended_ && !(engine_ && engine_->waits() && engine_->kept() > 0);
   if (on == reading_) return;
   reading_ = on;
   if (!on) {
@@ -201,8 +209,9 @@ void Stream::update_reading() {
       socket_.get(),
       [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) noexcept {
         auto* self = static_cast<Stream*>(handle->data);
-        *buffer =
-            self == nullptr ? uv_buf_init(nullptr, 0) : uv_buf_init(self->lane_.scratch.raw.data(), Scratch::read_size);
+        *buffer = self == nullptr ? uv_buf_init(nullptr, 0)
+                                  : uv_buf_init(self->lane_.scratch.raw.data(),
+                                                self->handshaking_ ? Scratch::handshake_read_size : Scratch::read_size);
       },
       [](uv_stream_t* handle, ssize_t count, const uv_buf_t* buffer) noexcept {
         auto* self = static_cast<Stream*>(handle->data);
@@ -230,8 +239,9 @@ void Stream::feed(std::string_view raw) {
 }
 
 void Stream::receive(std::string_view raw) {
-  if (waits_for_signature_) {
+  if (engine_->waits()) {
     engine_->keep(raw);
+    lane_.scratch.waiting.add(raw.size());
     return update_reading();
   }
   POSTERN_ASSERT(lane_.cipher.empty(), "a stream left octets that another one would send");
@@ -240,7 +250,10 @@ void Stream::receive(std::string_view raw) {
 
 void Stream::take(const tls::Engine::Received& got) {
   auto& cipher = lane_.cipher;
-  if (got.waits) wait_for_signature(true);
+  if (got.waits) {
+    lane_.scratch.waiting.add(engine_->kept());
+    update_reading();
+  }
   if (handshaking_ && (got.error || got.peer_closed) && !got.handshake_completed) {
     handshaking_ = false;
     write_out();  // the alert
@@ -263,7 +276,8 @@ void Stream::take(const tls::Engine::Received& got) {
 void Stream::end(std::string_view error) {
   if (ended_) return;
   ended_ = true;
-  wait_for_signature(false);
+  forget_signature();
+  update_reading();
   if (handshaking_) {
     handshaking_ = false;
     owner_.on_handshake(
@@ -278,7 +292,8 @@ bool Stream::finish() {
   if (engine_ && !broken_ && encrypt_gathered()) engine_->close(lane_.cipher);
   write_out();  // the last words and close_notify in one
   finishing_ = true;
-  wait_for_signature(false);
+  forget_signature();
+  update_reading();
   auto request = std::make_unique<uv_shutdown_t>();
   const int status =
       broken_ ? UV_EPIPE : uv_shutdown(request.get(), socket_.get(), [](uv_shutdown_t* done, int) noexcept {

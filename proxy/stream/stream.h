@@ -18,6 +18,8 @@ struct Scratch {
   // One read at most is all that may ever wait for a peer that does not take it: with a record that was under way,
   // 256 KiB a direction. Half of it costs bulk mail a few per cent more on one connection and a fifth more on four.
   static constexpr std::size_t read_size = 240 * 1024;
+  // During a handshake, which is small, and may have to be kept while it waits for its signature.
+  static constexpr std::size_t handshake_read_size = 16 * 1024;
   Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -57,7 +59,7 @@ class Stream {
 
   // `owner` and `lane` outlive the stream. Reading is off.
   Stream(Owner& owner, Scratch::Lane& lane, net::StreamPtr socket);
-  ~Stream() { forget_queued(queued_); }
+  ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -100,7 +102,7 @@ class Stream {
   void on_read(ssize_t count, const char* bytes);
   void receive(std::string_view raw);
   void take(const tls::Engine::Received& got);
-  void wait_for_signature(bool on);
+  void forget_signature();
   void on_signature();
   void update_reading();
   void end(std::string_view error);
@@ -121,7 +123,6 @@ class Stream {
   bool wants_to_read_ = false;  // the owner does
   bool reading_ = false;
   bool handshaking_ = false;
-  bool waits_for_signature_ = false;
   bool ended_ = false;
   bool finishing_ = false;
   bool broken_ = false;

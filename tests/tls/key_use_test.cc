@@ -152,9 +152,9 @@ TEST_CASE("key use: while it waits a handshake says nothing, and goes on with wh
     world.say_hello(with_hello ? change_cipher_spec : std::string());
     REQUIRE(world.pair->server.waits);
     CHECK(world.pair->server.out.empty());
-    CHECK(world.pair->server.engine->keeps_ciphertext() == with_hello);
+    CHECK((world.pair->server.engine->kept() > 0) == with_hello);
     if (!with_hello) world.pair->server.engine->keep(change_cipher_spec);
-    CHECK(world.pair->server.engine->keeps_ciphertext());
+    CHECK(world.pair->server.engine->kept() == change_cipher_spec.size());
     world.keys.answer();
     CHECK_FALSE(world.pair->server.waits);
     world.pair->run();
@@ -216,7 +216,101 @@ TEST_CASE("key use: without a signer, or with a second wish, a handshake fails")
 
   KeyUse other(world.keys, [] {});
   CHECK_FALSE(other.begin({request.key, request.operation, request.scheme, std::string(40'000, 'm')}));
-  CHECK(other.failure() == "too much is to be signed");
+  CHECK(other.failure() == "more is to be signed with Ed25519 than can be sent for it");
+}
+
+TEST_CASE("key use: what cannot be the key exchange of our key is nobody's work, and the peer's fault") {
+  for (const std::size_t size : {0, 1, 255, 257}) {
+    INFO(size);
+    World world(TestKey::rsa, TLS1_2_VERSION, "AES128-SHA", true);
+    Pair& pair = *world.pair;
+    sign_at_once(pair.server, world.keys);
+    pair.client.start();
+    Pair::carry(pair.client, pair.server, 0);
+    Pair::carry(pair.server, pair.client, 0);
+    // A record with a ClientKeyExchange (RFC 5246 7.4.7.1) in place of the client's own.
+    const auto two = [](std::size_t number) {
+      return std::string{static_cast<char>(number >> 8U), static_cast<char>(number & 0xffU)};
+    };
+    const std::string body = two(size) + std::string(size, 'x');
+    pair.server.feed("\x16\x03\x03"s + two(4 + body.size()) + "\x10\0"s + two(body.size()) + body);
+    CHECK(world.keys.asked.empty());
+    CHECK(pair.server.error == "TLS handshake failed: its part of the key exchange is not as long as our key");
+    CHECK(pair.server.engine->failure() == HandshakeFailure::other);
+    CHECK_FALSE(pair.server.engine->lacked_signature());
+  }
+}
+
+struct ClientWorld {
+  HeldKeys keys;
+  std::unique_ptr<ClientContext> client;
+  std::unique_ptr<ServerContext> server;
+  std::optional<Pair> pair;
+
+  explicit ClientWorld(TestKey kind, config::ClientCertificateMode mode, config::TlsVersion version,
+                       const std::vector<std::shared_ptr<const Certificate>>& servers = {default_certificate()}) {
+    const auto ca = make_certificate({.common_name = "CA", .is_ca = true});
+    CertificateWish wish{.common_name = "client"};
+    wish.key = kind;
+    wish.issuer = &ca;
+    ClientContext::Options ours;
+    ours.client_certificate = std::make_shared<const CertificateStore>(
+        std::vector<std::vector<std::shared_ptr<const Certificate>>>{{keys.hold(make_certificate(wish))}});
+    client = *ClientContext::make(ours);
+    auto theirs = server_options(servers);
+    theirs.tls.max_version = version;
+    theirs.client_certificates = mode;
+    theirs.trust = load_trust(ca);
+    server = make_server(theirs);
+  }
+  Peer& connect(bool certificate = true) {
+    pair.emplace(std::move(*client->connect({.server_name = "mx.example.org", .certificate = certificate})),
+                 std::move(*server->make_engine()));
+    sign_with(pair->client, keys);
+    return pair->client;
+  }
+};
+
+TEST_CASE("key use: a client that can have nothing signed shows no certificate, and knows that this is why") {
+  const auto version = GENERATE(config::TlsVersion::tls1_2, config::TlsVersion::tls1_3);
+  ClientWorld world(TestKey::p256, config::ClientCertificateMode::request, version);
+  world.keys.refuses = "nobody signs now";
+  Peer& refused = world.connect();
+  world.pair->greet();
+  CHECK(refused.engine->lacked_signature());
+  CHECK(world.pair->facts().verification == Verification::no_certificate);
+
+  world.keys.refuses.clear();
+  Peer& without = world.connect(false);
+  world.pair->greet();
+  CHECK(without.engine->lacked_signature());
+  CHECK(world.keys.asked.empty());
+
+  Peer& fails = world.connect();
+  world.pair->handshake();
+  REQUIRE(fails.waits);
+  world.keys.answer_with(fail(Errc::temporary, "the signer has ended"));
+  CHECK(fails.engine->failure() == HandshakeFailure::no_signature);
+  CHECK(fails.engine->lacked_signature());
+
+  Peer& signs = world.connect();
+  signs.on_wait = [&] { world.keys.answer(); };
+  world.pair->greet();
+  CHECK_FALSE(signs.engine->lacked_signature());
+  CHECK(world.pair->facts().verification == Verification::verified);
+}
+
+TEST_CASE("key use: a client whose handshake is more than Ed25519 can be sent says so") {
+  CertificateWish large{.dns_names = {"mx.example.org"}};
+  for (int i = 0; i < 800; ++i) large.dns_names.push_back(std::string(50, 'x') + std::to_string(i) + ".example.org");
+  ClientWorld world(TestKey::ed25519, config::ClientCertificateMode::request, config::TlsVersion::tls1_2,
+                    {load(make_certificate(large))});
+  Peer& client = world.connect();
+  world.pair->handshake();
+  CHECK(client.error ==
+        "TLS handshake failed: no signature: more is to be signed with Ed25519 than can be sent for it");
+  CHECK(client.engine->failure() == HandshakeFailure::no_signature);
+  CHECK(world.keys.asked.empty());
 }
 
 TEST_CASE("key use: the answer to a connection that is gone is nobody's") {

@@ -160,6 +160,32 @@ TEST_CASE("remote choice: a ClientHello with post-quantum groups is tried again 
   CHECK_FALSE(rig.choice->way().use_tls);
 }
 
+TEST_CASE("remote choice: where our own certificate cannot be used, it is tried without, and never in plaintext") {
+  Rig rig;
+  REQUIRE(rig.start().begin(nullptr));
+  auto present = rig.present(Stage::tls_failed, {});
+  present.lacked_signature = true;
+  present.error = "no signature: the signer does not answer";
+  CHECK(rig.choice->way().handshake.certificate);
+  CHECK(rig.choice->decide("", nullptr, present).action == Action::reconnect);
+  CHECK(rig.choice->way().use_tls);
+  CHECK_FALSE(rig.choice->way().handshake.certificate);
+  SECTION("the server lets us in without") {
+    CHECK(rig.decide("", Stage::open, "mx.example.org").action == Action::proceed);
+  }
+  SECTION("it does not, and it has trouble with something else, too") {
+    present.offered_post_quantum = true;
+    CHECK(rig.choice->decide("", nullptr, present).action == Action::reconnect);
+    CHECK(rig.choice->way().use_tls);
+    CHECK_FALSE(rig.choice->way().handshake.post_quantum);
+    CHECK_FALSE(rig.choice->way().handshake.certificate);
+    const auto answer = rig.choice->decide("", nullptr, present);
+    CHECK(answer.action == Action::refuse);
+    CHECK(answer.reply.starts_with("451 4.4.2 192.0.2.1: "));
+    CHECK(answer.reply.find("no signature: the signer does not answer") != std::string::npos);
+  }
+}
+
 TEST_CASE("remote choice: a recipient whose policy the present TLS session satisfies needs no other connection") {
   Rig rig(TlsLevel::verify);
   rig.greeted(Stage::open, "mx.example.org");

@@ -213,6 +213,40 @@ TEST_CASE("stream: what comes while a handshake waits is kept, once, and looked 
   }
 }
 
+TEST_CASE("stream: what a waiting handshake keeps is little, counts as what waits, and no longer than that") {
+  constexpr auto step = static_cast<std::size_t>(limits::BufferAccount::step);
+  for (const int ending : {0, 1, 2, 3, 4}) {
+    for (const bool with_hello : {false, true}) {
+      INFO(ending << " " << with_hello);
+      Waiting world(with_hello ? std::string(20'000, 'x') : std::string());
+      const auto shared = std::make_shared<limits::Buffered>();
+      world.scratch.waiting.share(shared);
+      if (!with_hello) {
+        world.scratch.waiting.add(step - 1);  // just not told
+        world.say(std::string(20'000, 'x'));
+        REQUIRE(world.turn([&] { return !world.connection.stream->reading(); }));
+        CHECK(shared->octets() == step - 1 + world.connection.stream->engine()->kept());
+      }
+      const std::size_t kept = world.connection.stream->engine()->kept();
+      CHECK(kept > 0);
+      CHECK(kept <= postern::stream::Scratch::handshake_read_size);
+      const std::uint64_t before = shared->octets();
+      if (ending == 0) world.keys.answer();
+      if (ending == 1) (void)world.connection.stream->finish();
+      if (ending == 2) world.connection.stream->drop();
+      if (ending == 3) world.connection.stream.reset();
+      if (ending == 4) world.connection.stream->break_off("gone");
+      if (with_hello) {
+        world.scratch.waiting.add(step);
+        CHECK(shared->octets() == step);
+      } else {
+        world.scratch.waiting.take(step - kept);
+        CHECK(shared->octets() == before - step);
+      }
+    }
+  }
+}
+
 TEST_CASE("stream: a client that goes while its handshake waits is noticed, and the answer is nobody's") {
   Waiting world;
   REQUIRE(::shutdown(world.connection.far_end, SHUT_RDWR) == 0);

@@ -1,6 +1,8 @@
 """Remote servers that ask for a certificate of ours, or demand one."""
 
+import os
 import re
+import signal
 import ssl
 
 import pytest
@@ -129,3 +131,23 @@ def test_refused_at_may_the_message_leaves_in_plaintext(world, start_gateway, se
         assert token.encode() in last.plain
         for connection in before:
             assert re.fullmatch(HARMLESS, connection.plain)
+
+
+@pytest.mark.parametrize("mode", [ssl.CERT_OPTIONAL, ssl.CERT_REQUIRED], ids=["asks", "demands"])
+def test_a_signature_that_is_not_to_be_had_is_no_reason_for_plaintext(world, start_gateway, serve, own, mode):
+    """Our own trouble: who only asks for the certificate does without, who demands it has the mail later."""
+    token = new_token()
+    gateway = start_gateway(route="mx", level="may", **shows(own))
+    with serve(mode) as server:
+        os.kill(gateway.pid, signal.SIGSTOP)  # it has the key
+        try:
+            refused = hand_over(world, "scripted.example", token)
+        finally:
+            os.kill(gateway.pid, signal.SIGCONT)
+        assert re.fullmatch(HARMLESS, server.plain())
+        if mode == ssl.CERT_OPTIONAL:
+            assert refused is None and len(server.messages()) == 1 and set(server.script.shown) == {None}
+        else:
+            assert refused is not None and refused.startswith("4."), refused
+            assert token.encode() not in server.received()
+    gateway.wait_for_log(r"no signature: the signer does not answer")
