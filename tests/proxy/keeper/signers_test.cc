@@ -98,6 +98,10 @@ TEST_CASE("signers: only keys of listeners whose ciphers exchange keys by RSA de
   CHECK(decrypt(ends->front(), name) == signing::Answer::Status::unfit);
   signers.add(2, keys);
   CHECK(decrypt(ends->front(), name) == done);
+  signers.add(3, {{name, std::make_shared<const tls::SigningKey>(
+                             std::move(*tls::SigningKey::parse("old", old.key_pem(), false)))}});
+  signers.drop(2);
+  CHECK(decrypt(ends->front(), name) == signing::Answer::Status::unfit);
 }
 
 TEST_CASE("signers: what cannot be read as a key is nobody's") {
