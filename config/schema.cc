@@ -90,6 +90,9 @@ const Rows<Settings>& settings_rows() {
       row("private_keys", &S::private_keys, one_of<PrivateKeys>({PrivateKeys::separate, PrivateKeys::inside}), restart,
           "separate: the process that reads them signs for the one that serves; inside: that one has them in its "
           "memory"),
+      row("sandbox", &S::sandbox, one_of<SandboxMode>({SandboxMode::on, SandboxMode::log, SandboxMode::off}), restart,
+          "Landlock and seccomp for the processes that face the network; log: the kernel only logs what seccomp would "
+          "refuse"),
       section("drain", &S::drain, drain_rows(), "how a stop comes to its end"),
       row("buffer_limit", &S::buffer_limit, between(ByteSize{1 << 20}, ByteSize{std::uint64_t{1} << 40}), new_sessions,
           "what may wait in memory for peers that do not read, all together; beyond it new sessions are refused"),

@@ -47,6 +47,15 @@ std::string_view to_string(PrivateKeys value) {
   return "unknown";
 }
 
+std::string_view to_string(SandboxMode value) {
+  switch (value) {
+    case SandboxMode::on: return "on";
+    case SandboxMode::log: return "log";
+    case SandboxMode::off: return "off";
+  }
+  return "unknown";
+}
+
 std::string_view to_string(ClientCertificateMode value) {
   switch (value) {
     case ClientCertificateMode::off: return "off";

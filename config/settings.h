@@ -20,6 +20,7 @@ enum class LogFormat : std::uint8_t { text, json };
 enum class TlsVersion : std::uint8_t { tls1_0, tls1_1, tls1_2, tls1_3 };
 enum class TlsMode : std::uint8_t { none, starttls, implicit };
 enum class PrivateKeys : std::uint8_t { separate, inside };
+enum class SandboxMode : std::uint8_t { on, log, off };
 enum class ClientCertificateMode : std::uint8_t { off, request, require };
 enum class ClientAddress : std::uint8_t { none, xclient, proxy_v1, proxy_v2, transparent };
 enum class GreetingMode : std::uint8_t { backend, gateway };
@@ -215,6 +216,7 @@ struct Settings {
   AdminSettings admin;
   std::string control;  // the path of a unix socket; empty: there is none
   PrivateKeys private_keys = PrivateKeys::separate;
+  SandboxMode sandbox = SandboxMode::on;
   DrainSettings drain;
   ByteSize buffer_limit{256ULL << 20U};  // what may wait for peers that do not read, all together
   std::map<std::string, std::vector<CertificatePair>> certificates;
@@ -230,6 +232,7 @@ std::string_view to_string(LogFormat value);
 std::string_view to_string(TlsVersion value);  // "TLSv1.2"
 std::string_view to_string(TlsMode value);
 std::string_view to_string(PrivateKeys value);
+std::string_view to_string(SandboxMode value);
 std::string_view to_string(ClientCertificateMode value);
 std::string_view to_string(ClientAddress value);
 std::string_view to_string(GreetingMode value);

@@ -21,6 +21,8 @@ struct Arguments {
   postern::commands::ReloadOptions reload;
   postern::process::Privileges gateway;
   std::string identity;
+  bool sandbox = false;
+  bool sandbox_log = false;
   postern::commands::CheckOptions check;
   postern::commands::ProbeOptions probe;
   postern::commands::TlsaOptions tlsa;
@@ -48,6 +50,9 @@ void describe_gateway(CLI::App& app, Arguments& arguments) {
   gateway->add_option("--identity", arguments.identity, "Its numbers");
   gateway->add_flag("--foreign-addresses", arguments.gateway.foreign_source_addresses, "Keep the right to use them");
   gateway->add_flag("--socket-marks", arguments.gateway.marks_sockets, "Keep the right to set them");
+  gateway->add_flag("--sandbox", arguments.sandbox, "Enter it");
+  gateway->add_flag("--sandbox-log", arguments.sandbox_log, "Enter one that refuses nothing");
+  gateway->add_option("--directory", arguments.gateway.sandbox.directory, "The only one with files");
 }
 
 void describe(CLI::App& app, Arguments& arguments) {
@@ -190,6 +195,8 @@ int run_gateway(Arguments& arguments) {
     if (!identity) return refuse("gateway: " + identity.error().message);
     arguments.gateway.identity = std::move(*identity);
   }
+  using enum postern::config::SandboxMode;
+  arguments.gateway.sandbox.mode = arguments.sandbox ? on : arguments.sandbox_log ? log : off;
   return postern::commands::command_gateway(arguments.gateway);
 }
 

@@ -107,6 +107,8 @@ class Control final : public net::PacketSocket::Owner {
     refuse(Report::Kind::user_refused, dropped.error().message);
   }
   process::raise_file_limit();
+  // Before there are threads.
+  const auto sandbox = process::enter_sandbox({process::Sandbox::Of::resolver, settings->sandbox});
   net::Loop loop;
   net::SystemNames names(loop.raw());
   resolver::ResolvConf resolv_conf;
@@ -118,6 +120,9 @@ class Control final : public net::PacketSocket::Owner {
   if (const auto refused = server.configure(std::move(*settings))) refuse(refused->kind, refused->text);
   for (unsigned client = 0; client < clients; ++client) server.serve(UniqueFd(static_cast<int>(control + 1 + client)));
   say({Report::Kind::ready, dns::unbound_version()});
+  if (!sandbox.missing.empty()) {
+    say({Report::Kind::trouble, "its sandbox is not as tight as it is to be: " + sandbox.missing});
+  }
   const Control parent(loop, server);
   loop.run();
   std::_Exit(0);

@@ -57,6 +57,7 @@ LIBRARIES = [
     (re.compile(r"^spdlog/"), ["proxy/observe/log.cc"]),
     (re.compile(r"^prometheus/"), ["proxy/observe/exposition.cc"]),
     (re.compile(r"^http_parser\.h$"), ["proxy/wire/http"]),
+    (re.compile(r"^seccomp\.h$"), ["proxy/process/sandbox_calls.cc"]),
     (re.compile(r"^CLI/"), ["proxy/main.cc"]),
 ]
 

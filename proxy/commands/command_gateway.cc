@@ -5,12 +5,14 @@
 
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 
 #include "proxy/commands/commands.h"
 #include "proxy/gateway/gateway.h"
 #include "proxy/observe/log.h"
 #include "proxy/process/descriptors.h"
 #include "proxy/process/file_limit.h"
+#include "tls/before_sandbox.h"
 
 namespace postern::commands {
 
@@ -42,8 +44,11 @@ int command_gateway(const process::Privileges& privileges) {
     return 1;
   }
   process::raise_file_limit();  // two descriptors a session, and the soft limit is often 1024
+  ::tzset();                    // the C library opens /etc/localtime once
+  tls::prepare_for_sandbox();
+  const process::SandboxState sandbox = process::enter_sandbox(privileges.sandbox);
   {
-    gateway::Gateway gateway((UniqueFd(control)));
+    gateway::Gateway gateway(UniqueFd(control), sandbox);
     gateway.run();
   }
   log::stop();

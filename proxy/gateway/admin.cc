@@ -131,6 +131,11 @@ void Admin::renewed(const Certificates& certificates) {
   certificates_.set(std::make_shared<const Certificates>(certificates));
 }
 
+void Admin::confined(const process::SandboxState& sandbox) {
+  landlock_ = sandbox.files;
+  seccomp_ = sandbox.calls;
+}
+
 void Admin::tell_status(UniqueFd connection, bool as_json) {
   server_->tell(std::move(connection), "/status", as_json ? "format=json" : "format=text");
 }
@@ -222,6 +227,8 @@ observe::Facts Admin::facts(const Round& round) const {
   facts.set("postern_process_restarts_total", static_cast<double>(counts->gateway_losses), {"gateway"});
   facts.set("postern_process_restarts_total", static_cast<double>(counts->resolver_losses), {"resolver"});
   facts.set("postern_config_last_reload_success_timestamp_seconds", static_cast<double>(reloaded_at_.load()));
+  facts.set("postern_sandbox_active", landlock_ ? 1 : 0, {"landlock"});
+  facts.set("postern_sandbox_active", seccomp_ ? 1 : 0, {"seccomp"});
   facts.set("postern_draining", round.condition.draining || leaving_ ? 1 : 0);
   facts.set("postern_log_lines_dropped_total", static_cast<double>(log::dropped()));
   facts.set("postern_build_info", 1,

@@ -18,6 +18,7 @@
 #include "proxy/observe/admin_server.h"
 #include "proxy/observe/facts.h"
 #include "proxy/process/process_usage.h"
+#include "proxy/process/sandbox.h"
 #include "proxy/runtime/runtime.h"
 #include "proxy/status/history.h"
 
@@ -46,6 +47,8 @@ class Admin {
   void renewed(const Certificates& certificates);
   // Thread-safe: the status, to whoever is at the other end of that unix socket.
   void tell_status(UniqueFd connection, bool as_json);
+  // Likewise: what the gateway is in.
+  void confined(const process::SandboxState& sandbox);
 
  private:
   // What the workers said to one question.
@@ -79,6 +82,8 @@ class Admin {
   config::Published<Certificates> certificates_;
   std::atomic<std::int64_t> reloaded_at_;
   std::atomic<bool> leaving_ = false;
+  std::atomic<bool> landlock_ = false;
+  std::atomic<bool> seccomp_ = false;
   std::shared_ptr<Round> round_;  // null: nobody asks
   std::vector<Waiting> waiting_;
   unsigned age_ = 0;  // of the round, in ticks

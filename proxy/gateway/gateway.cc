@@ -23,7 +23,7 @@ std::string nonzero(const std::vector<std::pair<std::string, std::uint64_t>>& co
 
 }  // namespace
 
-Gateway::Gateway(UniqueFd keeper) {
+Gateway::Gateway(UniqueFd keeper, process::SandboxState sandbox) : sandbox_(std::move(sandbox)) {
   net::PacketSocket::Owner& hears = *this;
   keeper_ = std::make_unique<net::PacketSocket>(
       loop_.raw(), std::move(keeper), net::PacketSocket::Bounds{keeper::max_message, keeper::max_descriptors}, hears);
@@ -191,6 +191,7 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
   const config::LogSettings& log = runtime_->settings.log;
   if (workers_.empty()) {
     log::start(log.level, log.format);
+    tell_sandbox();
     make_workers(workers, arriving);
   } else {
     log::change(log.level, log.format);
@@ -253,6 +254,15 @@ void Gateway::start_admin(UniqueFd socket) {
   admin_->counted(counts_);
   admin_->renewed(certificates_);
   if (leaving_) admin_->leaving();
+  admin_->confined(sandbox_);
+}
+
+// Of what was asked for and cannot be had.
+void Gateway::tell_sandbox() const {
+  if (sandbox_.missing.empty()) return;
+  log::warning("the sandbox is not as tight as it is to be", {{"reason", sandbox_.missing},
+                                                              {"landlock", sandbox_.files ? "on" : "off"},
+                                                              {"seccomp", sandbox_.calls ? "on" : "off"}});
 }
 
 // Once the last of them has done what it was told before.

@@ -15,6 +15,7 @@
 #include "proxy/gateway/worker.h"
 #include "proxy/keeper/messages.h"
 #include "proxy/net/packet_socket.h"
+#include "proxy/process/sandbox.h"
 #include "proxy/runtime/runtime.h"
 
 namespace postern::gateway {
@@ -32,8 +33,8 @@ struct Arriving {
 
 class Gateway final : private net::PacketSocket::Owner {
  public:
-  // `keeper` leads to whoever started us.
-  explicit Gateway(UniqueFd keeper);
+  // `keeper` leads to whoever started us; `sandbox` is what we are in.
+  explicit Gateway(UniqueFd keeper, process::SandboxState sandbox = {});
   ~Gateway();
 
   // Until it is told to drain or to stop, or the keeper is gone, and every worker has ended.
@@ -68,6 +69,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void look_after(UniqueFd admin);
   void start_admin(UniqueFd socket);
   void tell_when_serving(std::uint32_t version);
+  void tell_sandbox() const;
   void use_resolver(Worker& worker, UniqueFd connection, std::uint64_t run);
   void use_signer(std::uint32_t worker, UniqueFd connection);
   void say(const keeper::Report& report);
@@ -77,6 +79,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void report() const;
 
   net::Loop loop_;
+  const process::SandboxState sandbox_;
   Renewals renewals_;
   std::unique_ptr<net::PacketSocket> keeper_;  // null: it is gone
   std::shared_ptr<const runtime::Runtime> runtime_;

@@ -17,6 +17,9 @@ std::vector<std::string> gateway_arguments(const process::Privileges& privileges
   if (privileges.identity) words.push_back("--identity=" + to_string(*privileges.identity));
   if (privileges.foreign_source_addresses) words.emplace_back("--foreign-addresses");
   if (privileges.marks_sockets) words.emplace_back("--socket-marks");
+  if (privileges.sandbox.mode == config::SandboxMode::on) words.emplace_back("--sandbox");
+  if (privileges.sandbox.mode == config::SandboxMode::log) words.emplace_back("--sandbox-log");
+  if (!privileges.sandbox.directory.empty()) words.push_back("--directory=" + privileges.sandbox.directory);
   return words;
 }
 

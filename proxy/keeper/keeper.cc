@@ -31,7 +31,8 @@ process::Privileges gateway_privileges(const config::Settings& settings) {
   return {.user = settings.user,
           .identity = std::move(identity),
           .foreign_source_addresses = wanted.foreign_addresses,
-          .marks_sockets = wanted.socket_marks};
+          .marks_sockets = wanted.socket_marks,
+          .sandbox = {process::Sandbox::Of::gateway, settings.sandbox, settings.state_directory}};
 }
 
 }  // namespace

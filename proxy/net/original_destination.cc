@@ -34,10 +34,12 @@ Result<SocketAddress> redirected_destination(const uv_stream_t* stream) {
   return *address;
 }
 
-// Only an address of one's own can be bound.
+// Only an address of one's own can be bound. By TCP, as a gateway in its sandbox makes no UDP socket; no port is taken.
 bool is_local_address(const config::IpAddress& address) {
   const bool v6 = address.family == config::IpAddress::Family::v6;
-  const UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  (void)::setsockopt(fd.get(), SOL_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
   sockaddr_storage storage;
   const socklen_t length = to_sockaddr(address, 0, storage);
   return fd.get() >= 0 && ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) == 0;

@@ -54,6 +54,7 @@ inline constexpr FactRow fact_rows[] = {
      Type::counter,
      "Processes of ours that ended unasked, and were started again.",
      {"process"}},
+    {"postern_sandbox_active", Type::gauge, "Whether the gateway is confined by it.", {"kind"}},
     {"postern_draining", Type::gauge, "Whether the gateway is stopping.", {}},
     {"postern_log_lines_dropped_total", Type::counter, "Lines that the reader of stderr was too slow for.", {}},
     {"postern_build_info", Type::gauge, "Always 1.", {"version", "libuv", "boringssl_api"}},

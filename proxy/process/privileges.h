@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/result.h"
+#include "proxy/process/sandbox.h"
 
 namespace postern::process {
 
@@ -38,6 +39,7 @@ struct Privileges {
   bool foreign_source_addresses =
       false;  // client_address: transparent, source: client; keeps CAP_NET_RAW, which IP_TRANSPARENT asks for
   bool marks_sockets = false;  // socket_mark; keeps CAP_NET_ADMIN, which SO_MARK asks for
+  Sandbox sandbox = {};        // to be entered once they are dropped, by enter_sandbox()
 };
 // Gives up root for good: groups, then user, in all three of their forms, checked to be irreversible; all capabilities
 // but those that are named, and, where root is to stay root, the one that lets it write where others own; and sets

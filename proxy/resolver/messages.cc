@@ -141,6 +141,7 @@ Result<std::string> encode(const Settings& settings) {
   writer.flag(settings.follow_resolv_conf);
   writer.text(sentence(settings.servers.origin));
   writer.text(fits ? settings.user : std::string());
+  writer.number(static_cast<std::uint8_t>(settings.sandbox));
   if (fits) writer.list(settings.servers.servers);
   if (fits) writer.list(settings.trust_anchor);
   if (!fits || writer.size() > max_message) {
@@ -159,6 +160,7 @@ Result<Settings> parse_settings(std::string_view message) {
   settings.follow_resolv_conf = reader.flag();
   settings.servers.origin = sentence(reader.text(max_text));
   settings.user = reader.text(max_user);
+  settings.sandbox = reader.choice(config::SandboxMode::off);
   settings.servers.servers = reader.list(max_servers, max_server);
   settings.trust_anchor = reader.list(max_anchors, max_anchor);
   const auto is_text = [](const std::string& text) { return text.find('\0') == std::string::npos; };

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "config/result.h"
+#include "config/settings.h"
 #include "proxy/dns/name_servers.h"
 #include "proxy/dns/resolver.h"
 #include "proxy/dns/trust_anchor.h"
@@ -29,7 +30,7 @@ inline constexpr std::size_t max_anchors = 256;         // records in Settings
 inline constexpr std::size_t max_anchor = 4'096;        // octets of one of them
 inline constexpr std::size_t max_user = 256;            // octets of Settings::user
 inline constexpr std::size_t max_new_clients = 64;      // with one message
-inline constexpr std::uint16_t version = 2;             // of all of this: two builds may meet after an upgrade
+inline constexpr std::uint16_t version = 3;             // of all of this: two builds may meet after an upgrade
 
 enum class How : std::uint8_t {
   proven,  // validated from the trust anchor; what cannot be proven is bogus
@@ -57,6 +58,7 @@ struct Settings {
   bool follow_resolv_conf = false;  // `servers` are those of /etc/resolv.conf, which may change
   dns::TrustAnchor trust_anchor;    // empty: nothing is ever secure
   std::string user;                 // to become, where the resolver was started as root; empty: nobody else
+  config::SandboxMode sandbox = config::SandboxMode::off;
 };
 
 // To a resolver that serves, with a descriptor for each: more connections on which it is asked.
