@@ -102,10 +102,23 @@ class Gateway:
         for trouble in ("Sanitizer", "runtime error:", "assertion"):
             assert trouble not in log, f"{trouble} in the log:\n{log[-12000:]}"
 
+    def freeze(self):
+        """Stops the process that was started, with all of its threads, until SIGCONT."""
+        os.kill(self.pid, signal.SIGSTOP)
+        wait_until(lambda: all_threads_have_stopped(self.pid), "the keeper hangs")
+
     def kill(self):
         if self.daemon is not None:
             self.daemon.kill()
             self.daemon = None
+
+
+def all_threads_have_stopped(pid):
+    states = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as stat:
+            states.append(stat.read().rpartition(")")[2].split()[0])
+    return set(states) == {"T"}
 
 
 def write_configuration(path, settings):
