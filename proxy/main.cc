@@ -19,6 +19,7 @@ struct Arguments {
   bool version = false;
   postern::commands::RunOptions run;
   postern::commands::ReloadOptions reload;
+  postern::commands::StatusOptions status;
   postern::process::Privileges gateway;
   std::string identity;
   bool sandbox = false;
@@ -55,15 +56,27 @@ void describe_gateway(CLI::App& app, Arguments& arguments) {
   gateway->add_option("--directory", arguments.gateway.sandbox.directory, "The only one with files");
 }
 
-void describe(CLI::App& app, Arguments& arguments) {
-  CLI::App* run = app.add_subcommand("run", "Run the gateway in the foreground, logging to stderr");
-  run->add_option("--config", arguments.run.config, "The configuration file")->required()->type_name("FILE");
-
+// Those that ask the one that runs.
+void describe_running(CLI::App& app, Arguments& arguments) {
   CLI::App* reload =
       app.add_subcommand("reload", "Have the running gateway read its configuration anew, and say what came of it");
   reload->add_option("--config", arguments.reload.config, "The configuration file, which names the control socket")
       ->required()
       ->type_name("FILE");
+
+  CLI::App* status =
+      app.add_subcommand("status", "Show how the running gateway is: sessions, TLS, refusals, certificates");
+  status->add_option("--config", arguments.status.config, "The configuration file, which names the control socket")
+      ->required()
+      ->type_name("FILE");
+  status->add_flag("--json", arguments.status.json, "As JSON");
+}
+
+void describe(CLI::App& app, Arguments& arguments) {
+  CLI::App* run = app.add_subcommand("run", "Run the gateway in the foreground, logging to stderr");
+  run->add_option("--config", arguments.run.config, "The configuration file")->required()->type_name("FILE");
+
+  describe_running(app, arguments);
 
   CLI::App* check = app.add_subcommand("check", "Check a configuration with its certificates, binding nothing");
   CLI::Option* file =
@@ -205,6 +218,7 @@ int dispatch(CLI::App& app, Arguments& arguments) {
   if (arguments.version || app.got_subcommand("version")) return postern::commands::command_version();
   if (app.got_subcommand("run")) return postern::commands::command_run(arguments.run);
   if (app.got_subcommand("reload")) return postern::commands::command_reload(arguments.reload);
+  if (app.got_subcommand("status")) return postern::commands::command_status(arguments.status);
   if (app.got_subcommand("gateway")) return run_gateway(arguments);
   if (app.got_subcommand("probe")) return postern::commands::command_probe(arguments.probe);
   if (app.got_subcommand("tlsa")) return postern::commands::command_tlsa(arguments.tlsa);

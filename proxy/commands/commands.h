@@ -23,6 +23,13 @@ int command_reload(const ReloadOptions& options);
 // What `run` executes for its gateway: not for people.
 int command_gateway(const process::Privileges& privileges);
 
+// What the status page shows, as text or JSON.
+struct StatusOptions {
+  std::string config;
+  bool json = false;
+};
+int command_status(const StatusOptions& options);
+
 struct CheckOptions {
   std::string config;
   bool print_reference = false;  // instead: every option with its default, on stdout

@@ -8,7 +8,7 @@ import pytest
 
 from harness.client import Client, secure_client, tls_context
 from harness.debian import unpack
-from harness.ports import free_port, is_listening, wait_until
+from harness.ports import PATIENCE, free_port, is_listening, wait_until
 from harness.prometheus import get
 from harness.scripted_server import Obedient
 
@@ -99,6 +99,32 @@ def test_a_lost_backend_shows(start_gateway):
     backend = status(gateway)["listeners"][0]["backends"][0]
     assert not backend["up"] and backend["seconds"] < 600
     assert "down" in get(port, "/status")[1]
+
+
+def test_the_command_says_the_same(start_gateway, scripted_server, folder):
+    """By the control socket, and without an admin server."""
+    server = scripted_server(Obedient())
+    gateway = start_gateway({"address": server.address}, top={"control": f"{folder}/control"})
+    with secure_client(gateway.port(), "starttls", version="1.2") as client:
+        client.expect(221, "QUIT")
+        client.rest()
+
+    def asked(*more):
+        return subprocess.run(
+            [gateway.binary, "status", "--config", gateway.configuration, *more], capture_output=True, text=True,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+
+    done = asked("--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    said = json.loads(done.stdout)
+    assert said["ready"] and said["listeners"][0]["tls"][0]["versions"] == {"TLSv1.2": 1}
+    done = asked()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("gateway.example.org: ready\n") and "TLSv1.2 1" in done.stdout
+    gateway.stop()
+    done = asked()
+    assert (done.returncode, done.stdout) == (1, "") and "nobody answers at" in done.stderr
 
 
 # --- in a browser
