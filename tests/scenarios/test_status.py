@@ -59,7 +59,8 @@ def test_it_says_what_there_is(gateway, certificates):
     listener = said["listeners"][0]
     assert (listener["direction"], listener["name"], listener["mode"]) == ("inbound", "mx", "starttls")
     sessions = listener["sessions"]
-    assert (sessions["total"], sessions["highest"], sessions["limit"], sessions["without_tls"]) == (2, 1, 7, 1)
+    assert (sessions["total"], sessions["limit"], sessions["without_tls"]) == (2, 7, 1)
+    assert sessions["highest"] in (1, 2), "the first may be ending still when the second begins"
     assert listener["messages"] == {"accepted": 1}
     assert listener["denied"] == {"relay_denied": 1}
     assert listener["bytes_in"] > 100
