@@ -14,7 +14,7 @@ namespace postern::commands {
 
 namespace {
 
-constexpr timeval patience{120, 0};  // longer than whoever is asked is patient with others
+constexpr timeval patience_with_answer{120, 0};  // longer than whoever is asked is patient with others
 constexpr std::size_t most = 64U << 20U;
 
 tl::unexpected<Error> nobody(const std::string& path) {
@@ -29,7 +29,8 @@ Result<UniqueFd> connect_to(const std::string& path) {
   }
   std::memcpy(address.sun_path, path.data(), path.size());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (fd.get() < 0 || ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0 ||
+  if (fd.get() < 0 ||
+      ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience_with_answer, sizeof patience_with_answer) != 0 ||
       ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return nobody(path);
   }

@@ -9,12 +9,12 @@ namespace postern::keeper {
 
 namespace {
 
-constexpr Pending::Time second = 1000;
-constexpr Pending::Time longest_pause = 60 * second;
+constexpr Pending::Time one_second = 1000;
+constexpr Pending::Time longest_pause = 60 * one_second;
 constexpr unsigned most_deaths = 2;
 
 Pending::Time pause_after(unsigned failures) {
-  return failures > 6 ? longest_pause : std::min(longest_pause, second << (failures - 1));
+  return failures > 6 ? longest_pause : std::min(longest_pause, one_second << (failures - 1));
 }
 
 std::string list_of(const std::set<std::string>& names) {
@@ -146,7 +146,7 @@ std::optional<config::Files> Pending::take(const config::Files& present, Time no
   for (Group& group : groups_) {
     if (!is_due(group) || (alone && (!group.alone || !taken_.empty()))) continue;
     if (!is_there(group)) {
-      group.due = now + second;
+      group.due = now + one_second;
       continue;
     }
     group.tried.clear();

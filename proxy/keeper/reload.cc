@@ -55,7 +55,7 @@ Reading read_again(const std::string& file, const Prepared& present, const Liste
     std::string why = why_restart(before, loaded.settings);
     if (!why.empty()) return {std::nullopt, std::move(why), std::move(loaded.diagnostics)};
   }
-  Preparation made = prepare(std::move(loaded), present.runtime.get());
+  Preparation made = keeper::prepare(std::move(loaded), present.runtime.get());
   if (!made.prepared) return {std::nullopt, "it has mistakes", std::move(made.diagnostics)};
   Prepared& next = *made.prepared;
   auto change = listening.plan(next.runtime->settings);
