@@ -84,6 +84,15 @@ std::string_view to_string(GreetingMode value) {
   return "unknown";
 }
 
+std::string_view to_string(Guard value) {
+  switch (value) {
+    case Guard::off: return "off";
+    case Guard::warn: return "warn";
+    case Guard::hold: return "hold";
+  }
+  return "";
+}
+
 std::string_view to_string(BareNewline value) {
   switch (value) {
     case BareNewline::normalize: return "normalize";

@@ -25,6 +25,7 @@ enum class ClientCertificateMode : std::uint8_t { off, request, require };
 enum class ClientAddress : std::uint8_t { none, xclient, proxy_v1, proxy_v2, transparent };
 enum class GreetingMode : std::uint8_t { backend, gateway };
 enum class BareNewline : std::uint8_t { normalize, reject, pass };
+enum class Guard : std::uint8_t { off, warn, hold };  // of certificates that fit no published TLSA record
 enum class OutboundRoute : std::uint8_t { original_destination, relay, mx };
 enum class Interception : std::uint8_t { redirect, tproxy };
 enum class OutboundSource : std::uint8_t { gateway, client, address };
@@ -135,6 +136,7 @@ struct Listener {
 struct InboundListener : Listener {
   bool require_tls = false;
   bool auth_requires_tls = true;
+  Guard guard = Guard::warn;
   ClientCertificates client_certificates;
   std::vector<Network> accept_proxy_protocol_from;
   Backend backend;
@@ -237,6 +239,7 @@ std::string_view to_string(ClientCertificateMode value);
 std::string_view to_string(ClientAddress value);
 std::string_view to_string(GreetingMode value);
 std::string_view to_string(BareNewline value);
+std::string_view to_string(Guard value);
 std::string_view to_string(OutboundRoute value);
 std::string_view to_string(Interception value);
 std::string_view to_string(OutboundSource value);  // "address" for any address

@@ -85,14 +85,14 @@ bool Keeper::begin() {
                                          [this](const Order& order, net::Descriptors descriptors) {
                                            send(order, std::move(descriptors));
                                          },
-                                         [this] { on_swapped(); }, [this] { tell_counts(); }, &signers_});
+                                         [this] { on_swapped(); }, [this] { tell_counts(); }, &signers_, &guard_});
   reloader_.emplace(means_of_reloader());
   if (!postern) error = postern.error();
   if (!error) error = service_.begin();
   if (!error) {
     if (auto bound = listening_->bind(settings); !bound) error = bound.error();
   }
-  if (!error && runtime::needs(settings).resolver) error = start_resolver();
+  if (!error && runtime::looks_up(runtime::needs(settings))) error = start_resolver();
   if (!error) error = start_gateway();
   if (!error) error = start_control();
   if (error) log::error("cannot start", {{"reason", error->message}});

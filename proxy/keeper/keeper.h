@@ -10,6 +10,7 @@
 
 #include "proxy/keeper/control.h"
 #include "proxy/keeper/gateway_process.h"
+#include "proxy/keeper/guard.h"
 #include "proxy/keeper/listening.h"
 #include "proxy/keeper/prepared.h"
 #include "proxy/keeper/reloader.h"
@@ -23,6 +24,7 @@
 #include "proxy/net/signal.h"
 #include "proxy/net/timer.h"
 #include "proxy/programs/server.h"
+#include "proxy/resolver/client.h"
 #include "proxy/resolver/supervisor.h"
 
 namespace postern::keeper {
@@ -76,6 +78,9 @@ class Keeper final : private GatewayProcess::Owner {
   Service service_;
   std::vector<std::unique_ptr<net::Signal>> signals_;
   std::optional<net::Executable> postern_;
+  resolver::Client lookups_{loop_};  // our own: of TLSA records
+  std::unique_ptr<dns::Resolver> names_ = lookups_.resolver(resolver::How::proven);
+  Guard guard_{*names_, [this] { return loop_.now(); }};
   std::optional<Prepared> present_;
   unsigned workers_ = 1;
   std::optional<Renewal> renewal_;  // of `present_`, once there is one

@@ -43,7 +43,7 @@ std::optional<Error> Keeper::start_resolver() {
   if (!program) return program.error();
   resolver_knows_ = essence_of(settings_of_resolver(*present_->runtime));
   resolver_ = std::make_unique<resolver::Supervisor>(
-      loop_, resolver::Supervisor::Means{std::move(*program), settings_of_resolver(*present_->runtime), workers_,
+      loop_, resolver::Supervisor::Means{std::move(*program), settings_of_resolver(*present_->runtime), workers_ + 1,
                                          [this](std::vector<UniqueFd> connections, std::uint64_t run) {
                                            connect_resolver(std::move(connections), run);
                                          },
@@ -60,7 +60,7 @@ void Keeper::on_swapped() {
   const runtime::Runtime& runtime = *present_->runtime;
   log::change(runtime.settings.log.level, runtime.settings.log.format);
   if (programs_) offer_programs(*programs_, runtime.settings);
-  if (!runtime::needs(runtime.settings).resolver) return;
+  if (!runtime::looks_up(runtime::needs(runtime.settings))) return;
   if (resolver_) {
     resolver::Settings settings = settings_of_resolver(runtime);
     const std::string essence = essence_of(settings);
@@ -74,6 +74,10 @@ void Keeper::on_swapped() {
 
 // A gateway that begins later asks for connections of its own.
 void Keeper::connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run) {
+  lookups_.connect(std::move(connections.back()), [this, run](const std::string& why) {
+    if (resolver_ && !why.empty()) resolver_->replace(run, why);
+  });
+  connections.pop_back();
   if (!gateway_) return;
   for (std::size_t first = 0; first < connections.size(); first += max_descriptors) {
     net::Descriptors some;

@@ -269,6 +269,7 @@ std::string_view to_string(RenewalFailure value) {
     case RenewalFailure::malformed: return "malformed";
     case RenewalFailure::mismatch: return "mismatch";
     case RenewalFailure::refused: return "refused";
+    case RenewalFailure::guard: return "guard";
   }
   return "other";
 }

@@ -98,8 +98,9 @@ enum class RenewalFailure : std::uint8_t {
   malformed,
   mismatch,  // chain and key do not belong together
   refused,   // in this configuration, or by the gateway
+  guard,     // it fits no TLSA record that is published
 };
-inline constexpr std::size_t renewal_failures = static_cast<std::size_t>(RenewalFailure::refused) + 1;
+inline constexpr std::size_t renewal_failures = static_cast<std::size_t>(RenewalFailure::guard) + 1;
 std::string_view to_string(RenewalFailure value);
 
 // Of all pairs of that name, for the metrics; said again whenever it changes.

@@ -7,7 +7,9 @@
 #include "proxy/keeper/bundle.h"
 #include "proxy/keeper/signers.h"
 #include "proxy/observe/log.h"
+#include "proxy/runtime/needs.h"
 #include "proxy/runtime/preflight.h"
+#include "tls/contexts.h"
 
 namespace postern::keeper {
 
@@ -137,7 +139,23 @@ void Renewal::attempt() {
   }
   runtime::Made made = runtime::prepare_again(std::move(loaded), bundle.files, *means_.present.runtime);
   if (made.runtime == nullptr) return take_back(made.loaded.first_error());
-  if (auto sent = send_trial(std::move(made.runtime)); !sent) take_back(sent.error().message);
+  if (!asks_guard(made.runtime)) try_it(std::move(made.runtime));
+}
+
+// True: what comes of it is told later.
+bool Renewal::asks_guard(const std::shared_ptr<const runtime::Runtime>& runtime) {
+  if (means_.guard == nullptr || !runtime::needs(runtime->settings).guard) return false;
+  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+  auto places = guarded_places(runtime->settings, means_.present.runtime->contexts->certificates(),
+                               runtime->contexts->certificates(), now);
+  return means_.guard->ask(std::move(places), [this, runtime](const std::string& why) {
+    if (!why.empty()) return take_back(why, RenewalFailure::guard);
+    try_it(runtime);
+  });
+}
+
+void Renewal::try_it(std::shared_ptr<const runtime::Runtime> runtime) {
+  if (auto sent = send_trial(std::move(runtime)); !sent) take_back(sent.error().message);
 }
 
 // Contents of what could not be used, keys among them, are not kept.
@@ -189,12 +207,12 @@ std::vector<config::NamedFile> Renewal::changed_files(const config::Loaded& load
 }
 
 // All of it is as it was.
-void Renewal::take_back(const std::string& why, bool deadly) {
+void Renewal::take_back(const std::string& why, RenewalFailure reason, bool deadly) {
   const Trial failed = *std::exchange(trial_, std::nullopt);
   if (means_.signers != nullptr) means_.signers->drop(failed.version);
   means_.present.bundle.files.exchange(before_);
   before_ = config::Files();
-  pending_.failed(RenewalFailure::refused, why, deadly, loop_.now());
+  pending_.failed(reason, why, deadly, loop_.now());
   tell();
   schedule();
 }
@@ -231,7 +249,9 @@ void Renewal::on_gateway_end() {
   serving_ = false;
   timer_.stop();
   if (!trial_) return;
-  take_back("the gateway was lost before it served that", true);
+  if (means_.guard != nullptr) means_.guard->forget();
+  const bool sent = trial_->runtime != nullptr;
+  take_back("the gateway was lost before it served that", RenewalFailure::refused, sent);
 }
 
 }  // namespace postern::keeper

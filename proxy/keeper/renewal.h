@@ -14,6 +14,7 @@
 
 #include "config/files.h"
 #include "proxy/keeper/file_watch.h"
+#include "proxy/keeper/guard.h"
 #include "proxy/keeper/messages.h"
 #include "proxy/keeper/pending.h"
 #include "proxy/keeper/prepared.h"
@@ -37,6 +38,8 @@ class Renewal {
     std::function<void()> on_trouble = {};
     // Who signs with the keys of a snapshot knows them before the gateway has it. Null: nobody does.
     Signers* signers = nullptr;
+    // What certificates have to pass that are to be served. Null: nothing.
+    Guard* guard = nullptr;
   };
   // A file that changes all the time costs a snapshot this often. `loop` outlives it.
   static constexpr std::chrono::milliseconds pause = std::chrono::seconds(2);
@@ -84,8 +87,10 @@ class Renewal {
   void attempt();
   void read_what_failed();
   void tell();
+  bool asks_guard(const std::shared_ptr<const runtime::Runtime>& runtime);
+  void try_it(std::shared_ptr<const runtime::Runtime> runtime);
   Result<void> send_trial(std::shared_ptr<const runtime::Runtime> runtime);
-  void take_back(const std::string& why, bool deadly = false);
+  void take_back(const std::string& why, RenewalFailure reason = RenewalFailure::refused, bool deadly = false);
   std::vector<config::NamedFile> changed_files(const config::Loaded& loaded) const;
 
   net::Loop& loop_;

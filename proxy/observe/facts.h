@@ -40,7 +40,7 @@ inline constexpr FactRow fact_rows[] = {
      {"certificate"}},
     {"postern_certificate_reload_failures_total",
      Type::counter,
-     "Attempts to take over a certificate that failed, by why: unreadable, malformed, mismatch, refused.",
+     "Attempts to take over a certificate that failed, by why: unreadable, malformed, mismatch, refused, guard.",
      {"certificate", "reason"}},
     {"postern_config_last_reload_successful",
      Type::gauge,

@@ -32,7 +32,8 @@ void try_dns(config::Loaded& loaded, const dns::NameServers& servers, const dns:
 
 // Whether names can be looked up at all. What serves already is not tried again.
 dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor, const Runtime* previous) {
-  auto servers = loaded.settings.outbound.empty() ? dns::NameServers() : name_servers_of(loaded);
+  auto servers =
+      loaded.settings.outbound.empty() && !needs(loaded.settings).guard ? dns::NameServers() : name_servers_of(loaded);
   if (!servers) {
     loaded.add_error("dns", servers.error().message);
     return {};
@@ -88,7 +89,7 @@ Made prepare(config::Loaded loaded, config::Files& files, const Runtime* previou
   check_programs(loaded);
   files = config::read_files(loaded);
   Made made = make_runtime(std::move(loaded), files, previous);
-  if (needs(made.loaded.settings).resolver) {
+  if (looks_up(needs(made.loaded.settings))) {
     auto servers = check_dns(made.loaded, made.trust_anchor, previous);
     if (made.runtime != nullptr) made.runtime->name_servers = std::move(servers);
   }
@@ -99,7 +100,7 @@ Made prepare(config::Loaded loaded, config::Files& files, const Runtime* previou
 Made prepare_again(config::Loaded loaded, const config::Files& files, const Runtime& previous) {
   if (!loaded.ok()) return {std::move(loaded), nullptr, {}};
   Made made = make_runtime(std::move(loaded), files, &previous);
-  if (needs(made.loaded.settings).resolver && made.trust_anchor != previous.trust_anchor) {
+  if (looks_up(needs(made.loaded.settings)) && made.trust_anchor != previous.trust_anchor) {
     try_dns(made.loaded, previous.name_servers, made.trust_anchor);
   }
   if (!made.loaded.ok()) made.runtime = nullptr;

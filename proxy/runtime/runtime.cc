@@ -1,5 +1,6 @@
 #include "proxy/runtime/runtime.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -67,6 +68,11 @@ dns::TrustAnchor Builder::trust_anchor() {
   if (absent && wanted.dane) {
     loaded_.add_warning("outbound", "DANE cannot be used: there is no trust anchor for DNSSEC (" + path +
                                         "): install dns-root-data, or set dns.trust_anchor");
+  }
+  const auto holds = [](const config::InboundListener& listener) { return listener.guard == config::Guard::hold; };
+  if (absent && std::ranges::any_of(loaded_.settings.inbound, holds)) {
+    loaded_.add_warning("inbound", "guard: hold holds nothing back: there is no trust anchor for DNSSEC (" + path +
+                                       "): install dns-root-data, or set dns.trust_anchor");
   }
   if (!absent && (given || wanted.trust_anchor)) {
     loaded_.add_error("dns.trust_anchor", (file ? path + ": " : std::string()) + anchor.error().message);

@@ -117,6 +117,7 @@ TEST_CASE("load: a minimal configuration has the defaults") {
   CHECK(to_string(mx.backend.addresses.at(0)) == "127.0.0.1:25");
   CHECK(mx.backend.client_address == ClientAddress::xclient);
   CHECK(mx.auth_requires_tls);
+  CHECK(mx.guard == Guard::warn);
   CHECK(mx.bare_newline == BareNewline::normalize);
   CHECK(mx.timeouts.data_end == 10min);
   CHECK(mx.tls.handshake_timeout == 30s);
@@ -189,6 +190,12 @@ TEST_CASE("load: a listener's own TLS options are laid over the global ones, wha
 
 TEST_CASE("load: a backend may be one address without brackets") {
   CHECK(load(minimal).settings.inbound.at(0).backend.addresses.size() == 1);
+}
+
+TEST_CASE("load: certificates are guarded in one of three ways") {
+  CHECK(load(std::string(minimal) + "    guard: hold\n").settings.inbound.at(0).guard == Guard::hold);
+  CHECK(load(std::string(minimal) + "    guard: off\n").settings.inbound.at(0).guard == Guard::off);
+  CHECK_FALSE(load(std::string(minimal) + "    guard: on\n").ok());
 }
 
 TEST_CASE("load: a section with all its keys commented out is as if absent") {

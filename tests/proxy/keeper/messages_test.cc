@@ -59,8 +59,8 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   heard(Stop{}, 0);
   CHECK(heard(Status{true}, 1).as_text);
   CHECK_FALSE(heard(Status{}, 1).as_text);
-  const CertificateState state = heard(CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U}}, 0);
-  CHECK(state == CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U}});
+  const CertificateState state = heard(CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U, 5}}, 0);
+  CHECK(state == CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U, 5}});
   const Counts counts = heard(Counts{3, 1ULL << 40U, true}, 0);
   CHECK(counts.gateway_losses == 3);
   CHECK(counts.resolver_losses == 1ULL << 40U);

@@ -31,6 +31,28 @@ TEST_CASE("needs: what one listener needs, the configuration does") {
     CHECK(runtime::needs(settings).resolver);
     CHECK_FALSE(runtime::needs(settings).trust_anchor);
   }
+  SECTION("a guard of certificates, where somebody thought of DNS or wants them held back") {
+    auto& listener = settings.inbound.emplace_back();
+    listener.mode = config::TlsMode::starttls;
+    const auto guarded = [&settings] {
+      const auto found = runtime::needs(settings);
+      CHECK(found.trust_anchor == found.guard);
+      CHECK(runtime::looks_up(found) == found.guard);
+      CHECK_FALSE(found.resolver);
+      return found.guard;
+    };
+    CHECK_FALSE(guarded());
+    listener.guard = config::Guard::hold;
+    CHECK(guarded());
+    listener.mode = config::TlsMode::none;
+    CHECK_FALSE(guarded());
+    listener.mode = config::TlsMode::implicit;
+    listener.guard = config::Guard::warn;
+    settings.dns.servers.resize(1);
+    CHECK(guarded());
+    listener.guard = config::Guard::off;
+    CHECK_FALSE(guarded());
+  }
   SECTION("the client's address toward a server behind") {
     settings.inbound.resize(2);
     settings.inbound[0].backend.client_address = config::ClientAddress::transparent;
