@@ -94,6 +94,8 @@ const Rows<Settings>& settings_rows() {
           "Landlock and seccomp for the processes that face the network; log: the kernel only logs what seccomp would "
           "refuse"),
       section("drain", &S::drain, drain_rows(), "how a stop comes to its end"),
+      row("upgrade_grace", &S::upgrade_grace, between(1s, 10min), at_once,
+          "how long another binary, started by SIGUSR2, has to begin in the place of this one"),
       row("buffer_limit", &S::buffer_limit, between(ByteSize{1 << 20}, ByteSize{std::uint64_t{1} << 40}), new_sessions,
           "what may wait in memory for peers that do not read, all together; beyond it new sessions are refused"),
       certificates_row(),

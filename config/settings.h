@@ -220,7 +220,8 @@ struct Settings {
   PrivateKeys private_keys = PrivateKeys::separate;
   SandboxMode sandbox = SandboxMode::on;
   DrainSettings drain;
-  ByteSize buffer_limit{256ULL << 20U};  // what may wait for peers that do not read, all together
+  Duration upgrade_grace = std::chrono::seconds(10);  // what is started in our place has to say that it serves
+  ByteSize buffer_limit{256ULL << 20U};               // what may wait for peers that do not read, all together
   std::map<std::string, std::vector<CertificatePair>> certificates;
   TlsSettings tls;
   std::vector<OutboundListener> outbound;

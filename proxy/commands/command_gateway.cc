@@ -34,7 +34,7 @@ int command_gateway(const process::Privileges& privileges) {
     return 2;
   }
   // A terminal and a service manager tell all processes; the keeper says what is to be done.
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) std::signal(number, SIG_IGN);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) std::signal(number, SIG_IGN);
   ::prctl(PR_SET_NAME, "postern-gateway", 0, 0, 0);  // it is executed by a name that means nothing
   process::close_from(control + 1);
   // Before a word is read.

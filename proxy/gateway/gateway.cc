@@ -121,7 +121,8 @@ void Gateway::obey(const keeper::Announce&, net::Descriptors&) {
   if (admin_) admin_->leaving();
 }
 
-void Gateway::obey(const keeper::Drain&, net::Descriptors&) {
+void Gateway::obey(const keeper::Drain& order, net::Descriptors&) {
+  if (order.superseded && admin_) admin_->listen_on(UniqueFd());  // whoever asks is to ask the other one
   drain();
 }
 

@@ -48,7 +48,7 @@ Keeper::Keeper(std::string configuration)
                    }),
       silence_(loop_.raw(), [this] { on_silence(); }),
       delay_(loop_.raw(), [this] { drain(); }) {
-  for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+  for (const int number : {SIGTERM, SIGINT, SIGHUP, SIGUSR2}) {
     signals_.push_back(std::make_unique<net::Signal>(loop_.raw(), number, [this, number] { on_signal(number); }));
   }
 }
@@ -73,7 +73,10 @@ bool Keeper::begin() {
   if (loaded.ok()) {
     workers_ = loaded.settings.workers != 0 ? loaded.settings.workers : process::cpu_count();
     listening_.emplace(workers_);
-    if (const auto bound = listening_->bind_paths(loaded.settings); !bound) error = bound.error();
+    if (const auto inherited = inherit(loaded.settings); !inherited) error = inherited.error();
+    if (!error) {
+      if (const auto bound = listening_->bind_paths(loaded.settings); !bound) error = bound.error();
+    }
     const bool starts_programs = runtime::needs(loaded.settings).programs;
     const auto done = process::drop_all_but_keeping(gateway_privileges(loaded.settings), starts_programs);
     if (!done && !error) error = done.error();
@@ -149,7 +152,13 @@ std::optional<Error> Keeper::start_control() {
   UniqueFd socket = listening_->control();
   if (socket.get() < 0) return std::nullopt;
   auto started = Control::start(loop_, std::move(socket),
-                                {[this](Reloader::OnOutcome on_outcome) { reloader_->ask(std::move(on_outcome)); },
+                                {[this](Reloader::OnOutcome on_outcome) {
+                                   service_.reloading();
+                                   reloader_->ask([this, on_outcome](const Reloader::Outcome& outcome) {
+                                     service_.reloaded();
+                                     on_outcome(outcome);
+                                   });
+                                 },
                                  [this](UniqueFd connection, bool as_text) {
                                    net::Descriptors one;
                                    one.push_back(std::move(connection));
@@ -186,11 +195,14 @@ void Keeper::tell_counts() {
 }
 
 void Keeper::on_signal(int number) {
+  if (number == SIGUSR2) return upgrade();
   if (number == SIGHUP) {
     log::info("reloading", {{"signal", "SIGHUP"}});
     service_.reloading();
     return reloader_->ask([this](const Reloader::Outcome&) { service_.reloaded(); });
   }
+  // A service manager tells all processes: who drains already is not meant.
+  if (std::exchange(superseded_, false)) return;
   log::info(ending_ ? "stopping at once" : "draining", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
   reloader_->end();
   if (std::exchange(ending_, true)) {
@@ -208,6 +220,7 @@ bool Keeper::ask_gateway() {
 
 void Keeper::stop() {
   service_.stopping();
+  successor_.reset();
   restart_.stop();
   const config::DrainSettings& settings = present_->runtime->settings.drain;
   if (!gateway_ || settings.delay == settings.delay.zero()) return drain();
@@ -219,7 +232,7 @@ void Keeper::stop() {
 void Keeper::drain() {
   listening_->close();
   if (!gateway_) return loop_.stop();
-  gateway_->send(Drain{});
+  gateway_->send(Drain{superseded_});
   last_resort_.start(present_->runtime->settings.drain.timeout + patience_with_drain);
 }
 
@@ -247,7 +260,7 @@ void Keeper::hear(const Serving& report) {
     renewal_->begin();
     listening_->tell(present_->runtime->settings);
   }
-  service_.ready();
+  say_ready();
   reloader_->go_on();
 }
 

@@ -17,6 +17,7 @@
 #include "proxy/keeper/renewal.h"
 #include "proxy/keeper/service.h"
 #include "proxy/keeper/signers.h"
+#include "proxy/keeper/upgrade.h"
 #include "proxy/net/executable.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/reaper.h"
@@ -29,7 +30,7 @@
 
 namespace postern::keeper {
 
-class Keeper final : private GatewayProcess::Owner {
+class Keeper final : private GatewayProcess::Owner, private Successor::Owner {
  public:
   explicit Keeper(std::string configuration);
   ~Keeper();
@@ -57,6 +58,11 @@ class Keeper final : private GatewayProcess::Owner {
   void tell_counts();
   void on_signal(int number);
   bool ask_gateway();
+  Result<void> inherit(const config::Settings& settings);
+  void say_ready();
+  void upgrade();
+  void on_successor_serves() override;
+  void on_successor_fails(const std::string& why) override;
   void stop();
   void drain();
   void stop_at_once();
@@ -102,7 +108,11 @@ class Keeper final : private GatewayProcess::Owner {
   net::Timer delay_;        // between saying that we stop and stopping
   std::string refusal_;     // why this gateway would not serve
   std::uint64_t losses_ = 0;
-  bool has_served_ = false;  // the start is over
+  bool has_served_ = false;                        // the start is over
+  std::string file_ = process::path_of_program();  // which an upgrade executes
+  std::unique_ptr<Predecessor> predecessor_;       // null: nobody's place is taken
+  std::unique_ptr<Successor> successor_;           // null: nobody takes ours
+  bool superseded_ = false;                        // somebody has
   bool ending_ = false;
   bool stopping_ = false;  // at once
   bool drained_ = false;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -36,6 +37,23 @@ Result<UniqueFd> duplicate(const UniqueFd& socket) {
   return fd;
 }
 
+// A name that is a listener's means that one.
+bool names_another(const std::string& name, const std::string& listener, const config::Settings& settings) {
+  std::vector<std::string> meant;
+  for (const auto& each : settings.inbound) {
+    if (name == each.name || name == "inbound." + each.name) meant.push_back("inbound." + each.name);
+  }
+  for (const auto& each : settings.outbound) {
+    if (name == each.name || name == "outbound." + each.name) meant.push_back("outbound." + each.name);
+  }
+  return !meant.empty() && std::ranges::find(meant, listener) == meant.end();
+}
+
+tl::unexpected<Error> misplaced(const Listening::Given& given, const std::string& but) {
+  return fail(Errc::invalid_argument, "the socket \"" + given.name + "\" that was handed over is bound to " +
+                                          config::to_string(given.endpoint) + ", where " + but);
+}
+
 Result<UniqueFd> bind_admin(const config::Endpoint& endpoint) {
   if (endpoint.kind == config::Endpoint::Kind::unix_socket) return net::bind_unix(endpoint.name);
   return net::bind_address(endpoint, 1).map([](net::BoundAddress bound) { return std::move(bound.sockets[0]); });
@@ -60,6 +78,50 @@ std::vector<Listening::Wanted> Listening::wanted_by(const config::Settings& sett
 // As gateway::Worker finds whose a connection is.
 bool Listening::fits(const Held& held, const Wanted& wanted) {
   return held.endpoint == wanted.endpoint && (held.endpoint.port != 0 || held.listener == wanted.listener);
+}
+
+Result<void> Listening::inherit(std::vector<Given> given, const config::Settings& settings, bool some_left_over) {
+  const auto wanted = wanted_by(settings);
+  for (Given& each : given) {
+    for (const Wanted& one : wanted) {
+      if (!fits({each.name, each.endpoint, false, {}}, one) || !names_another(each.name, one.listener, settings))
+        continue;
+      return misplaced(each, one.listener + " listens");
+    }
+    const auto taken = take_given(each, wanted);
+    if (!taken) return tl::unexpected(taken.error());
+    if (*taken || take_path(each, settings) || some_left_over) continue;
+    return misplaced(each, "no listener listens");
+  }
+  return {};
+}
+
+// Several may have one address: each is listened on.
+Result<bool> Listening::take_given(Given& given, const std::vector<Wanted>& wanted) {
+  const auto whose = std::ranges::find_if(wanted, [&](const Wanted& each) {
+    return fits({given.name, given.endpoint, false, {}}, each);
+  });
+  if (whose == wanted.end()) return false;
+  auto bound = net::take_bound(std::move(given.fd), {.transparent = whose->transparent});
+  if (!bound) return fail(bound.error().code, whose->listener + ": " + bound.error().message);
+  for (Held& held : held_) {
+    if (!fits(held, *whose)) continue;
+    held.bound.sockets.push_back(std::move(bound->sockets[0]));
+    return true;
+  }
+  held_.push_back({whose->listener, whose->endpoint, whose->transparent, std::move(*bound)});
+  return true;
+}
+
+bool Listening::take_path(Given& given, const config::Settings& settings) {
+  if (given.endpoint == settings.admin.listen) {
+    admin_ = {given.endpoint, std::move(given.fd)};
+    return true;
+  }
+  const bool is_path = given.endpoint.kind == config::Endpoint::Kind::unix_socket;
+  if (!is_path || settings.control.empty() || given.endpoint.name != settings.control) return false;
+  control_ = std::move(given.fd);
+  return true;
 }
 
 // Whether one that goes has its port, as where 0.0.0.0:25 becomes 127.0.0.1:25.
@@ -124,12 +186,12 @@ Result<void> Listening::bind(const config::Settings& settings) {
 
 Result<void> Listening::bind_paths(const config::Settings& settings) {
   const auto& admin = settings.admin.listen;
-  if (admin && admin->kind == config::Endpoint::Kind::unix_socket) {
+  if (admin && admin->kind == config::Endpoint::Kind::unix_socket && admin_.endpoint != admin) {
     auto bound = bind_admin(*admin);
     if (!bound) return tl::unexpected(bound.error());
     admin_ = {admin, std::move(*bound)};
   }
-  if (settings.control.empty()) return {};
+  if (settings.control.empty() || control_.get() >= 0) return {};
   auto bound = net::bind_unix(settings.control, net::OpenTo::owner);
   if (!bound) return tl::unexpected(bound.error());
   control_ = std::move(*bound);
@@ -150,11 +212,15 @@ Result<void> Listening::send_these(const std::vector<Held>& these, const Admin* 
     message.entries.clear();
   };
   for (const Held& held : these) {
-    for (unsigned w = 0; w < workers_; ++w) {
-      auto fd = duplicate(held.bound.sockets[w]);
+    // One for each worker, where we have bound them. Of those that were inherited there may be more or fewer: none may
+    // be left alone, and no worker idle.
+    const std::size_t there = held.bound.sockets.size();
+    for (std::size_t i = 0; i < std::max<std::size_t>(there, workers_); ++i) {
+      auto fd = duplicate(held.bound.sockets[i % there]);
       if (!fd) return tl::unexpected(fd.error());
       descriptors.push_back(std::move(*fd));
-      message.entries.push_back({Sockets::Kind::listening, w, held.endpoint, held.listener});
+      const auto worker = static_cast<std::uint32_t>(i % workers_);
+      message.entries.push_back({Sockets::Kind::listening, worker, held.endpoint, held.listener});
       if (descriptors.size() == max_descriptors) flush();
     }
   }
@@ -165,6 +231,16 @@ Result<void> Listening::send_these(const std::vector<Held>& these, const Admin* 
     message.entries.push_back({Sockets::Kind::admin, 0, {}, {}});
   }
   flush();
+  return {};
+}
+
+Result<void> Listening::send_to_successor(const Send& send) const {
+  if (auto sent = send_these(held_, &admin_, 0, send); !sent || control_.get() < 0) return sent;
+  auto fd = duplicate(control_);
+  if (!fd) return tl::unexpected(fd.error());
+  net::Descriptors one;
+  one.push_back(std::move(*fd));
+  send(Sockets{0, {{Sockets::Kind::admin, 0, {}, {}}}}, std::move(one));
   return {};
 }
 

@@ -32,6 +32,17 @@ class Listening {
  public:
   explicit Listening(unsigned workers) : workers_(workers) {}
 
+  // A socket that somebody else has bound. Whose it is its address says, as it stands in the configuration; with port 0
+  // the listener, too.
+  struct Given {
+    config::Endpoint endpoint;
+    std::string name;  // a listener's ("mx", "inbound.mx"), or any other, and then it says nothing
+    UniqueFd fd;
+  };
+  // Before anything is bound: these are not bound again. Each must be some listener's, admin.listen's or `control`'s,
+  // unless some may be left over, as of who has gone on with another configuration.
+  Result<void> inherit(std::vector<Given> given, const config::Settings& settings, bool some_left_over);
+
   // What other settings come to: an address that is there already is kept, whoever has it now.
   class Change {
     friend Listening;
@@ -64,6 +75,9 @@ class Listening {
     return send_these(change.added_, change.admin_ ? &*change.admin_ : nullptr, version, send);
   }
 
+  // All of them, and that of `control`, to who takes our place.
+  Result<void> send_to_successor(const Send& send) const;
+
   // Says in the log what is listened on.
   void tell(const config::Settings& settings) const;
 
@@ -75,6 +89,8 @@ class Listening {
   };
   static std::vector<Wanted> wanted_by(const config::Settings& settings);
   static bool fits(const Held& held, const Wanted& wanted);
+  Result<bool> take_given(Given& given, const std::vector<Wanted>& wanted);
+  bool take_path(Given& given, const config::Settings& settings);
   bool follows_one(const config::Endpoint& endpoint, const std::map<std::size_t, std::string>& kept) const;
   Result<void> send_these(const std::vector<Held>& these, const Admin* admin, std::uint32_t version,
                           const Send& send) const;

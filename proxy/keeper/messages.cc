@@ -109,8 +109,10 @@ std::string pack(const Signer& signer) {
   return packer.take();
 }
 
-std::string pack(const Drain&) {
-  return begin(Kind::drain).take();
+std::string pack(const Drain& drain) {
+  Packer packer = begin(Kind::drain);
+  packer.number(static_cast<std::uint8_t>(drain.superseded));
+  return packer.take();
 }
 
 std::string pack(const Stop&) {
@@ -233,6 +235,12 @@ std::uint32_t unpack_worker(Unpacker& unpacker) {
   return worker;
 }
 
+Drain unpack_drain(Unpacker& unpacker) {
+  const auto superseded = unpacker.number<std::uint8_t>();
+  unpacker.demand(superseded <= 1);
+  return Drain{superseded == 1};
+}
+
 Counts unpack_counts(Unpacker& unpacker) {
   Counts counts;
   counts.gateway_losses = unpacker.number<std::uint64_t>();
@@ -292,7 +300,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::commit: order = unpack_commit(unpacker); break;
     case Kind::renewed: order = Renewed{}; break;
     case Kind::resolver: order = unpack_resolver(unpacker, descriptors); break;
-    case Kind::drain: order = Drain{}; break;
+    case Kind::drain: order = unpack_drain(unpacker); break;
     case Kind::stop: order = Stop{}; break;
     case Kind::counts: order = unpack_counts(unpacker); break;
     case Kind::status: order = Status{unpacker.flag()}; break;

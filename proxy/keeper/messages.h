@@ -75,7 +75,9 @@ struct Signer {
   std::uint32_t worker = 0;
 };
 
-struct Drain {};
+struct Drain {
+  bool superseded = false;  // another gateway serves already, the admin server included
+};
 struct Stop {};
 // Alive is to be said.
 struct Ask {};

@@ -43,6 +43,13 @@ void Service::stopping() {
   if (manager_.listens()) tick();
 }
 
+// What we say afterwards would be taken for its.
+void Service::handed_over_to(pid_t pid) {
+  manager_.main_process(pid);
+  manager_ = {};
+  timer_.stop();
+}
+
 // Whoever does not answer is asked nothing more, and the watchdog hears nothing.
 void Service::tick() {
   timer_.start(interval_);
@@ -65,6 +72,24 @@ void Service::tell(const std::string& status) {
   if (status == status_) return;
   status_ = status;
   manager_.status(status);
+}
+
+Result<std::vector<Listening::Given>> activated_sockets() {
+  constexpr int first = 3;  // SD_LISTEN_FDS_START
+  auto names = process::activated_names(environment);
+  if (!names) return tl::unexpected(names.error());
+  std::vector<Listening::Given> given;
+  for (std::size_t i = 0; i < names->size(); ++i) {
+    Listening::Given each{{}, std::move((*names)[i]), UniqueFd(first + static_cast<int>(i))};
+    auto endpoint = net::bound_to(each.fd);
+    if (!endpoint) {
+      return fail(Errc::invalid_argument,
+                  "the socket \"" + each.name + "\" that was handed over: " + endpoint.error().message);
+    }
+    each.endpoint = std::move(*endpoint);
+    given.push_back(std::move(each));
+  }
+  return given;
 }
 
 }  // namespace postern::keeper

@@ -1,12 +1,14 @@
-// What the service manager hears of this process.
+// What the service manager hears of this process, and the sockets that it has handed over.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/result.h"
+#include "proxy/keeper/listening.h"
 #include "proxy/keeper/messages.h"
 #include "proxy/net/loop.h"
 #include "proxy/net/timer.h"
@@ -30,7 +32,7 @@ class Service {
   void reloaded() const { manager_.ready(); }
   void stopping();
   // That process takes our place.
-  void handed_over_to(pid_t pid) { manager_.main_process(pid); }
+  void handed_over_to(pid_t pid);
   void hear(const Alive& report);
   // What it was asked is not answered any more.
   void on_gateway_end() { asked_ = false; }
@@ -48,5 +50,8 @@ class Service {
   bool stopping_ = false;
   std::string status_;  // as it was said last
 };
+
+// Those that a service manager has bound for us. An error says which cannot be used.
+Result<std::vector<Listening::Given>> activated_sockets();
 
 }  // namespace postern::keeper

@@ -36,6 +36,8 @@ class HelperProcess {
 
   int pid() const { return uv_process_get_pid(handle_.get()); }
   void kill();
+  // It goes on, whatever becomes of us.
+  void let_go() { ended_ = true; }
 
  private:
   HelperProcess() = default;

@@ -1,5 +1,6 @@
 #include "proxy/net/listener.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
@@ -10,6 +11,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 
@@ -71,6 +73,52 @@ Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned cou
     bound.address.port = port_of(fd->get());
     bound.sockets.push_back(std::move(*fd));
   }
+  return bound;
+}
+
+Result<config::Endpoint> bound_to(const UniqueFd& socket) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) {
+    return fail(Errc::invalid_argument, std::string("no socket: ") + std::strerror(errno));
+  }
+  sockaddr_storage storage{};
+  size = sizeof storage;
+  if (type != SOCK_STREAM || ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&storage), &size) != 0) {
+    return fail(Errc::invalid_argument, "no stream socket");
+  }
+  config::Endpoint endpoint;
+  if (storage.ss_family == AF_UNIX) {
+    const auto& address = reinterpret_cast<const sockaddr_un&>(storage);
+    const std::size_t most = size - offsetof(sockaddr_un, sun_path);
+    endpoint.kind = config::Endpoint::Kind::unix_socket;
+    endpoint.name = std::string(address.sun_path, ::strnlen(address.sun_path, most));
+    if (endpoint.name.empty()) return fail(Errc::invalid_argument, "a unix socket without a path");
+    return endpoint;
+  }
+  const auto address = from_sockaddr(storage);
+  if (!address || address->port == 0) return fail(Errc::invalid_argument, "a socket that is bound to nothing");
+  endpoint.kind = config::Endpoint::Kind::ip;
+  endpoint.address = address->address;
+  endpoint.port = address->port;
+  return endpoint;
+}
+
+Result<BoundAddress> take_bound(UniqueFd socket, const BindOptions& options) {
+  const auto at = bound_to(socket);
+  if (!at) return tl::unexpected(at.error());
+  if (at->kind != config::Endpoint::Kind::ip) return fail(Errc::invalid_argument, "no TCP socket");
+  const int flags = ::fcntl(socket.get(), F_GETFL);
+  const bool v6 = at->address.family == config::IpAddress::Family::v6;
+  if (options.transparent && !enable(socket.get(), v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT)) {
+    return fail(Errc::io, std::string("a transparent socket needs root or CAP_NET_RAW: ") + std::strerror(errno));
+  }
+  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+      ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC) != 0 || !enable(socket.get(), IPPROTO_TCP, TCP_NODELAY)) {
+    return fail(Errc::io, std::strerror(errno));
+  }
+  BoundAddress bound{{at->address, at->port}, {}};
+  bound.sockets.push_back(std::move(socket));
   return bound;
 }
 

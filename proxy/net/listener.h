@@ -33,6 +33,11 @@ Result<UniqueFd> bind_unix(const std::string& path, OpenTo open_to = OpenTo::eve
 
 Result<BoundAddress> bind_address(const config::Endpoint& endpoint, unsigned count, const BindOptions& options = {});
 
+// Where a stream socket that was handed over is bound, a unix socket too. Errc::invalid_argument: it is something else.
+Result<config::Endpoint> bound_to(const UniqueFd& socket);
+// Such a TCP socket, as bind_address would have made it.
+Result<BoundAddress> take_bound(UniqueFd socket, const BindOptions& options = {});
+
 // Why a connection could not be accepted.
 enum class AcceptError : std::uint8_t {
   descriptors,         // this process has as many as it may have

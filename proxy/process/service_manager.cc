@@ -1,5 +1,6 @@
 #include "proxy/process/service_manager.h"
 
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -12,6 +13,8 @@
 #include <cstdint>
 #include <cstring>
 #include <ctime>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 namespace postern::process {
@@ -106,6 +109,16 @@ Result<std::vector<std::string>> activated_names(const Variables& variables) {
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return names;
+}
+
+std::string path_of_program() {
+  const auto* const name = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
+  std::string path = name == nullptr ? "" : name;
+  if (path.starts_with("/proc/") || path.starts_with("/dev/fd/")) return {};
+  if (path.empty() || path.front() == '/') return path;
+  std::error_code error;
+  const auto folder = std::filesystem::current_path(error);
+  return error ? std::string() : (folder / path).string();
 }
 
 std::vector<std::string> environment_of_successor() {

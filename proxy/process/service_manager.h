@@ -54,6 +54,9 @@ class ServiceManager {
 // LISTEN_FDS and LISTEN_FDNAMES say. Empty: none, or they are another process's. Unnamed ones are called "unknown".
 Result<std::vector<std::string>> activated_names(const Variables& variables);
 
+// The file that was executed, by a path that leads to whatever is there now. Empty: it was none, but a descriptor.
+std::string path_of_program();
+
 // The environment without what is meant for one process alone: for who is started in its place.
 std::vector<std::string> environment_of_successor();
 

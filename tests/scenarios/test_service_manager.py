@@ -76,7 +76,7 @@ def start_service(postern, folder, certificates, gateways, scripted_server):
             argv = ["bash", "-c", f'LISTEN_PID=$$ exec "$@" {moves}', "bash", *run]
         kept = [os.dup2(each.fileno(), 100 + i) for i, (_, each) in enumerate(sockets)]
         try:
-            gateway.daemon = Daemon(argv, f"{gateway.folder}/gateway.1.log", env=variables)
+            gateway.daemon = Daemon(argv, f"{gateway.folder}/gateway.1.log", env=variables, pass_fds=kept)
         finally:
             for descriptor in kept:
                 os.close(descriptor)
@@ -143,3 +143,63 @@ def test_another_process_s_watchdog_is_none_of_ours(start_service, manager):
     start_service({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"})
     wait_until(lambda: manager.times("READY"), "it is ready")
     assert manager.times("WATCHDOG") < 10
+
+
+def test_sockets_that_were_handed_over_are_served_and_nothing_else_is_bound(start_service, scripted_server):
+    first, second, admin = listening_socket(), listening_socket(), listening_socket()
+    server = scripted_server()
+    gateway = start_service(
+        sockets=[("postern.socket", second), ("admin", admin), ("mx", first)],
+        server=server,
+        listen=[address_of(first), address_of(second)],
+        top={"admin": {"listen": address_of(admin)}, "workers": 3},
+    )
+    for _ in range(5):
+        for each in (first, second):
+            with secure_client(each.getsockname()[1], "starttls") as client:
+                client.send_message("a@example.net", ["b@example.org"], message())
+    assert len(server.messages()) == 10
+    with socket.create_connection(admin.getsockname(), PATIENCE) as http:
+        http.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " in http.recv(4096)
+    # Whoever has them keeps them: nobody is refused while there is no gateway.
+    gateway.stop()
+    assert is_listening(first.getsockname()[1])
+    for each in (first, second, admin):
+        each.close()
+
+
+@pytest.mark.parametrize("name", ["mx", "postern.socket"])
+def test_one_that_no_listener_has_is_a_mistake(start_service, name):
+    listening = listening_socket()
+    gateway = start_service(sockets=[(name, listening)], waits=False)
+    assert gateway.daemon.process.wait(PATIENCE) == 1
+    log, gateway.daemon = gateway.log(), None
+    assert f'socket \\"{name}\\"' in log and address_of(listening) in log and "no listener listens" in log
+    listening.close()
+
+
+def test_one_that_is_no_listening_address_is_a_mistake(start_service):
+    unbound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    gateway = start_service(sockets=[("mx", unbound)], waits=False)
+    assert gateway.daemon.process.wait(PATIENCE) == 1
+    assert re.search(r"mx.* no stream socket", gateway.log())
+    gateway.daemon = None
+    unbound.close()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="no systemd here")
+def test_by_systemd_s_own_tool(start_service, scripted_server):
+    port = free_port()
+    server = scripted_server()
+    gateway = start_service(
+        command=["systemd-socket-activate", f"--listen=127.0.0.1:{port}", "--fdname=mx"],
+        listen=[f"127.0.0.1:{port}"],
+        server=server,
+        waits=False,
+    )
+    wait_until(lambda: is_listening(port), "it listens")
+    with secure_client(port, "starttls") as client:  # starts it
+        client.send_message("a@example.net", ["b@example.org"], message())
+    assert len(server.messages()) == 1
+    gateway.stop()

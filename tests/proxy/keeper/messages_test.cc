@@ -55,7 +55,8 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   heard(Ask{}, 0);
   CHECK(heard(Signer{1023}, 1).worker == 1023);
   CHECK_FALSE(parse_order(encode(Order(Signer{1024})), 1));
-  heard(Drain{}, 0);
+  CHECK_FALSE(heard(Drain{}, 0).superseded);
+  CHECK(heard(Drain{true}, 0).superseded);
   heard(Stop{}, 0);
   CHECK(heard(Status{true}, 1).as_text);
   CHECK_FALSE(heard(Status{}, 1).as_text);

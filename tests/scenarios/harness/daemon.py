@@ -10,7 +10,7 @@ from harness.ports import PATIENCE, wait_until
 class Daemon:
     """Starts argv in the background; output() is what it wrote so far."""
 
-    def __init__(self, argv, log_path, env=None, cwd=None, stdin=subprocess.DEVNULL):
+    def __init__(self, argv, log_path, env=None, cwd=None, stdin=subprocess.DEVNULL, pass_fds=()):
         self.argv = [str(word) for word in argv]
         self.log_path = str(log_path)
         with open(self.log_path, "ab") as log:
@@ -22,6 +22,7 @@ class Daemon:
                 env=env,
                 cwd=cwd,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
 
     @property

@@ -1,0 +1,189 @@
+#include "proxy/keeper/upgrade.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "config/values.h"
+#include "proxy/process/service_manager.h"
+
+namespace postern::keeper {
+
+namespace {
+
+constexpr int inherited = 3;
+constexpr std::chrono::seconds patience_with_end(1);
+constexpr const char* variable = "POSTERN_UPGRADE";
+constexpr int patience_with_sockets = 5'000;  // milliseconds for each message: they have been sent already
+
+struct Packet {
+  std::string octets;
+  net::Descriptors descriptors;
+};
+
+// The next one, waited for: there is nothing else to do yet.
+Result<Packet> receive(const UniqueFd& socket) {
+  pollfd readable{socket.get(), POLLIN, 0};
+  if (::poll(&readable, 1, patience_with_sockets) <= 0) return fail(Errc::io, "the sockets do not come");
+  Packet packet{std::string(max_message, '\0'), {}};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * max_descriptors)> control{};
+  iovec octets{packet.octets.data(), packet.octets.size()};
+  msghdr message{};
+  message.msg_iov = &octets;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t size = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  if (size < 0) return fail(Errc::io, std::strerror(errno));
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+      packet.descriptors.emplace_back(fd);
+    }
+  }
+  if (size == 0) return fail(Errc::closed, "it has gone");
+  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return fail(Errc::protocol, "a message is too long");
+  packet.octets.resize(static_cast<std::size_t>(size));
+  return packet;
+}
+
+std::vector<std::string> environment() {
+  auto variables = process::environment_of_successor();
+  const std::string ours = std::string(variable) + "=";
+  std::erase_if(variables, [&](const std::string& each) { return each.starts_with(ours); });
+  variables.push_back(ours + std::to_string(inherited));
+  return variables;
+}
+
+}  // namespace
+
+Successor::Successor(net::Loop& loop, Owner& owner)
+    : owner_(owner), patience_(loop.raw(), [this] { fail(trouble_); }) {}
+
+Result<std::unique_ptr<Successor>> Successor::start(net::Loop& loop, const std::string& file,
+                                                    const std::vector<std::string>& arguments,
+                                                    std::chrono::milliseconds grace, Owner& owner) {
+  auto pair = net::packet_pair();
+  if (!pair) return tl::unexpected(pair.error());
+  net::Descriptors theirs;
+  theirs.push_back(std::move(pair->second));
+  std::unique_ptr<Successor> successor(new Successor(loop, owner));
+  auto process = net::HelperProcess::start(
+      loop.raw(), file, arguments, environment(), theirs,
+      [self = successor.get()](const std::string& how) { self->fail("it has ended: " + how); });
+  if (!process) return tl::unexpected(process.error());
+  successor->process_ = std::move(*process);
+  net::PacketSocket::Owner& hears = *successor;
+  successor->socket_ = std::make_unique<net::PacketSocket>(loop.raw(), std::move(pair->first), max_message, hears);
+  successor->patience_.start(grace);
+  return successor;
+}
+
+Successor::~Successor() {
+  if (!over_) process_->kill();
+}
+
+void Successor::send(const Order& order, net::Descriptors descriptors) {
+  socket_->send(encode(order), std::move(descriptors));
+}
+
+void Successor::let_go() {
+  over_ = true;
+  patience_.stop();
+  send(Commit{});
+  process_->let_go();
+}
+
+void Successor::on_packet(std::string_view packet) {
+  if (over_) return;
+  const auto report = parse_report(packet);
+  if (!report || !std::holds_alternative<Serving>(*report)) return fail("it does not say what a successor says");
+  owner_.on_successor_serves();
+}
+
+void Successor::on_end(const std::string& why) {
+  if (over_) return;
+  trouble_ = why.empty() ? "it does not want our place" : why;
+  patience_.start(patience_with_end);  // it says more by how it ends
+}
+
+void Successor::fail(const std::string& why) {
+  if (std::exchange(over_, true)) return;
+  process_->kill();
+  owner_.on_successor_fails(why);
+}
+
+// --- in the new one
+
+Result<std::unique_ptr<Predecessor>> Predecessor::meet(net::Loop& loop) {
+  const char* const value = std::getenv(variable);
+  if (value == nullptr) return nullptr;
+  ::unsetenv(variable);  // it is nobody else's
+  int type = 0;
+  socklen_t size = sizeof type;
+  const bool is_ours = std::to_string(inherited) == value &&
+                       ::getsockopt(inherited, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+  if (!is_ours) return fail(Errc::invalid_argument, std::string(variable) + " is set by an upgrade, not by people");
+  UniqueFd socket(inherited);
+  std::unique_ptr<Predecessor> predecessor(new Predecessor);
+  if (auto heard = predecessor->hear_all(socket); !heard) {
+    return fail(heard.error().code, "taking over the sockets: " + heard.error().message);
+  }
+  net::PacketSocket::Owner& hears = *predecessor;
+  predecessor->socket_ = std::make_unique<net::PacketSocket>(loop.raw(), std::move(socket), max_message, hears);
+  return predecessor;
+}
+
+Result<void> Predecessor::hear_all(const UniqueFd& socket) {
+  for (;;) {
+    auto packet = receive(socket);
+    if (!packet) return tl::unexpected(packet.error());
+    const auto order = parse_order(packet->octets, packet->descriptors.size());
+    if (!order) return tl::unexpected(order.error());
+    if (std::holds_alternative<Commit>(*order)) return {};
+    const auto* const sockets = std::get_if<Sockets>(&*order);
+    if (sockets == nullptr || sockets_.size() > max_sockets) return fail(Errc::protocol, "something else comes");
+    if (auto taken = take(*sockets, std::move(packet->descriptors)); !taken) return taken;
+  }
+}
+
+// What has no listener is known by where it is bound.
+Result<void> Predecessor::take(const Sockets& order, net::Descriptors descriptors) {
+  for (std::size_t i = 0; i < descriptors.size(); ++i) {
+    const Sockets::Entry& entry = order.entries[i];
+    if (entry.kind == Sockets::Kind::listening) {
+      sockets_.push_back({entry.endpoint, entry.listener, std::move(descriptors[i])});
+      continue;
+    }
+    auto endpoint = net::bound_to(descriptors[i]);
+    if (!endpoint) return tl::unexpected(endpoint.error());
+    sockets_.push_back({std::move(*endpoint), {}, std::move(descriptors[i])});
+  }
+  return {};
+}
+
+void Predecessor::serving(std::function<void()> on_place) {
+  if (!socket_) return on_place();
+  on_place_ = std::move(on_place);
+  socket_->send(encode(Report(Serving{})));
+}
+
+void Predecessor::on_packet(std::string_view) {
+  on_end({});
+}
+
+void Predecessor::on_end(const std::string&) {
+  socket_.reset();
+  if (const auto on_place = std::exchange(on_place_, {})) on_place();
+}
+
+}  // namespace postern::keeper
