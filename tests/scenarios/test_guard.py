@@ -32,19 +32,21 @@ def names(build_folder, session_folder):
         tree.add(f"{HOST}.", "A", "192.0.2.99")
         nsd = Nsd(build_folder, host, f"{folder}/nsd", tree, NSD)
         ends.callback(nsd.stop)
+        servers = [nsd]
 
         def publish(*pairs):
             tree.remove(f"_25._tcp.{HOST}.", "TLSA")
             for pair in pairs:
                 tree.add(f"_25._tcp.{HOST}.", "TLSA", tlsa_data(pair.chain, 3, 1, 1))
             tree.write()
-            nsd.stop()
-            nsd.start()
+            for server in servers:  # the one that asks the other remembers what there was
+                server.stop()
+                server.start()
 
         publish()
-        resolver = Unbound(build_folder, host, f"{folder}/resolver", tree, RESOLVER, NSD)
-        ends.callback(resolver.stop)
-        resolver.start()
+        servers.append(Unbound(build_folder, host, f"{folder}/resolver", tree, RESOLVER, NSD))
+        ends.callback(servers[-1].stop)
+        servers[-1].start()
         yield types.SimpleNamespace(host=host, anchor=tree.trust_anchor, publish=publish)
 
 

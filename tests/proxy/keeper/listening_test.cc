@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <sstream>
@@ -134,6 +135,61 @@ TEST_CASE("listening: an address may take the port of one that goes, and of one 
   listen();
   CHECK_FALSE(net::bind_address(*config::parse_endpoint("127.0.0.1:" + port), 1));
   CHECK(net::bind_address(*config::parse_endpoint("127.0.0.2:" + port), 1));
+}
+
+// Bound and listened on by somebody else, as a service manager does.
+Listening::Given given_by_others(const std::string& name, const std::string& address = "127.0.0.1:0") {
+  auto bound = net::bind_address(*config::parse_endpoint(address), 1);
+  REQUIRE(bound);
+  REQUIRE(::listen(bound->sockets[0].get(), 16) == 0);
+  Listening::Given given{{}, name, std::move(bound->sockets[0])};
+  given.endpoint = *net::bound_to(given.fd);
+  return given;
+}
+
+TEST_CASE("listening: a socket that was handed over is every worker's, and is not bound again") {
+  Listening listening(3);
+  std::vector<Listening::Given> given;
+  given.push_back(given_by_others(GENERATE("mx", "inbound.mx", "postern.socket")));
+  const std::string address = config::to_string(given[0].endpoint);
+  const auto wanted = settings("\"" + address + "\", \"127.0.0.1:0\"");
+  REQUIRE(listening.inherit(std::move(given), wanted, false));
+  REQUIRE(listening.bind(wanted));
+  const auto [listeners, addresses] = sent([&](const auto& send) { return listening.send_all(1, send); });
+  CHECK(std::ranges::count(addresses, address) == 3);
+  CHECK(addresses.size() == 6);
+}
+
+TEST_CASE("listening: of more sockets than there are workers none is left alone") {
+  Listening listening(2);
+  std::vector<Listening::Given> given;
+  auto bound = net::bind_address(*config::parse_endpoint("127.0.0.1:0"), 5);
+  REQUIRE(bound);
+  for (UniqueFd& fd : bound->sockets)
+    given.push_back({*config::parse_endpoint("127.0.0.1:0"), "inbound.mx", std::move(fd)});
+  const auto wanted = settings("\"127.0.0.1:0\"");
+  REQUIRE(listening.inherit(std::move(given), wanted, true));
+  REQUIRE(listening.bind(wanted));
+  std::map<std::uint32_t, int> of_worker;
+  REQUIRE(listening.send_all(1, [&](const Order& order, const net::Descriptors&) {
+    for (const auto& entry : std::get<Sockets>(order).entries) ++of_worker[entry.worker];
+  }));
+  CHECK(of_worker == std::map<std::uint32_t, int>{{0, 3}, {1, 2}});
+}
+
+TEST_CASE("listening: a socket that is nobody's, or another's than its name says, is a mistake") {
+  const auto why = [](Listening::Given given, const std::string& addresses, bool some) {
+    Listening listening(1);
+    std::vector<Listening::Given> all;
+    all.push_back(std::move(given));
+    const auto inherited = listening.inherit(std::move(all), settings(addresses), some);
+    return inherited ? std::string() : inherited.error().message;
+  };
+  auto stray = given_by_others("postern.socket");
+  const std::string address = config::to_string(stray.endpoint);
+  CHECK(why(std::move(stray), "\"127.0.0.1:0\"", false) ==
+        "the socket \"postern.socket\" that was handed over is bound to " + address + ", where no listener listens");
+  CHECK(why(given_by_others("inbound.mx"), "\"127.0.0.1:0\"", true).empty());
 }
 
 }  // namespace keeper_listening_test
