@@ -56,7 +56,7 @@ Result<Packet> receive(const UniqueFd& socket) {
   return packet;
 }
 
-std::vector<std::string> environment() {
+std::vector<std::string> handed_environment() {
   auto variables = process::environment_of_successor();
   const std::string ours = std::string(variable) + "=";
   std::erase_if(variables, [&](const std::string& each) { return each.starts_with(ours); });
@@ -78,7 +78,7 @@ Result<std::unique_ptr<Successor>> Successor::start(net::Loop& loop, const std::
   theirs.push_back(std::move(pair->second));
   std::unique_ptr<Successor> successor(new Successor(loop, owner));
   auto process = net::HelperProcess::start(
-      loop.raw(), file, arguments, environment(), theirs,
+      loop.raw(), file, arguments, handed_environment(), theirs,
       [self = successor.get()](const std::string& how) { self->fail("it has ended: " + how); });
   if (!process) return tl::unexpected(process.error());
   successor->process_ = std::move(*process);
