@@ -262,9 +262,11 @@ def test_the_admin_server_moves_and_goes(start_gateway, server):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE) as page:
             return page.status == 200
 
+    wait_until(lambda: is_listening(first), "the admin server listens")
     assert ready(first)
     gateway.reload(admin={"listen": f"127.0.0.1:{second}"})
     wait_until(lambda: not is_listening(first), "the first address is free")
+    wait_until(lambda: is_listening(second), "it listens elsewhere")
     assert ready(second)
     gateway.reload(admin={})
     wait_until(lambda: not is_listening(second), "there is no admin server")

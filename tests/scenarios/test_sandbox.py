@@ -9,7 +9,7 @@ import pytest
 
 from harness.client import secure_client
 from harness.messages import message, new_token
-from harness.ports import free_port
+from harness.ports import free_port, is_listening, wait_until
 from test_metrics import get, value
 
 WANTED = r"inside postern-gatewa\w*: (.*)"
@@ -55,6 +55,7 @@ def test_a_sandbox_that_is_not_on_refuses_nothing(inside, start_gateway, scripte
 def test_the_metrics_say_what_holds(start_gateway, scripted_server, honest_memory, mode):
     port = free_port()
     start_gateway({"address": scripted_server().address}, top={"sandbox": mode, "admin": {"listen": f"127.0.0.1:{port}"}})
+    wait_until(lambda: is_listening(port), "the admin server listens")
     text = get(port)[1]
     for kind in ("landlock", "seccomp"):
         assert value(text, "postern_sandbox_active", kind=kind) == (1 if mode == "on" else 0)

@@ -141,6 +141,7 @@ def test_it_says_that_it_is_not_ready_before_it_stops_accepting(start_gateway, s
         top={"admin": {"listen": f"127.0.0.1:{admin}"}, "drain": {"delay": "4s"}},
     )
     gateway.admin = admin
+    wait_until(lambda: is_listening(admin), "the admin server listens")
     assert get_ready(gateway) == (200, "ready\n")
     begun = time.monotonic()
     os.kill(gateway.pid, signal.SIGTERM)
