@@ -131,9 +131,9 @@ bool Engine::handshake(Received& result) {
   if (completed_) return true;
   ERR_clear_error();
   const int done = SSL_do_handshake(ssl_.get());
+  withheld_ = key_use_ != nullptr && key_use_->withheld;  // also where the peer will say no by closing
   if (done == 1) {
     completed_ = true;
-    withheld_ = key_use_ != nullptr && key_use_->withheld;
     key_use_.reset();
     round_.key_use = nullptr;
     if (sessions_ != nullptr) sessions_->handshake_succeeded();
@@ -150,7 +150,6 @@ void Engine::give_up(Received& result) {
   if (refused_ && ERR_GET_REASON(ERR_peek_error()) == SSL_R_KEY_USAGE_BIT_INCORRECT) refused_();
   failure_ = handshake_failure(ERR_peek_error());
   result.error = take_error(Errc::tls, "TLS handshake failed");
-  withheld_ = key_use_ != nullptr && key_use_->withheld;
   if (failure_ != HandshakeFailure::no_signature) return;
   if (key_use_ && key_use_->is_peers_fault()) {
     failure_ = HandshakeFailure::other;

@@ -293,6 +293,14 @@ TEST_CASE("key use: a client that can have nothing signed shows no certificate, 
   CHECK(fails.engine->failure() == HandshakeFailure::no_signature);
   CHECK(fails.engine->lacked_signature());
 
+  world.keys.refuses = "nobody signs now";
+  Peer& closed_on = world.connect();
+  closed_on.start();
+  Pair::carry(world.pair->client, world.pair->server, 0);
+  Pair::carry(world.pair->server, world.pair->client, 0);
+  CHECK(closed_on.engine->lacked_signature());  // known by now: a peer may say no by closing, and nothing else
+  world.keys.refuses.clear();
+
   Peer& signs = world.connect();
   signs.on_wait = [&] { world.keys.answer(); };
   world.pair->greet();
