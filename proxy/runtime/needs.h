@@ -7,7 +7,7 @@
 namespace postern::runtime {
 
 struct Needs {
-  bool resolver = false;            // the process that looks up names: of domains that get mail, or of a server behind
+  bool resolver = false;            // sessions ask for names: of domains that get mail, or of a server behind
   bool guard = false;               // TLSA records of our own hosts, which the keeper looks up
   bool trust_anchor = false;        // what is looked up is to be proven: some listener is an outbound one, or guarded
   bool dane = false;                // some outbound listener would use TLSA records

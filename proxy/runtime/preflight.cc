@@ -32,13 +32,12 @@ void try_dns(config::Loaded& loaded, const dns::NameServers& servers, const dns:
 
 // Whether names can be looked up at all. What serves already is not tried again.
 dns::NameServers check_dns(config::Loaded& loaded, const dns::TrustAnchor& anchor, const Runtime* previous) {
-  auto servers =
-      loaded.settings.outbound.empty() && !needs(loaded.settings).guard ? dns::NameServers() : name_servers_of(loaded);
+  auto servers = needs(loaded.settings).trust_anchor ? name_servers_of(loaded) : dns::NameServers();
   if (!servers) {
     loaded.add_error("dns", servers.error().message);
     return {};
   }
-  const bool serves = previous != nullptr && needs(previous->settings).resolver &&
+  const bool serves = previous != nullptr && looks_up(needs(previous->settings)) &&
                       dns::are_the_same(previous->name_servers, *servers) && previous->trust_anchor == anchor;
   if (!serves) try_dns(loaded, *servers, anchor);
   return std::move(*servers);

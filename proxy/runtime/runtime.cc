@@ -65,14 +65,16 @@ dns::TrustAnchor Builder::trust_anchor() {
   if (anchor) return std::move(*anchor);
   const bool absent = !given && !file && file.error().code == Errc::not_found;
   const Needs wanted = needs(loaded_.settings);
-  if (absent && wanted.dane) {
-    loaded_.add_warning("outbound", "DANE cannot be used: there is no trust anchor for DNSSEC (" + path +
-                                        "): install dns-root-data, or set dns.trust_anchor");
-  }
-  const auto holds = [](const config::InboundListener& listener) { return listener.guard == config::Guard::hold; };
+  const auto warn = [&](const char* where, const char* what) {
+    loaded_.add_warning(where, std::string(what) + ": there is no trust anchor for DNSSEC (" + path +
+                                   "): install dns-root-data, or set dns.trust_anchor");
+  };
+  const auto holds = [](const config::InboundListener& listener) {
+    return listener.mode != config::TlsMode::none && listener.guard == config::Guard::hold;
+  };
+  if (absent && wanted.dane) warn("outbound", "DANE cannot be used");
   if (absent && std::ranges::any_of(loaded_.settings.inbound, holds)) {
-    loaded_.add_warning("inbound", "guard: hold holds nothing back: there is no trust anchor for DNSSEC (" + path +
-                                       "): install dns-root-data, or set dns.trust_anchor");
+    warn("inbound", "guard: hold holds nothing back");
   }
   if (!absent && (given || wanted.trust_anchor)) {
     loaded_.add_error("dns.trust_anchor", (file ? path + ": " : std::string()) + anchor.error().message);
