@@ -17,18 +17,18 @@ namespace {
 
 constexpr unsigned patience = 2;  // ticks for workers to answer
 
-// "" or "worker 2 does not answer\n…"
-template <class Each>
-std::string lines_of(const std::vector<bool>& answered, Each each) {
-  std::string text;
+std::vector<std::string> silent_workers(const std::vector<bool>& answered) {
+  std::vector<std::string> silent;
   for (std::size_t i = 0; i < answered.size(); ++i) {
-    if (!answered[i]) text += each(i);
+    if (!answered[i]) silent.push_back("worker " + std::to_string(i) + " does not answer");
   }
-  return text;
+  return silent;
 }
 
-std::string silent_workers(const std::vector<bool>& answered) {
-  return lines_of(answered, [](std::size_t i) { return "worker " + std::to_string(i) + " does not answer\n"; });
+std::string lines_of(const std::vector<std::string>& troubles) {
+  std::string text;
+  for (const std::string& each : troubles) text += each + "\n";
+  return text;
 }
 
 void add(Worker::Condition& all, const Worker::Condition& one) {
@@ -189,27 +189,28 @@ void Admin::finish(const std::shared_ptr<Round>& round) {
 
 observe::AdminServer::Page Admin::page(const Waiting& wanted, const Round& round) const {
   const std::string& path = wanted.path;
-  std::string missing = silent_workers(round.answered);
+  std::vector<std::string> missing = silent_workers(round.answered);
   if (path == "/metrics" && missing.empty()) {
     return {200, std::string(observe::exposition_type), observe::print_metrics(round.books, facts(round))};
   }
   if (path == "/readyz" || path == "/status") {
-    if (round.condition.draining || leaving_) missing += "draining\n";
-    if (round.condition.without_resolver) missing += "the resolver is not there\n";
+    if (round.condition.draining || leaving_) missing.emplace_back("draining");
+    if (round.condition.without_resolver) missing.emplace_back("the resolver is not there");
   }
-  if (path == "/status") return status(wanted.query, round, missing);
-  if (!missing.empty()) return {503, "text/plain; charset=utf-8", missing};
+  if (path == "/status") return status(wanted.query, round, std::move(missing));
+  if (!missing.empty()) return {503, "text/plain; charset=utf-8", lines_of(missing)};
   return {200, "text/plain; charset=utf-8", path == "/readyz" ? "ready\n" : "alive\n"};
 }
 
-observe::AdminServer::Page Admin::status(std::string_view query, const Round& round, std::string_view troubles) const {
+observe::AdminServer::Page Admin::status(std::string_view query, const Round& round,
+                                         std::vector<std::string> troubles) const {
   const auto runtime = runtime_.get();
   const auto counts = counts_.get();
   const auto certificates = certificates_.get();
   const auto usage = usage_.now();
   const Seen seen{round.books, round.condition, *runtime,     *counts,        *certificates,
                   usage,       history_,        reloaded_at_, workers_.size()};
-  const status::Status status = status_of(seen, troubles);
+  const status::Status status = status_of(seen, std::move(troubles));
   if (query == "format=json") return {200, "application/json", status::print_json(status)};
   if (query == "format=text") return {200, "text/plain; charset=utf-8", status::print_text(status)};
   return {200, "text/html; charset=utf-8", status::print_html(status), status::content_security_policy()};

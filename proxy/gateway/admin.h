@@ -72,7 +72,8 @@ class Admin {
   void tick();
   void finish(const std::shared_ptr<Round>& round);
   observe::AdminServer::Page page(const Waiting& wanted, const Round& round) const;
-  observe::AdminServer::Page status(std::string_view query, const Round& round, std::string_view troubles) const;
+  observe::AdminServer::Page status(std::string_view query, const Round& round,
+                                    std::vector<std::string> troubles) const;
   observe::Facts facts(const Round& round) const;
 
   const Workers& workers_;

@@ -106,7 +106,7 @@ void add_process(status::Process& process, const Seen& seen) {
 
 }  // namespace
 
-status::Status status_of(const Seen& seen, std::string_view troubles) {
+status::Status status_of(const Seen& seen, std::vector<std::string> troubles) {
   status::Status status;
   status.hostname = seen.runtime.hostname;
   status.version = POSTERN_VERSION;
@@ -114,11 +114,7 @@ status::Status status_of(const Seen& seen, std::string_view troubles) {
   status.started = static_cast<std::int64_t>(seen.usage.start_time);
   status.reloaded = seen.reloaded_at;
   status.reload_failed = seen.counts.reload_failed;
-  while (!troubles.empty()) {
-    const std::size_t end = troubles.find('\n');
-    status.troubles.emplace_back(troubles.substr(0, end));
-    troubles.remove_prefix(end == std::string_view::npos ? troubles.size() : end + 1);
-  }
+  status.troubles = std::move(troubles);
   add_process(status.process, seen);
   add_listeners(status, seen);
   add_certificates(status, seen);

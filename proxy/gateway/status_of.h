@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "proxy/gateway/worker.h"
 #include "proxy/keeper/messages.h"
@@ -26,7 +26,6 @@ struct Seen {
   std::uint64_t workers = 0;
 };
 
-// `troubles`: a line for each.
-status::Status status_of(const Seen& seen, std::string_view troubles);
+status::Status status_of(const Seen& seen, std::vector<std::string> troubles);
 
 }  // namespace postern::gateway
