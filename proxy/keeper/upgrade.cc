@@ -1,12 +1,9 @@
 #include "proxy/keeper/upgrade.h"
 
-#include <poll.h>
 #include <sys/socket.h>
 
-#include <array>
-#include <cerrno>
+#include <chrono>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
 #include <variant>
 
@@ -20,41 +17,7 @@ namespace {
 constexpr int inherited = 3;
 constexpr std::chrono::seconds patience_with_end(1);
 constexpr const char* variable = "POSTERN_UPGRADE";
-constexpr int patience_with_sockets = 5'000;  // milliseconds for each message: they have been sent already
-
-struct Packet {
-  std::string octets;
-  net::Descriptors descriptors;
-};
-
-// The next one, waited for: there is nothing else to do yet.
-Result<Packet> receive(const UniqueFd& socket) {
-  pollfd readable{socket.get(), POLLIN, 0};
-  if (::poll(&readable, 1, patience_with_sockets) <= 0) return fail(Errc::io, "the sockets do not come");
-  Packet packet{std::string(max_message, '\0'), {}};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * max_descriptors)> control{};
-  iovec octets{packet.octets.data(), packet.octets.size()};
-  msghdr message{};
-  message.msg_iov = &octets;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t size = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-  if (size < 0) return fail(Errc::io, std::strerror(errno));
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      packet.descriptors.emplace_back(fd);
-    }
-  }
-  if (size == 0) return fail(Errc::closed, "it has gone");
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return fail(Errc::protocol, "a message is too long");
-  packet.octets.resize(static_cast<std::size_t>(size));
-  return packet;
-}
+constexpr std::chrono::seconds patience_with_sockets(5);  // for each message: they have been sent already
 
 std::vector<std::string> handed_environment() {
   auto variables = process::environment_of_successor();
@@ -145,7 +108,7 @@ Result<std::unique_ptr<Predecessor>> Predecessor::meet(net::Loop& loop) {
 
 Result<void> Predecessor::hear_all(const UniqueFd& socket) {
   for (;;) {
-    auto packet = receive(socket);
+    auto packet = net::receive_packet(socket, {max_message, max_descriptors}, patience_with_sockets);
     if (!packet) return tl::unexpected(packet.error());
     const auto order = parse_order(packet->octets, packet->descriptors.size());
     if (!order) return tl::unexpected(order.error());

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace postern::net {
@@ -27,13 +28,19 @@ bool enable(int fd, int level, int option) {
   return ::setsockopt(fd, level, option, &on, sizeof on) == 0;
 }
 
+// As BindOptions::transparent says.
+std::optional<Error> make_transparent(int fd, bool v6) {
+  if (enable(fd, v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT)) return std::nullopt;
+  return Error{Errc::io, std::string("a transparent socket needs root or CAP_NET_RAW: ") + std::strerror(errno)};
+}
+
 // `shared`: other sockets of ours may have the same address and port (SO_REUSEPORT).
 Result<UniqueFd> bind_socket(const SocketAddress& at, bool shared, const BindOptions& options) {
   const bool v6 = at.address.family == config::IpAddress::Family::v6;
   UniqueFd fd(::socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd.get() < 0) return fail(Errc::io, std::string("socket: ") + std::strerror(errno));
-  if (options.transparent && !enable(fd.get(), v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT)) {
-    return fail(Errc::io, std::string("a transparent socket needs root or CAP_NET_RAW: ") + std::strerror(errno));
+  if (options.transparent) {
+    if (auto error = make_transparent(fd.get(), v6)) return tl::unexpected(std::move(*error));
   }
   sockaddr_storage storage;
   const socklen_t length = to_sockaddr(at.address, at.port, storage);
@@ -108,11 +115,11 @@ Result<BoundAddress> take_bound(UniqueFd socket, const BindOptions& options) {
   const auto at = bound_to(socket);
   if (!at) return tl::unexpected(at.error());
   if (at->kind != config::Endpoint::Kind::ip) return fail(Errc::invalid_argument, "no TCP socket");
-  const int flags = ::fcntl(socket.get(), F_GETFL);
-  const bool v6 = at->address.family == config::IpAddress::Family::v6;
-  if (options.transparent && !enable(socket.get(), v6 ? SOL_IPV6 : SOL_IP, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT)) {
-    return fail(Errc::io, std::string("a transparent socket needs root or CAP_NET_RAW: ") + std::strerror(errno));
+  if (options.transparent) {
+    const bool v6 = at->address.family == config::IpAddress::Family::v6;
+    if (auto error = make_transparent(socket.get(), v6)) return tl::unexpected(std::move(*error));
   }
+  const int flags = ::fcntl(socket.get(), F_GETFL);
   if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
       ::fcntl(socket.get(), F_SETFD, FD_CLOEXEC) != 0 || !enable(socket.get(), IPPROTO_TCP, TCP_NODELAY)) {
     return fail(Errc::io, std::strerror(errno));

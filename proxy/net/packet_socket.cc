@@ -1,10 +1,12 @@
 #include "proxy/net/packet_socket.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "config/assert.h"
 
@@ -25,6 +27,34 @@ Descriptors take_descriptors(msghdr& message) {
     }
   }
   return taken;
+}
+
+struct Read {
+  ssize_t size = 0;  // -1: errno says why
+  Descriptors descriptors;
+  bool too_much = false;  // the kernel has dropped what had no room
+};
+
+// `control` has room for as many descriptors as there may be, or is empty.
+Read read_packet(const UniqueFd& socket, std::span<char> buffer, std::vector<char>& control) {
+  iovec part{buffer.data(), buffer.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.empty() ? nullptr : control.data();
+  message.msg_controllen = control.size();
+  Read read;
+  read.size = ::recvmsg(socket.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (read.size < 0) return read;
+  if (!control.empty()) read.descriptors = take_descriptors(message);
+  read.too_much = (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
+  return read;
+}
+
+constexpr const char* too_much = "a message was too large, or brought too many descriptors";
+
+std::vector<char> room_for(std::size_t descriptors) {
+  return std::vector<char>(descriptors == 0 ? 0 : CMSG_SPACE(descriptors * sizeof(int)));
 }
 
 // `space` is what `message` will point to.
@@ -50,7 +80,7 @@ PacketSocket::PacketSocket(uv_loop_t* loop, UniqueFd fd, Bounds bounds, Owner& o
       owner_(owner),
       bounds_(bounds),
       buffer_(new char[bounds.octets]),
-      control_(bounds.descriptors == 0 ? 0 : CMSG_SPACE(bounds.descriptors * sizeof(int))) {
+      control_(room_for(bounds.descriptors)) {
   auto handle = std::make_unique<uv_poll_t>();
   POSTERN_ASSERT(uv_poll_init(loop, handle.get(), fd_.get()) == 0, "a socket of our own cannot be watched");
   handle->data = this;
@@ -134,24 +164,15 @@ bool PacketSocket::flush() {
 }
 
 void PacketSocket::read() {
-  iovec part{buffer_.get(), bounds_.octets};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control_.empty() ? nullptr : control_.data();
-  message.msg_controllen = control_.size();
-  const ssize_t size = ::recvmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return;  // the last is told once
-  if (size < 0) return end(std::strerror(errno));
-  Descriptors descriptors = control_.empty() ? Descriptors() : take_descriptors(message);
-  if (size == 0 && descriptors.empty()) return end({});
-  // The kernel has dropped what had no room; the padding of the last has room for one more.
-  if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || descriptors.size() > bounds_.descriptors) {
-    return end("a message was too large, or brought too many descriptors");
-  }
-  const std::string_view packet(buffer_.get(), static_cast<std::size_t>(size));
-  if (descriptors.empty()) return owner_.on_packet(packet);
-  owner_.on_packet_with(packet, std::move(descriptors));
+  Read got = read_packet(fd_, {buffer_.get(), bounds_.octets}, control_);
+  if (got.size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return;  // the last is told once
+  if (got.size < 0) return end(std::strerror(errno));
+  if (got.size == 0 && got.descriptors.empty()) return end({});
+  // The padding of the last descriptor has room for one more.
+  if (got.too_much || got.descriptors.size() > bounds_.descriptors) return end(too_much);
+  const std::string_view packet(buffer_.get(), static_cast<std::size_t>(got.size));
+  if (got.descriptors.empty()) return owner_.on_packet(packet);
+  owner_.on_packet_with(packet, std::move(got.descriptors));
 }
 
 void PacketSocket::end(const std::string& why) {
@@ -159,6 +180,21 @@ void PacketSocket::end(const std::string& why) {
   waiting_.clear();
   update();
   owner_.on_end(why);
+}
+
+Result<ReceivedPacket> receive_packet(const UniqueFd& socket, const PacketSocket::Bounds& bounds,
+                                      std::chrono::milliseconds patience) {
+  pollfd readable{socket.get(), POLLIN, 0};
+  if (::poll(&readable, 1, static_cast<int>(patience.count())) <= 0) return fail(Errc::timeout, "nothing comes");
+  ReceivedPacket packet{std::string(bounds.octets, '\0'), {}};
+  std::vector<char> control = room_for(bounds.descriptors);
+  Read got = read_packet(socket, packet.octets, control);
+  if (got.size < 0) return fail(Errc::io, std::strerror(errno));
+  if (got.size == 0 && got.descriptors.empty()) return fail(Errc::closed, "it has gone");
+  if (got.too_much || got.descriptors.size() > bounds.descriptors) return fail(Errc::protocol, too_much);
+  packet.octets.resize(static_cast<std::size_t>(got.size));
+  packet.descriptors = std::move(got.descriptors);
+  return packet;
 }
 
 Result<std::pair<UniqueFd, UniqueFd>> packet_pair() {

@@ -1,6 +1,7 @@
 // One end of a pair of sockets that keep packets whole (SOCK_SEQPACKET), as processes of ours talk to each other.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <memory>
@@ -77,6 +78,14 @@ class PacketSocket {
   bool ended_ = false;
   HandlePtr<uv_poll_t> poll_;
 };
+
+struct ReceivedPacket {
+  std::string octets;
+  Descriptors descriptors;
+};
+// The next one, waited for: for who has no loop yet that would tell. Closed: the other end is gone.
+Result<ReceivedPacket> receive_packet(const UniqueFd& socket, const PacketSocket::Bounds& bounds,
+                                      std::chrono::milliseconds patience);
 
 // A pair of them, closed on exec.
 Result<std::pair<UniqueFd, UniqueFd>> packet_pair();
