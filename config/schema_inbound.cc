@@ -52,9 +52,8 @@ Rows<InboundListener> inbound_rows() {
       row("auth_requires_tls", &I::auth_requires_tls, boolean(), new_sessions, "hides and refuses AUTH before TLS"),
       shared<I>(certificate_names_row()),
       row("guard", &I::guard, one_of<Guard>({Guard::off, Guard::warn, Guard::hold}), new_sessions,
-          "a certificate that changes and fits no published TLSA record of its names (DANE): warn says so, hold goes "
-          "on "
-          "with the one before while that is valid; needs dns, or an outbound listener"),
+          "a certificate that changes and fits no published TLSA record of its names (DANE): warn says so, hold "
+          "goes on with the one before while that is valid; needs dns, or an outbound listener"),
       section("client_certificates", &I::client_certificates, client_certificate_rows(),
               "certificates that clients show"),
       row("accept_proxy_protocol_from", &I::accept_proxy_protocol_from, list_of(network()), new_sessions,

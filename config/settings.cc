@@ -90,7 +90,7 @@ std::string_view to_string(Guard value) {
     case Guard::warn: return "warn";
     case Guard::hold: return "hold";
   }
-  return "";
+  return "unknown";
 }
 
 std::string_view to_string(BareNewline value) {

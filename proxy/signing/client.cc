@@ -8,11 +8,6 @@ namespace {
 
 constexpr std::chrono::milliseconds look_interval(1'000);
 
-template <class PendingPtr>
-void tell_failed(const PendingPtr& pending, const std::string& why) {
-  if (const auto on_answer = std::exchange(pending->on_answer, nullptr)) on_answer(fail(Errc::temporary, why));
-}
-
 }  // namespace
 
 class Client::Cancelling final : public tls::Signer::Ticket {
@@ -72,6 +67,10 @@ void Client::leave_line(Pending& pending) {
   if (Line* const line = std::exchange(pending.line, nullptr)) line->erase(pending.place);
 }
 
+void Client::tell_failed(Pending& pending, const std::string& why) {
+  if (const auto on_answer = std::exchange(pending.on_answer, nullptr)) on_answer(fail(Errc::temporary, why));
+}
+
 void Client::send(std::shared_ptr<Pending> pending, std::string message) {
   if (sent_.empty()) moved_ = loop_.now();
   sent_.push_back(std::move(pending));
@@ -113,8 +112,8 @@ void Client::fail_all(const std::string& why) {
   const auto waiting = sent_;  // whoever hears of it may ask again
   const auto behind = line_;
   for (const auto& pending : behind) leave_line(*pending);
-  for (const auto& pending : waiting) tell_failed(pending, why);
-  for (const auto& pending : behind) tell_failed(pending, why);
+  for (const auto& pending : waiting) tell_failed(*pending, why);
+  for (const auto& pending : behind) tell_failed(*pending, why);
 }
 
 void Client::change(bool hangs) {
@@ -148,7 +147,7 @@ void Client::fail_old() {
     old.push_back(line_.front());
     leave_line(*old.back());
   }
-  for (const auto& pending : old) tell_failed(pending, "too many signatures were asked for before it");
+  for (const auto& pending : old) tell_failed(*pending, "too many signatures were asked for before it");
 }
 
 }  // namespace postern::signing

@@ -61,6 +61,7 @@ class Client final : public tls::Signer, private net::PacketSocket::Owner {
 
   void stand_in_line(std::shared_ptr<Pending> pending, std::string message);
   static void leave_line(Pending& pending);
+  static void tell_failed(Pending& pending, const std::string& why);
   void send(std::shared_ptr<Pending> pending, std::string message);
   void send_more();
   void look();

@@ -67,7 +67,7 @@ class Dialogue {
   // Whether a handshake with the client can be begun has changed: false: STARTTLS is answered 454.
   virtual void tls_available(bool available) = 0;
 
-  // The process is stopping: the session ends at the next command after the running transaction.
+  // The process, or the listener, is going: the session ends at the next command after the running transaction.
   virtual void on_drain(Effects& out) = 0;
   // … and now, whatever runs.
   virtual void on_cut(Effects& out) = 0;
