@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import threading
-import urllib.request
 
 import pytest
 
@@ -19,6 +18,7 @@ from harness.daemon import open_descriptors, words_of
 from harness.gateway import Gateway, write_configuration
 from harness.messages import message
 from harness.ports import PATIENCE, free_port, is_listening, wait_until
+from harness.prometheus import get
 
 
 def listener(server, **settings):
@@ -259,8 +259,7 @@ def test_the_admin_server_moves_and_goes(start_gateway, server):
     gateway = start_gateway(inbound={"kept": listener(server)}, top={"admin": {"listen": f"127.0.0.1:{first}"}})
 
     def ready(port):
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=PATIENCE) as page:
-            return page.status == 200
+        return get(port, "/readyz")[0] == 200
 
     wait_until(lambda: is_listening(first), "the admin server listens")
     assert ready(first)

@@ -1,16 +1,17 @@
-"""`sandbox`: what gateway and resolver can do once they serve, tried by a library that is preloaded into them."""
+"""`sandbox`: what the gateway can do once it serves, tried by a library that is preloaded into it."""
 
 import os
-import re
 import shutil
 import subprocess
 
 import pytest
 
 from harness.client import secure_client
+from harness.daemon import facts_of
 from harness.messages import message, new_token
 from harness.ports import free_port, is_listening, wait_until
-from test_metrics import get, value
+from harness.prometheus import get
+from test_metrics import value
 
 WANTED = r"inside postern-gatewa\w*: (.*)"
 
@@ -24,11 +25,6 @@ def inside(folder, honest_memory, monkeypatch):
     own = f'-DOWN="postern-inside-{os.getpid()}"'
     subprocess.run([compiler, "-shared", "-fPIC", own, "-o", library, source, "-ldl"], check=True)
     monkeypatch.setenv("LD_PRELOAD", library)
-
-
-def status_of(pid, name):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return re.search(rf"^{name}:\s*(\S+)", file.read(), re.MULTILINE)[1]
 
 
 def test_the_gateway_can_do_nothing_of_what_it_need_not(inside, start_gateway, sink):
@@ -48,7 +44,7 @@ def test_the_gateway_can_do_nothing_of_what_it_need_not(inside, start_gateway, s
 def test_a_sandbox_that_is_not_on_refuses_nothing(inside, start_gateway, scripted_server, mode):
     gateway = start_gateway({"address": scripted_server().address}, top={"sandbox": mode})
     assert gateway.wait_for_log(WANTED)[1] == "passwd=yes write=yes udp=yes fork=yes exec=untried"
-    assert status_of(gateway.serving, "Seccomp") == ("2" if mode == "log" else "0")
+    assert facts_of(gateway.serving)["Seccomp"] == ("2" if mode == "log" else "0")
 
 
 @pytest.mark.parametrize("mode", ["on", "off"])

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import threading
 import time
 
@@ -13,6 +12,7 @@ import pytest
 from harness.client import Client, secure_client
 from harness.messages import message
 from harness.ports import PATIENCE, free_port, is_listening, wait_until
+from harness.prometheus import get
 from harness.scripted_server import Obedient
 
 
@@ -122,10 +122,7 @@ def test_the_log_has_one_line_for_each_session(start_gateway, scripted_server):
 
 
 def get_ready(gateway):
-    with socket.create_connection(("127.0.0.1", gateway.admin), PATIENCE) as admin:
-        admin.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = b"".join(iter(lambda: admin.recv(4096), b""))
-    return int(answer.split()[1]), answer.split(b"\r\n\r\n", 1)[1].decode()
+    return get(gateway.admin, "/readyz")[:2]
 
 
 def counts_of(log):
@@ -158,7 +155,7 @@ def test_it_says_that_it_is_not_ready_before_it_stops_accepting(start_gateway, s
 
 def test_what_runs_when_the_time_is_over_is_cut_and_the_last_line_says_so(start_gateway, scripted_server):
     server = scripted_server()
-    gateway = start_gateway({"address": server.address}, top={"drain": {"timeout": "3s", "spread": "1s"}})
+    gateway = start_gateway({"address": server.address}, top={"drain": {"timeout": "10s", "spread": "1s"}})
     with Client(gateway.port()) as slow, Client(gateway.port()) as quick, Client(gateway.port()) as idle:
         for client in (slow, quick):
             client.greeted()

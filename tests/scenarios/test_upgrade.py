@@ -11,10 +11,11 @@ import time
 import pytest
 
 from harness.client import Client, secure_client
-from harness.daemon import Daemon, children_of, words_of
-from harness.gateway import Gateway
+from harness.daemon import Daemon, children_of, facts_of, words_of
+from harness.gateway import Gateway, check_for_troubles
 from harness.messages import message, new_token
 from harness.ports import PATIENCE, free_port, is_listening, wait_until
+from harness.prometheus import get
 from test_service_manager import Manager
 
 
@@ -67,17 +68,12 @@ class Upgradable:
         wait_until(lambda: not any(alive(pid) for pid in self.others), "the others end")
         assert self.gateway.daemon.process.wait(PATIENCE) == 0
         log, self.gateway.daemon = self.gateway.log(), None
-        for trouble in ("Sanitizer", "runtime error:", "assertion"):
-            assert trouble not in log
+        check_for_troubles(log)
         return log
 
 
 def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
+    return facts_of(pid).get("State", "Z")[0] != "Z"
 
 
 @pytest.fixture
@@ -88,7 +84,7 @@ def start(postern, folder, certificates, gateways, server):
         inbound = {
             "mx": {"certificates": ["mx"], "allow_open_relay_risk": True, "backend": {"address": server.address}}
         }
-        settings = {"certificates": {"mx": [certificates.ecdsa.as_setting()]}, **top}
+        settings = {"certificates": {"mx": [certificates.ecdsa.as_setting()]}, "upgrade_grace": "60s", **top}
         gateway = Gateway(postern, f"{folder}/gateway", inbound, **settings)
         gateways.append(gateway)
         argv = [binary, "run", "--config", gateway.configuration]
@@ -140,7 +136,8 @@ def test_one_that_comes_to_nothing_is_forgotten_and_the_old_one_goes_on(start, s
         service.gateway.wait_for_log("(?i)no upgrade reason=.*" + re.escape(why))
         client.expect(250, "NOOP")
         wait_until(lambda: len(children_of(service.pid)) == 1, "the other one is gone")
-    # And the next one may be better.
+    # And the next one may be better, if it has the time that it needs.
+    service.gateway.reload(upgrade_grace="60s")
     service.replace()
     service.upgrade()
     with secure_client(service.gateway.port(), "starttls") as client:
@@ -157,7 +154,6 @@ def test_a_configuration_with_a_mistake_is_no_upgrade(start):
     assert is_listening(service.gateway.port())
     with Client(service.gateway.port()) as client:
         client.greeted()
-    os.kill(service.pid, signal.SIGTERM)
     service.stop()
 
 
@@ -197,7 +193,7 @@ def test_nobody_is_refused_and_no_message_is_lost_while_one_follows_the_other(st
         for sender in senders:
             sender.join(PATIENCE)
     # One whose last word was said by a gateway that drains hears 421 at its QUIT, with its message taken.
-    assert [each for each in failures if "421 4.3.2" not in each] == []
+    assert [each for each in failures if "421 4.3.2" not in each or "None: expected 220" in each] == []
     service.stop()
     got = [re.search(rb"X-Token: (\w+)", each)[1].decode() for each in server.messages()]
     assert sorted(got) == sorted(accepted)
@@ -207,18 +203,13 @@ def test_admin_and_control_sockets_are_the_new_one_s(start, folder):
     admin, control = free_port(), f"{folder}/control"
     service = start(admin={"listen": f"127.0.0.1:{admin}"}, control=control)
 
-    def ready():
-        with socket.create_connection(("127.0.0.1", admin), PATIENCE) as http:
-            http.sendall(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
-            return b"".join(iter(lambda: http.recv(4096), b"")).split(b"\r\n\r\n", 1)[1]
-
     with Client(service.gateway.port()) as client:
         client.greeted()
         client.expect(250, "MAIL FROM:<a@example.net>")  # the old one has something to wait for
         before = service.upgrade()
-        wait_until(lambda: ready() == b"ready\n", "the new one answers")
+        wait_until(lambda: get(admin, "/readyz")[1] == "ready\n", "the new one answers")
         for _ in range(5):
-            assert ready() == b"ready\n"
+            assert get(admin, "/readyz")[1] == "ready\n"
         with socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(PATIENCE)
             asking.connect(control)

@@ -44,14 +44,12 @@ struct Rig {
   // All that is said to it until the connection ends.
   std::string answer(const UniqueFd& fd) {
     std::string answer;
-    bool ended = false;
-    test_support::turn_until(loop, [&] {
+    REQUIRE(test_support::turn_until(loop, [&] {
       char octets[4096];
       const ssize_t size = ::recv(fd.get(), octets, sizeof octets, MSG_DONTWAIT);
       if (size > 0) answer.append(octets, static_cast<std::size_t>(size));
-      ended = size == 0 || (size < 0 && errno != EAGAIN);
-      return ended;
-    });
+      return size == 0 || (size < 0 && errno != EAGAIN);
+    }));
     return answer;
   }
 };
@@ -63,10 +61,10 @@ TEST_CASE("line server: a line is heard without its end, in however many pieces,
   CHECK((found.st_mode & 0777) == 0600);
   const UniqueFd caller = rig.connect("rel");
   const UniqueFd other = rig.connect("status\nand more");
-  test_support::turn_until(rig.loop, [&] { return rig.heard.size() == 1; });
+  REQUIRE(test_support::turn_until(rig.loop, [&] { return rig.heard.size() == 1; }));
   REQUIRE(::send(caller.get(), "oad\r\n", 5, 0) == 5);
   REQUIRE(::shutdown(caller.get(), SHUT_WR) == 0);
-  test_support::turn_until(rig.loop, [&] { return rig.heard.size() == 2; });
+  REQUIRE(test_support::turn_until(rig.loop, [&] { return rig.heard.size() == 2; }));
   CHECK(rig.heard[0].first == "status");
   CHECK(rig.heard[1].first == "reload");
   const std::string large(1U << 20U, 'x');
@@ -81,7 +79,7 @@ TEST_CASE("line server: a line is heard without its end, in however many pieces,
 TEST_CASE("line server: somebody else can answer") {
   Rig rig;
   const UniqueFd caller = rig.connect("status\n");
-  test_support::turn_until(rig.loop, [&] { return !rig.heard.empty(); });
+  REQUIRE(test_support::turn_until(rig.loop, [&] { return !rig.heard.empty(); }));
   UniqueFd taken = rig.server->take(rig.heard[0].second);
   REQUIRE(taken.get() >= 0);
   CHECK(rig.server->take(rig.heard[0].second).get() < 0);
@@ -95,19 +93,19 @@ TEST_CASE(
   Rig rig({.callers = 2, .line = 8, .patience = std::chrono::milliseconds(1'500)});
   const UniqueFd silent = rig.connect("");
   const UniqueFd deaf = rig.connect("status\n");
-  test_support::turn_until(rig.loop, [&] { return !rig.heard.empty(); });
+  REQUIRE(test_support::turn_until(rig.loop, [&] { return !rig.heard.empty(); }));
   CHECK(rig.answer(rig.connect("status\n")).empty());
   rig.server->answer(rig.heard[0].second, std::string(8U << 20U, 'x'));
   CHECK(rig.answer(silent).empty());
   CHECK(rig.answer(rig.connect("123456789\n")).empty());
   CHECK(rig.answer(rig.connect(std::string(64, 'x'))).empty());
   std::uint64_t last = 0;
-  test_support::turn_until(rig.loop, [&] {  // the other's place is free, too
+  REQUIRE(test_support::turn_until(rig.loop, [&] {  // the other's place is free, too
     const UniqueFd one = rig.connect("12345678\n");
     for (int turn = 0; turn < 4; ++turn) uv_run(rig.loop.raw(), UV_RUN_NOWAIT);
     last = rig.heard.back().second;
     return rig.heard.size() > 1;
-  });
+  }));
   CHECK(rig.heard.back().first == "12345678");
   CHECK(rig.server->take(last).get() >= 0);
 }

@@ -99,8 +99,7 @@ class Gateway:
         log = daemon.output()
         assert not ended_before, f"the gateway ended by itself with {status}:\n{log[-6000:]}"
         assert status == 0, f"exit status {status} after SIGTERM:\n{log[-6000:]}"
-        for trouble in ("Sanitizer", "runtime error:", "assertion"):
-            assert trouble not in log, f"{trouble} in the log:\n{log[-12000:]}"
+        check_for_troubles(log)
 
     def freeze(self):
         """Stops the process that was started, with all of its threads, until SIGCONT."""
@@ -111,6 +110,11 @@ class Gateway:
         if self.daemon is not None:
             self.daemon.kill()
             self.daemon = None
+
+
+def check_for_troubles(log):
+    for trouble in ("Sanitizer", "runtime error:", "assertion"):
+        assert trouble not in log, f"{trouble} in the log:\n{log[-12000:]}"
 
 
 def all_threads_have_stopped(pid):
