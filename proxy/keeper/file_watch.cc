@@ -76,17 +76,20 @@ void FileWatch::watch(const config::Loaded& loaded, const config::Files& as_read
   const runtime::Needs needs = runtime::needs(loaded.settings);
   const std::vector<config::NamedFile> named = config::files_of(loaded);
   const auto limits = config::limits_of(named);
+  const auto known = [&digests](std::string_view name, const Result<config::File>& read) {
+    const auto found = digests.find(name);
+    return found != digests.end() ? found->second : digest_of(read);
+  };
   for (const config::NamedFile& file : named) {
     const Care care = care_for(file.use, needs);
     if (care == Care::none) continue;
-    const auto known = digests.find(file.path);
-    watch(file, limits.at(file.path), care == Care::live,
-          known != digests.end() ? known->second : digest_of(as_read.at(file.path)));
+    watch(file, limits.at(file.path), care == Care::live, known(file.path, as_read.at(file.path)));
   }
   const auto& outbound = loaded.settings.outbound;
   if (std::ranges::find(outbound, config::system_authorities, &config::OutboundListener::ca_file) != outbound.end()) {
     const auto& [path, file] = as_read.authorities();
-    files_.push_back({path, config::FileUse::authorities, 0, false, true, digest_of(file), {}});
+    files_.push_back(
+        {path, config::FileUse::authorities, 0, false, true, false, known(config::system_authorities, file), {}});
   }
   arm();
   if (files_.empty()) return timer_.stop();
@@ -99,7 +102,7 @@ void FileWatch::watch(const config::NamedFile& file, std::size_t limit, bool liv
   if (known != files_.end()) {
     known->is_live &= live;
   } else {
-    files_.push_back({file.path, file.use, limit, live, false, std::move(digest), {}});
+    files_.push_back({file.path, file.use, limit, live, false, false, std::move(digest), {}});
   }
 }
 
@@ -107,7 +110,7 @@ void FileWatch::tell_again(const std::set<std::string, std::less<>>& paths) {
   for (Watched& watched : files_) {
     const std::string_view name = watched.is_the_systems ? config::system_authorities : watched.path;
     if (!paths.contains(name)) continue;
-    watched.digest.clear();
+    watched.again = true;
     watched.stamp.reset();
   }
   if (!files_.empty() && !paths.empty()) look_soon();
@@ -159,13 +162,14 @@ bool FileWatch::look_at(Watched& watched, Changes& changes) const {
       watched.is_the_systems ? config::read_system_authorities()
                              : config::Files::Authorities{{}, config::read_file(watched.path, watched.limit)};
   std::string digest = digest_of(found.file);
-  if (digest == watched.digest) {
+  const bool is_new = digest != watched.digest;
+  if (!std::exchange(watched.again, false) && !is_new) {
     if (found.file) config::wipe(found.file->content);
     return false;
   }
   watched.digest = std::move(digest);
   if (!found.file && !watched.is_live && !is_of_pair(watched.use)) {
-    changes.lost.push_back({watched.path, watched.use, std::move(found.file.error())});
+    changes.lost.push_back({watched.path, watched.use, std::move(found.file.error()), is_new});
   } else if (watched.is_the_systems) {
     watched.path = found.path;
     changes.others.put_authorities(std::move(found));

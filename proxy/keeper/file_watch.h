@@ -39,6 +39,7 @@ class FileWatch {
       std::string path;
       config::FileUse use = config::FileUse::none;
       Error why;
+      bool is_new = true;  // else tell_again() has it told
     };
     std::vector<Lost> lost;  // of the latter, but chains and keys: what cannot be read any more
   };
@@ -49,7 +50,7 @@ class FileWatch {
             Clock now = std::chrono::system_clock::now);
 
   // From now on those that these settings name, and those of before no more. `as_read`: what is known already;
-  // `digests`, of those that are not there as they were read.
+  // `digests`, where they are known, too: of what is not there as it was read, and of what need not be read through.
   void watch(const config::Loaded& loaded, const config::Files& as_read, const Digests& digests = {});
   // What is in these now is told at the next look, which is soon, whether it is new or not.
   void tell_again(const std::set<std::string, std::less<>>& paths);
@@ -74,6 +75,7 @@ class FileWatch {
     std::size_t limit = 0;
     bool is_live = false;
     bool is_the_systems = false;  // this machine's own list of CAs, wherever it is
+    bool again = false;           // to be told at the next look, new or not
     std::string digest;           // of what was handed on, or is known otherwise
     std::optional<Stamp> stamp;   // of when it was read; nothing: it is to be read
   };

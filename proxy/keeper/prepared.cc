@@ -31,12 +31,9 @@ Preparation prepare(config::Loaded loaded, const runtime::Runtime* previous) {
   if (previous == nullptr) log::start(made.runtime->settings.log.level, made.runtime->settings.log.format);
   find_own_name(*made.runtime);
   warn_of_dane(*made.runtime);
+  Digests digests = digests_of(files);  // before keys are taken out of them
   signing::Keys keys;
-  Digests digests;
-  if (made.runtime->settings.private_keys == config::PrivateKeys::separate) {
-    digests = digests_of(files);
-    keys = take_keys(made.loaded, files);
-  }
+  if (made.runtime->settings.private_keys == config::PrivateKeys::separate) keys = take_keys(made.loaded, files);
   Bundle bundle{.name = made.loaded.file,
                 .text = std::move(made.loaded.text),
                 .variables = std::move(made.loaded.variables),

@@ -19,7 +19,7 @@ struct Prepared {
   std::shared_ptr<const runtime::Runtime> runtime;  // not equipped: the keeper serves nobody
   Bundle bundle;                                    // what it was made of, for the gateway
   signing::Keys keys;                               // that are not in the bundle
-  Digests digests;                                  // of files that are not in it as they were read
+  Digests digests;                                  // of all files, as they were read
 };
 
 // What the log has said of it, too. Errors: nothing is prepared.

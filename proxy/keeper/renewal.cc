@@ -5,6 +5,7 @@
 
 #include "config/load.h"
 #include "proxy/keeper/bundle.h"
+#include "proxy/keeper/list_of.h"
 #include "proxy/keeper/signers.h"
 #include "proxy/observe/log.h"
 #include "proxy/runtime/needs.h"
@@ -17,12 +18,6 @@ namespace {
 
 config::Loaded load(const Bundle& bundle) {
   return config::load_text(bundle.text, bundle.name, config::environment_of(bundle.variables));
-}
-
-std::string list_of(const Pending::Paths& paths) {
-  std::string text;
-  for (const std::string& path : paths) text += (text.empty() ? "" : ", ") + path;
-  return text;
 }
 
 bool keeps_keys(const runtime::Runtime& runtime) {
@@ -43,11 +38,8 @@ void Renewal::begin() {
   unusable_.clear();
   serving_ = true;
   const config::Loaded loaded = load(means_.present.bundle);
-  const config::Files& files = means_.present.bundle.files;
-  Digests known = means_.present.digests;
-  known.merge(digests_of(files));
-  watch_.watch(loaded, files, known);
-  pending_.begin(loaded, std::move(known));
+  watch_.watch(loaded, means_.present.bundle.files, means_.present.digests);
+  pending_.begin(loaded, means_.present.digests);
 }
 
 std::uint32_t Renewal::begin_reload() {
@@ -68,12 +60,14 @@ void Renewal::end_reload(bool served) {
 }
 
 void Renewal::on_change(FileWatch::Changes changes) {
-  for (const auto& lost : changes.lost) {
-    log::warning("a file cannot be read again",
-                 {{"file", lost.path}, {"use", config::to_string(lost.use)}, {"reason", lost.why.message}});
+  for (auto& lost : changes.lost) {
+    if (lost.is_new) {
+      log::warning("a file cannot be read again",
+                   {{"file", lost.path}, {"use", config::to_string(lost.use)}, {"reason", lost.why.message}});
+    }
+    changes.others.put(lost.path, tl::unexpected(std::move(lost.why)));
   }
   if (!changes.live.empty()) renew(std::move(changes.live));
-  for (auto& lost : changes.lost) changes.others.put(lost.path, tl::unexpected(std::move(lost.why)));
   if (changes.others.empty()) return;
   pending_.put(changes.others, loop_.now());
   tell();

@@ -161,6 +161,12 @@ TEST_CASE("keeper's file watch: what another snapshot would need and cannot be r
   CHECK(rig.told.front().lost.front().path == rig.directory.path("ca"));
   CHECK(rig.told.front().lost.front().use == config::FileUse::authorities);
   CHECK(rig.told.front().lost.front().why.code == Errc::not_found);
+  CHECK(rig.told.front().lost.front().is_new);
+  rig.watch.tell_again({rig.directory.path("ca")});  // it is to be tried again, and is no news
+  rig.watch.look();
+  REQUIRE(rig.told.size() == 2);
+  REQUIRE(rig.told.back().lost.size() == 1);
+  CHECK_FALSE(rig.told.back().lost.front().is_new);
   rig.directory.write("ca", "CA");
   rig.watch.look();
   CHECK(rig.told.back().others.at(rig.directory.path("ca"))->content == "CA");

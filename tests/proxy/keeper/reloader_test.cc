@@ -34,6 +34,7 @@ struct Rig {
     present.runtime = made.runtime;
     present.bundle.name = made.loaded.file;
     present.bundle.text = made.loaded.text;
+    present.digests = digests_of(files);
     present.bundle.files = std::move(files);
     REQUIRE(listening.bind(present.runtime->settings));
     const auto send = [this](const Order& order, const net::Descriptors& descriptors) { note(order, descriptors); };
