@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "proxy/keeper/list_of.h"
 #include "proxy/observe/log.h"
 
 namespace postern::keeper {
@@ -18,12 +19,6 @@ constexpr std::size_t most_places = 500;
 
 // What is held back is asked for every minute at least.
 constexpr std::uint64_t kept_on = 120'000;
-
-std::string words(const std::set<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
-}
 
 config::Settings with_guard(const config::Settings& settings, config::Guard guard) {
   config::Settings some = settings;
@@ -79,7 +74,7 @@ std::vector<GuardedPlace> guarded_places(const config::Settings& settings, std::
                            return old.name == name && old.not_after > now;
                          });
       }
-      guarded.certificates += (guarded.certificates.empty() ? "" : ", ") + words(names);
+      guarded.certificates += (guarded.certificates.empty() ? "" : ", ") + list_of(names);
     }
   }
   std::vector<GuardedPlace> all;

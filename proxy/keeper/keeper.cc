@@ -152,13 +152,7 @@ std::optional<Error> Keeper::start_control() {
   UniqueFd socket = listening_->control();
   if (socket.get() < 0) return std::nullopt;
   auto started = Control::start(loop_, std::move(socket),
-                                {[this](Reloader::OnOutcome on_outcome) {
-                                   service_.reloading();
-                                   reloader_->ask([this, on_outcome](const Reloader::Outcome& outcome) {
-                                     service_.reloaded();
-                                     on_outcome(outcome);
-                                   });
-                                 },
+                                {[this](const Reloader::OnOutcome& on_outcome) { reload(on_outcome); },
                                  [this](UniqueFd connection, bool as_text) {
                                    net::Descriptors one;
                                    one.push_back(std::move(connection));
@@ -194,12 +188,19 @@ void Keeper::tell_counts() {
   }
 }
 
+void Keeper::reload(const Reloader::OnOutcome& on_outcome) {
+  service_.reloading();
+  reloader_->ask([this, on_outcome](const Reloader::Outcome& outcome) {
+    service_.reloaded();
+    if (on_outcome) on_outcome(outcome);
+  });
+}
+
 void Keeper::on_signal(int number) {
   if (number == SIGUSR2) return upgrade();
   if (number == SIGHUP) {
     log::info("reloading", {{"signal", "SIGHUP"}});
-    service_.reloading();
-    return reloader_->ask([this](const Reloader::Outcome&) { service_.reloaded(); });
+    return reload({});
   }
   // A service manager tells all processes: who drains already is not meant.
   if (std::exchange(superseded_, false)) return;

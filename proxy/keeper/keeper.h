@@ -49,6 +49,7 @@ class Keeper final : private GatewayProcess::Owner, private Successor::Owner {
   std::optional<Error> send_signers();
   void send_connections(Sockets::Kind kind, std::uint32_t version, std::vector<UniqueFd> connections);
   Reloader::Means means_of_reloader();
+  void reload(const Reloader::OnOutcome& on_outcome);
   std::optional<Error> announce(const Prepared& next, std::uint32_t version);
   void withdraw(std::uint32_t version);
   void send(const Order& order, net::Descriptors descriptors = {});

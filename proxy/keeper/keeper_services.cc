@@ -41,9 +41,10 @@ std::string essence_of(resolver::Settings settings) {
 std::optional<Error> Keeper::start_resolver() {
   auto program = resolver::find_program();
   if (!program) return program.error();
-  resolver_knows_ = essence_of(settings_of_resolver(*present_->runtime));
+  resolver::Settings settings = settings_of_resolver(*present_->runtime);
+  resolver_knows_ = essence_of(settings);
   resolver_ = std::make_unique<resolver::Supervisor>(
-      loop_, resolver::Supervisor::Means{std::move(*program), settings_of_resolver(*present_->runtime), workers_ + 1,
+      loop_, resolver::Supervisor::Means{std::move(*program), std::move(settings), workers_ + 1,
                                          [this](std::vector<UniqueFd> connections, std::uint64_t run) {
                                            connect_resolver(std::move(connections), run);
                                          },

@@ -111,7 +111,7 @@ std::string pack(const Signer& signer) {
 
 std::string pack(const Drain& drain) {
   Packer packer = begin(Kind::drain);
-  packer.number(static_cast<std::uint8_t>(drain.superseded));
+  packer.flag(drain.superseded);
   return packer.take();
 }
 
@@ -133,7 +133,7 @@ std::string pack(const Counts& counts) {
   Packer packer = begin(Kind::counts);
   packer.number(counts.gateway_losses);
   packer.number(counts.resolver_losses);
-  packer.number(static_cast<std::uint8_t>(counts.reload_failed));
+  packer.flag(counts.reload_failed);
   return packer.take();
 }
 
@@ -235,19 +235,11 @@ std::uint32_t unpack_worker(Unpacker& unpacker) {
   return worker;
 }
 
-Drain unpack_drain(Unpacker& unpacker) {
-  const auto superseded = unpacker.number<std::uint8_t>();
-  unpacker.demand(superseded <= 1);
-  return Drain{superseded == 1};
-}
-
 Counts unpack_counts(Unpacker& unpacker) {
   Counts counts;
   counts.gateway_losses = unpacker.number<std::uint64_t>();
   counts.resolver_losses = unpacker.number<std::uint64_t>();
-  const auto failed = unpacker.number<std::uint8_t>();
-  unpacker.demand(failed <= 1);
-  counts.reload_failed = failed == 1;
+  counts.reload_failed = unpacker.flag();
   return counts;
 }
 
@@ -300,7 +292,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::commit: order = unpack_commit(unpacker); break;
     case Kind::renewed: order = Renewed{}; break;
     case Kind::resolver: order = unpack_resolver(unpacker, descriptors); break;
-    case Kind::drain: order = unpack_drain(unpacker); break;
+    case Kind::drain: order = Drain{unpacker.flag()}; break;
     case Kind::stop: order = Stop{}; break;
     case Kind::counts: order = unpack_counts(unpacker); break;
     case Kind::status: order = Status{unpacker.flag()}; break;

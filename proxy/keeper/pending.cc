@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxy/keeper/list_of.h"
 #include "tls/certificate_pair.h"
 
 namespace postern::keeper {
@@ -15,12 +16,6 @@ constexpr unsigned most_deaths = 2;
 
 Pending::Time pause_after(unsigned failures) {
   return failures > 6 ? longest_pause : std::min(longest_pause, one_second << (failures - 1));
-}
-
-std::string list_of(const std::set<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
-  return text;
 }
 
 const Result<config::File>& in(const config::Files& contents, const config::Files& present, const std::string& path) {

@@ -3,17 +3,12 @@
 #include <utility>
 
 #include "config/schema.h"
+#include "proxy/keeper/list_of.h"
 #include "proxy/runtime/needs.h"
 
 namespace postern::keeper {
 
 namespace {
-
-std::string list_of(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
 
 // What was given up at the start cannot be had again. Empty: nothing more is wanted.
 std::string more_rights(const config::Settings& before, const config::Settings& after) {

@@ -7,7 +7,6 @@
 #include <utility>
 #include <variant>
 
-#include "config/values.h"
 #include "proxy/process/service_manager.h"
 
 namespace postern::keeper {

@@ -5,8 +5,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -41,17 +39,16 @@ class Rules {
 
   // What is not there is not allowed. The place stays open where `pinned`: the kernel forgets and remakes what is below
   // /proc.
-  bool allow(const std::string& path, std::uint64_t rights, bool pinned = false) {
+  void allow(const std::string& path, std::uint64_t rights, bool pinned = false) {
     UniqueFd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
     struct stat about {};
-    if (place.get() < 0 || ::fstat(place.get(), &about) != 0) return false;
+    if (place.get() < 0 || ::fstat(place.get(), &about) != 0) return;
     if (!S_ISDIR(about.st_mode)) rights &= of_a_file;
     landlock_path_beneath_attr attribute{};
     attribute.allowed_access = rights & rights_;
     attribute.parent_fd = place.get();
-    const bool added = ::syscall(SYS_landlock_add_rule, fd_.get(), LANDLOCK_RULE_PATH_BENEATH, &attribute, 0) == 0;
+    (void)::syscall(SYS_landlock_add_rule, fd_.get(), LANDLOCK_RULE_PATH_BENEATH, &attribute, 0);
     if (pinned) (void)place.release();
-    return added;
   }
   bool made() const { return fd_.get() >= 0; }
   bool apply() const { return ::syscall(SYS_landlock_restrict_self, fd_.get(), 0) == 0; }
