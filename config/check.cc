@@ -1,5 +1,6 @@
 #include "config/check.h"
 
+#include <algorithm>
 #include <map>
 
 #include "config/check_listener.h"
@@ -61,7 +62,9 @@ void check_any_listener(Loaded& loaded) {
 void check_used(Loaded& loaded) {
   const Settings& s = loaded.settings;
   if (s.inbound.empty() || !s.outbound.empty() || loaded.is_wrong("outbound")) return;
+  const bool guarded = std::ranges::any_of(s.inbound, [&s](const auto& listener) { return is_guarded(listener, s); });
   for (const std::string path : {"dns.servers", "dns.trust_anchor", "state_directory"}) {
+    if (guarded && path != "state_directory") continue;
     if (loaded.place_of(path).line == 0 || loaded.is_wrong(path)) continue;
     loaded.add_warning(path, path + ": no listener uses it, since there is none under 'outbound'");
   }

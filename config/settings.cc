@@ -93,6 +93,12 @@ std::string_view to_string(Guard value) {
   return "unknown";
 }
 
+bool is_guarded(const InboundListener& listener, const Settings& settings) {
+  if (listener.mode == TlsMode::none || listener.guard == Guard::off) return false;
+  return listener.guard == Guard::hold || !settings.outbound.empty() || settings.dns.recursive ||
+         !settings.dns.servers.empty();
+}
+
 std::string_view to_string(BareNewline value) {
   switch (value) {
     case BareNewline::normalize: return "normalize";

@@ -241,6 +241,9 @@ std::string_view to_string(ClientAddress value);
 std::string_view to_string(GreetingMode value);
 std::string_view to_string(BareNewline value);
 std::string_view to_string(Guard value);
+// Whether its certificates are compared with TLSA records. `warn`, which is the default, makes nobody look up names who
+// did not think of DNS.
+bool is_guarded(const InboundListener& listener, const Settings& settings);
 std::string_view to_string(OutboundRoute value);
 std::string_view to_string(Interception value);
 std::string_view to_string(OutboundSource value);  // "address" for any address

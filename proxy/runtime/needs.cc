@@ -31,13 +31,6 @@ void add(const config::OutboundListener& listener, Needs& needs) {
   needs.socket_marks |= listener.socket_mark != 0;
 }
 
-// `warn`, which is the default, makes nobody look up names who did not think of DNS.
-bool is_guarded(const config::InboundListener& listener, const config::Settings& settings) {
-  if (listener.mode == config::TlsMode::none || listener.guard == config::Guard::off) return false;
-  return listener.guard == config::Guard::hold || !settings.outbound.empty() || settings.dns.recursive ||
-         !settings.dns.servers.empty();
-}
-
 }  // namespace
 
 bool is_transparent(const config::OutboundListener& listener) {
@@ -49,8 +42,8 @@ Needs needs(const config::Settings& settings) {
   Needs needs;
   for (const auto& listener : settings.inbound) add(listener, needs);
   for (const auto& listener : settings.outbound) add(listener, needs);
-  needs.guard = std::ranges::any_of(settings.inbound,
-                                    [&settings](const auto& listener) { return is_guarded(listener, settings); });
+  needs.guard = std::ranges::any_of(
+      settings.inbound, [&settings](const auto& listener) { return config::is_guarded(listener, settings); });
   needs.trust_anchor |= needs.guard;
   needs.system_authorities = config::uses_system_authorities(settings);
   needs.state_directory = !settings.outbound.empty() && !settings.state_directory.empty();

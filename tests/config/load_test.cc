@@ -198,6 +198,23 @@ TEST_CASE("load: certificates are guarded in one of three ways") {
   CHECK_FALSE(load(std::string(minimal) + "    guard: on\n").ok());
 }
 
+TEST_CASE("load: what dns says is used where certificates are guarded") {
+  const auto is_used = [](const std::string& guard) {
+    const Loaded loaded = load(
+        "dns: { servers: recursive }\ncertificates: { mx: [{ chain: /c, key: /k }] }\ninbound: { mx: { listen: "
+        "[\"127.0.0.1:2525\"], certificates: [mx], backend: { address: \"127.0.0.1:25\", client_address: xclient }, "
+        "guard: " +
+        guard + " } }\n");
+    CHECK(loaded.ok());
+    return std::ranges::none_of(loaded.diagnostics, [](const Diagnostic& each) {
+      return to_string(each).find("no listener uses it") != std::string::npos;
+    });
+  };
+  CHECK(is_used("warn"));
+  CHECK(is_used("hold"));
+  CHECK_FALSE(is_used("off"));
+}
+
 TEST_CASE("load: a section with all its keys commented out is as if absent") {
   CHECK(load("log:\ntls:\ncertificates:\n" + std::string(minimal)).ok());
 }
