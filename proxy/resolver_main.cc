@@ -132,7 +132,7 @@ class Control final : public net::PacketSocket::Owner {
 
 int main(int argc, char** argv) {
   // A terminal and a service manager tell all processes; the gateway drains first, and ends us when it has ended.
-  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) std::signal(number, SIG_IGN);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGUSR2, SIGPIPE}) std::signal(number, SIG_IGN);
   const std::string argument = argc == 2 ? argv[1] : "";
   if (argument == "--version") {
     std::printf("%s\n", dns::unbound_version().c_str());
