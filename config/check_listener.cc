@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/suggest.h"
+#include "config/text.h"
 
 namespace postern::config {
 namespace {
@@ -20,9 +21,7 @@ std::string remedy_for_keyword(const std::string& keyword) {
 
 std::string enumerate_some(const std::vector<std::string_view>& names) {
   if (names.size() > 10) return std::to_string(names.size()) + " others";
-  std::string text;
-  for (const std::string_view name : names) text += (text.empty() ? "" : ", ") + std::string(name);
-  return text;
+  return listed(names);
 }
 
 }  // namespace

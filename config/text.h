@@ -30,6 +30,14 @@ constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
+// With a comma and a blank between them.
+template <class Texts>
+std::string listed(const Texts& texts) {
+  std::string text;
+  for (const auto& each : texts) text.append(text.empty() ? "" : ", ").append(each);
+  return text;
+}
+
 std::string lower_case(std::string_view text);
 std::string upper_case(std::string_view text);
 // Controls have become question marks.

@@ -136,8 +136,8 @@ void Admin::confined(const process::SandboxState& sandbox) {
   seccomp_ = sandbox.calls;
 }
 
-void Admin::tell_status(UniqueFd connection, bool as_json) {
-  server_->tell(std::move(connection), "/status", as_json ? "format=json" : "format=text");
+void Admin::tell_status(UniqueFd connection, bool as_text) {
+  server_->tell(std::move(connection), "/status", as_text ? "format=text" : "format=json");
 }
 
 void Admin::serve(std::string_view path, std::string_view query, observe::AdminServer::Answer answer) {

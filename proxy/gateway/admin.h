@@ -46,7 +46,7 @@ class Admin {
   // Likewise: how those fare that were not always what there is on disk.
   void renewed(const Certificates& certificates);
   // Thread-safe: the status, to whoever is at the other end of that unix socket.
-  void tell_status(UniqueFd connection, bool as_json);
+  void tell_status(UniqueFd connection, bool as_text);
   // Likewise: what the gateway is in.
   void confined(const process::SandboxState& sandbox);
 

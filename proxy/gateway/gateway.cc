@@ -141,7 +141,7 @@ void Gateway::obey(const keeper::Counts& order, net::Descriptors&) {
 void Gateway::obey(const keeper::Status& order, net::Descriptors& descriptors) {
   if (!runtime_) return;
   if (!admin_) start_admin({});
-  if (admin_) admin_->tell_status(std::move(descriptors.front()), !order.as_text);
+  if (admin_) admin_->tell_status(std::move(descriptors.front()), order.as_text);
 }
 
 // Those that the snapshot has: no more than that is kept.

@@ -4,7 +4,7 @@
 #include <set>
 #include <utility>
 
-#include "proxy/keeper/list_of.h"
+#include "config/text.h"
 #include "proxy/observe/log.h"
 
 namespace postern::keeper {
@@ -74,7 +74,7 @@ std::vector<GuardedPlace> guarded_places(const config::Settings& settings, std::
                            return old.name == name && old.not_after > now;
                          });
       }
-      guarded.certificates += (guarded.certificates.empty() ? "" : ", ") + list_of(names);
+      guarded.certificates += (guarded.certificates.empty() ? "" : ", ") + config::listed(names);
     }
   }
   std::vector<GuardedPlace> all;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "proxy/keeper/list_of.h"
+#include "config/text.h"
 #include "tls/certificate_pair.h"
 
 namespace postern::keeper {
@@ -188,7 +188,7 @@ void Pending::fail(Group& group, const Flaw& flaw, Time now) {
     ++certificates_[name].failures[static_cast<std::size_t>(flaw.reason)];
   }
   if (flaw.why == std::exchange(group.trouble, flaw.why)) return;
-  news_.push_back({list_of(group.certificates), group.paths, flaw.reason, flaw.why});
+  news_.push_back({config::listed(group.certificates), group.paths, flaw.reason, flaw.why});
 }
 
 void Pending::served(Time now) {

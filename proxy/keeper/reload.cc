@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "config/schema.h"
-#include "proxy/keeper/list_of.h"
+#include "config/text.h"
 #include "proxy/runtime/needs.h"
 
 namespace postern::keeper {
@@ -22,7 +22,7 @@ std::string more_rights(const config::Settings& before, const config::Settings& 
 // Empty: a reload can do that.
 std::string why_restart(const config::Settings& before, const config::Settings& after) {
   const auto fixed = config::changes_that_need_restart(before, after);
-  if (!fixed.empty()) return list_of(fixed) + ": to change that needs a restart";
+  if (!fixed.empty()) return config::listed(fixed) + ": to change that needs a restart";
   const std::string rights = more_rights(before, after);
   if (!rights.empty()) return rights + ": the right to that was given up at the start, so it needs a restart";
   return {};
@@ -38,7 +38,7 @@ std::string changed_files(const config::Files& before, const config::Files& afte
     if (differ(before.at(path), file)) changed.push_back(path);
   }
   if (differ(before.authorities().file, after.authorities().file)) changed.push_back(after.authorities().path);
-  return list_of(changed);
+  return config::listed(changed);
 }
 
 }  // namespace
@@ -56,7 +56,7 @@ Reading read_again(const std::string& file, const Prepared& present, const Liste
   auto change = listening.plan(next.runtime->settings);
   if (!change) return {std::nullopt, change.error().message, std::move(made.diagnostics)};
   Reload reload{std::move(next), std::move(*change), {}, {}};
-  reload.options = list_of(config::changed_options(before, reload.next.runtime->settings));
+  reload.options = config::listed(config::changed_options(before, reload.next.runtime->settings));
   reload.files = changed_files(present.bundle.files, reload.next.bundle.files);
   return {std::move(reload), {}, std::move(made.diagnostics)};
 }

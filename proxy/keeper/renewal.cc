@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "config/load.h"
+#include "config/text.h"
 #include "proxy/keeper/bundle.h"
-#include "proxy/keeper/list_of.h"
 #include "proxy/keeper/signers.h"
 #include "proxy/observe/log.h"
 #include "proxy/runtime/needs.h"
@@ -165,12 +165,12 @@ void Renewal::tell() {
   for (const Pending::News& news : pending_.news()) {
     if (!news.certificates.empty()) {
       log::warning("a certificate is not taken over", {{"certificate", news.certificates},
-                                                       {"files", list_of(news.files)},
+                                                       {"files", config::listed(news.files)},
                                                        {"failure", to_string(news.reason)},
                                                        {"reason", news.why},
                                                        {"effect", "what was there before is served"}});
     } else if (news.reason != RenewalFailure::unreadable) {
-      log::warning("what has changed is not taken over", {{"files", list_of(news.files)}, {"reason", news.why}});
+      log::warning("what has changed is not taken over", {{"files", config::listed(news.files)}, {"reason", news.why}});
     }
   }
   if (means_.on_trouble) means_.on_trouble();

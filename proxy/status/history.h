@@ -1,7 +1,6 @@
 // How listeners fared lately: the numbers of their books every ten seconds, for half an hour.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

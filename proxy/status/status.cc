@@ -92,6 +92,21 @@ std::uint64_t sum_of(const Counts& counts) {
   return sum;
 }
 
+std::uint64_t count_of(const Counts& counts, std::string_view label) {
+  const auto found = std::ranges::find(counts, label, &Counts::value_type::first);
+  return found == counts.end() ? 0 : found->second;
+}
+
+std::string path_of(const Listener& listener) {
+  return listener.direction + "." + listener.name;
+}
+
+std::uint64_t failed_handshakes(const Listener& listener) {
+  std::uint64_t sum = 0;
+  for (const Tls& tls : listener.tls) sum += sum_of(tls.failures);
+  return sum;
+}
+
 std::string print_time(std::int64_t seconds) {
   const std::time_t time = seconds;
   std::tm parts{};

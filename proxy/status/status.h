@@ -117,6 +117,9 @@ std::vector<ShutOut> shut_out(const Tls& tls);
 
 double share(std::uint64_t part, std::uint64_t whole);
 std::uint64_t sum_of(const Counts& counts);
+std::uint64_t count_of(const Counts& counts, std::string_view label);  // 0: there is none
+std::string path_of(const Listener& listener);                         // "inbound.mx"
+std::uint64_t failed_handshakes(const Listener& listener);             // of either side
 
 // "2026-11-28 01:02:03Z"; "3 d 4 h"; "12.3 MiB".
 std::string print_time(std::int64_t seconds);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "config/text.h"
 #include "proxy/smtp/sasl_client.h"
 #include "proxy/status/chart.h"
 #include "proxy/status/page.h"
@@ -12,15 +13,6 @@
 namespace postern::status {
 
 namespace {
-
-std::string name_of(const Listener& listener) {
-  return listener.direction + "." + listener.name;
-}
-
-std::uint64_t count_of(const Counts& counts, std::string_view label) {
-  const auto found = std::ranges::find(counts, label, &Counts::value_type::first);
-  return found == counts.end() ? 0 : found->second;
-}
 
 std::string decimal(double number) {
   std::array<char, 32> text{};
@@ -89,9 +81,7 @@ void show_overview(Page& page, const Status& status) {
   page.table({"", "#now", "#highest", "#limit", "#total", "#a second", "#accepted", "#refused", "#lost", "#in", "#out",
               "#denied", "#failed TLS", "sessions, 30 min"});
   for (const Listener& each : status.listeners) {
-    std::uint64_t failures = 0;
-    for (const Tls& tls : each.tls) failures += sum_of(tls.failures);
-    page.markup("<tr>").cell(name_of(each)).cell(each.sessions).cell(each.highest);
+    page.markup("<tr>").cell(path_of(each)).cell(each.sessions).cell(each.highest);
     if (each.limit == 0) {
       page.cell("none", "n");
     } else {
@@ -103,7 +93,7 @@ void show_overview(Page& page, const Status& status) {
     page.cell(count_of(each.messages, "lost") + count_of(each.messages, "in_doubt"));
     page.cell(print_bytes(static_cast<double>(each.bytes_in)), "n");
     page.cell(print_bytes(static_cast<double>(each.bytes_out)), "n");
-    page.cell(sum_of(each.denied)).cell(failures).markup("<td>");
+    page.cell(sum_of(each.denied)).cell(failed_handshakes(each)).markup("<td>");
     page.markup(draw_line(each.trend.sessions, "sessions at a time")).markup("</td></tr>\n");
   }
   page.end_table().markup("</section>\n");
@@ -115,7 +105,7 @@ void show_backends(Page& page, const Status& status) {
   page.markup("<section><h2>Servers behind</h2>").table({"listener", "address", "state", "since", "#connections"});
   for (const Listener& listener : status.listeners) {
     for (const Backend& each : listener.backends) {
-      page.markup("<tr>").cell(name_of(listener)).cell(each.address);
+      page.markup("<tr>").cell(path_of(listener)).cell(each.address);
       page.cell(each.up ? (each.seconds ? "up" : "not tried yet") : "down", each.up ? "good" : "bad");
       page.cell(each.seconds ? print_duration(*each.seconds) : "").cell(each.connections).markup("</tr>");
     }
@@ -131,7 +121,7 @@ void show_old_tls(Page& page, const Status& status) {
       for (const ShutOut& each : shut_out(tls)) {
         if (!any) page.table({"listener", "whose", "version", "#handshakes", "share"});
         any = true;
-        page.markup("<tr>").cell(name_of(listener)).cell(tls.side).cell(each.version).cell(each.handshakes);
+        page.markup("<tr>").cell(path_of(listener)).cell(tls.side).cell(each.version).cell(each.handshakes);
         page.markup("<td>").markup(draw_bar(each.share)).text(" " + print_percent(each.share)).markup("</td></tr>");
       }
     }
@@ -144,7 +134,7 @@ void show_old_tls(Page& page, const Status& status) {
   page.table({"last seen", "listener", "whose", "version", "address", "name", "#sessions"});
   for (const Listener& listener : status.listeners) {
     for (const auto& each : listener.recent.old_tls()) {
-      page.markup("<tr>").cell(print_time(each.last)).cell(name_of(listener)).cell(each.side).cell(each.version);
+      page.markup("<tr>").cell(print_time(each.last)).cell(path_of(listener)).cell(each.side).cell(each.version);
       page.cell(each.peer).cell(each.name, "t").cell(each.times).markup("</tr>");
     }
   }
@@ -157,8 +147,8 @@ void show_policies(Page& page, const Status& status) {
   if (!outbound) return;
   page.markup("<section><h2>Policies</h2><div class=\"columns\">");
   for (const Listener& each : status.listeners) {
-    show_counts(page, "decisions, " + name_of(each), each.policies);
-    show_counts(page, "mail without TLS, " + name_of(each), each.plaintext);
+    show_counts(page, "decisions, " + path_of(each), each.policies);
+    show_counts(page, "mail without TLS, " + path_of(each), each.plaintext);
   }
   show_counts(page, "answers of DNS", status.dns);
   show_counts(page, "MTA-STS policies fetched", status.mta_sts);
@@ -167,7 +157,7 @@ void show_policies(Page& page, const Status& status) {
   page.table({"last", "listener", "domain", "host", "policy", "result", "reason", "", "#times"});
   for (const Listener& listener : status.listeners) {
     for (const auto& each : listener.recent.unsatisfied()) {
-      page.markup("<tr>").cell(print_time(each.last)).cell(name_of(listener)).cell(each.domain, "t");
+      page.markup("<tr>").cell(print_time(each.last)).cell(path_of(listener)).cell(each.domain, "t");
       page.cell(each.host, "t").cell(each.policy).cell(each.result, each.result == "refused" ? "bad" : "warn");
       page.cell(each.reason).cell(each.detail, "t").cell(each.times).markup("</tr>");
     }
@@ -179,18 +169,13 @@ void show_certificates(Page& page, const Status& status) {
   if (status.certificates.empty()) return;
   page.markup("<section><h2>Certificates</h2>");
   page.table({"name", "subject", "names", "until", "of its life left", "served by", "on disk"});
-  const auto cell = [&page](const std::vector<std::string>& texts) {
-    std::string line;
-    for (const std::string& text : texts) line += (line.empty() ? "" : ", ") + text;
-    page.cell(line, "t");
-  };
   for (const Certificate& each : status.certificates) {
     const bool late = each.share_left < 0.2;
     page.markup("<tr>").cell(each.name).cell(each.subject, "t");
-    cell(each.names);
+    page.cell(config::listed(each.names), "t");
     page.cell(print_time(each.not_after)).markup("<td>").markup(draw_bar(each.share_left, late ? "bad" : "good"));
     page.text(" " + print_percent(each.share_left)).markup("</td>");
-    cell(each.served_by);
+    page.cell(config::listed(each.served_by), "t");
     page.cell(each.differs_from_disk ? "another: the log says why" : "the same", each.differs_from_disk ? "bad" : "");
     page.markup("</tr>\n");
   }
@@ -208,7 +193,7 @@ void show_trend(Page& page, std::string_view title, const std::vector<double>& v
 }
 
 void show_listener(Page& page, const Listener& listener) {
-  page.markup("<details open id=\"").text(name_of(listener)).markup("\"><summary>").text(name_of(listener));
+  page.markup("<details open id=\"").text(path_of(listener)).markup("\"><summary>").text(path_of(listener));
   page.markup("</summary><p class=\"faint\">");
   for (const std::string& each : listener.addresses) page.text(each + " ");
   if (listener.addresses.empty()) page.text("The configuration has it no more.");

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "config/text.h"
 #include "proxy/status/status.h"
 #include "proxy/status/visible.h"
 
@@ -44,12 +45,6 @@ std::string in_one_line(const Counts& counts) {
   return line;
 }
 
-std::string in_one_line(const std::vector<std::string>& texts) {
-  std::string line;
-  for (const std::string& text : texts) line += (line.empty() ? "" : ", ") + text;
-  return line;
-}
-
 std::string rate(double number) {
   return std::to_string(static_cast<std::uint64_t>(number * 10 + 0.5) / 10) + "." +
          std::to_string(static_cast<std::uint64_t>(number * 10 + 0.5) % 10) + "/s";
@@ -57,7 +52,8 @@ std::string rate(double number) {
 
 void print_head(std::string& out, const Status& status) {
   const Process& process = status.process;
-  out += visible(status.hostname) + ": " + (status.troubles.empty() ? "ready" : visible(in_one_line(status.troubles)));
+  out +=
+      visible(status.hostname) + ": " + (status.troubles.empty() ? "ready" : visible(config::listed(status.troubles)));
   Columns head;
   head.add({"version", status.version});
   head.add({"running since", print_time(status.started) + " (" +
@@ -83,15 +79,11 @@ void print_sessions(std::string& out, const Status& status) {
   Columns table;
   table.add({"", "now", "highest", "limit", "total", "lately", "accepted", "in", "out", "denied", "failed TLS"});
   for (const Listener& each : status.listeners) {
-    std::uint64_t failures = 0;
-    for (const Tls& tls : each.tls) failures += sum_of(tls.failures);
-    const auto accepted = std::ranges::find(each.messages, "accepted", &Counts::value_type::first);
-    table.add({each.direction + "." + each.name, std::to_string(each.sessions), std::to_string(each.highest),
+    table.add({path_of(each), std::to_string(each.sessions), std::to_string(each.highest),
                each.limit == 0 ? "-" : std::to_string(each.limit), std::to_string(each.begun),
-               rate(History::lately(each.trend.begun)),
-               std::to_string(accepted == each.messages.end() ? 0 : accepted->second),
+               rate(History::lately(each.trend.begun)), std::to_string(count_of(each.messages, "accepted")),
                print_bytes(static_cast<double>(each.bytes_in)), print_bytes(static_cast<double>(each.bytes_out)),
-               std::to_string(sum_of(each.denied)), std::to_string(failures)});
+               std::to_string(sum_of(each.denied)), std::to_string(failed_handshakes(each))});
   }
   table.print(out);
 }
@@ -118,9 +110,9 @@ void print_tls(std::string& out, const Listener& listener) {
 }
 
 void print_listener(std::string& out, const Listener& listener) {
-  out += "\n" + visible(listener.direction + "." + listener.name) + "\n";
+  out += "\n" + visible(path_of(listener)) + "\n";
   Columns lines;
-  lines.add({"listens on", listener.addresses.empty() ? "nothing any more" : in_one_line(listener.addresses)});
+  lines.add({"listens on", listener.addresses.empty() ? "nothing any more" : config::listed(listener.addresses)});
   if (!listener.mode.empty())
     lines.add(
         {"mode", listener.mode + (listener.min_version.empty() ? "" : ", " + listener.min_version + " and newer")});
@@ -153,7 +145,7 @@ void print_certificates(std::string& out, const Status& status) {
   Columns table;
   for (const Certificate& each : status.certificates) {
     table.add({each.name, each.subject, "until " + print_time(each.not_after), print_percent(each.share_left) + " left",
-               in_one_line(each.served_by), each.differs_from_disk ? "DIFFERS FROM DISK: see the log" : ""});
+               config::listed(each.served_by), each.differs_from_disk ? "DIFFERS FROM DISK: see the log" : ""});
   }
   table.print(out);
 }

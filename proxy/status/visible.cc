@@ -19,7 +19,8 @@ std::string_view entity_of(char c) {
 
 }  // namespace
 
-void append_visible(std::string& out, std::string_view text) {
+std::string visible(std::string_view text) {
+  std::string out;
   while (!text.empty()) {
     const std::size_t length = config::utf8_length(text);
     const std::string_view character = text.substr(0, length == 0 ? 1 : length);
@@ -34,6 +35,7 @@ void append_visible(std::string& out, std::string_view text) {
     }
     text.remove_prefix(character.size());
   }
+  return out;
 }
 
 void append_html(std::string& out, std::string_view text) {

@@ -7,14 +7,8 @@
 
 namespace postern::status {
 
-void append_visible(std::string& out, std::string_view text);
+std::string visible(std::string_view text);
 // Likewise within HTML: in an element's text, or in an attribute's quoted value.
 void append_html(std::string& out, std::string_view text);
-
-inline std::string visible(std::string_view text) {
-  std::string out;
-  append_visible(out, text);
-  return out;
-}
 
 }  // namespace postern::status
