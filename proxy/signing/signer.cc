@@ -1,5 +1,6 @@
 #include "proxy/signing/signer.h"
 
+#include <sched.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -56,6 +57,10 @@ Signer::~Signer() {
 }
 
 std::string Signer::serve() const {
+  // A signature is work, not an event: where a processor is shared with the gateway, who has just asked goes on with
+  // its other sessions, and asks for more, instead of being put aside at each request. Without it all works as well.
+  const sched_param none{};
+  ::sched_setscheduler(0, SCHED_BATCH, &none);
   std::vector<char> buffer(max_request);
   while (true) {
     // The packet's own size, however small the room was. Descriptors that come with it are closed by the kernel.
