@@ -28,7 +28,8 @@ Preparation prepare(config::Loaded loaded, const runtime::Runtime* previous) {
   runtime::log_diagnostics(made.loaded);
   if (made.runtime == nullptr) return {std::nullopt, std::move(made.loaded.diagnostics)};
 
-  if (previous == nullptr) log::start(made.runtime->settings.log.level, made.runtime->settings.log.format);
+  const config::LogSettings& wanted = made.runtime->settings.log;
+  if (previous == nullptr) log::start(wanted.level, wanted.format, log::queue_of_events);
   find_own_name(*made.runtime);
   warn_of_dane(*made.runtime);
   Digests digests = digests_of(files);  // before keys are taken out of them

@@ -16,10 +16,6 @@
 namespace postern::log {
 namespace {
 
-// About 200 octets a line, slots of some 300 octets beside: a few MiB when full. A burst that fills it in less time
-// than stderr takes to drain it loses its oldest lines.
-constexpr std::size_t queue_length = 8192;
-
 // "%v" is what log_line made of message and fields.
 constexpr const char* text_pattern = "%Y-%m-%dT%H:%M:%S.%eZ %l %v";
 constexpr const char* json_pattern = R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l",%v})";
@@ -93,7 +89,7 @@ void set_early_format(config::LogFormat format) {
   early_format = format;
 }
 
-void start(config::LogLevel level, config::LogFormat format) {
+void start(config::LogLevel level, config::LogFormat format, std::size_t queue_length) {
   POSTERN_ASSERT(running == nullptr, "the log was started twice");
   auto fresh = std::make_unique<Running>();
   fresh->pool = std::make_shared<spdlog::details::thread_pool>(queue_length, 1);

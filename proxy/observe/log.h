@@ -2,6 +2,7 @@
 // (the oldest, counted), never a session's time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -15,8 +16,13 @@ namespace postern::log {
 // How lines look that are written before start(): in text the plain sentence behind "postern: ".
 void set_early_format(config::LogFormat format);
 
+// How many lines may wait for stderr: some 400 octets each, which are there from the start. A burst that fills the
+// queue in less time than stderr takes to drain it loses its oldest lines.
+constexpr std::size_t queue_of_sessions = 8192;
+constexpr std::size_t queue_of_events = 1024;  // of a process that has no sessions
+
 // Starts the writing thread. Once in a process's life, before other threads log.
-void start(config::LogLevel level, config::LogFormat format);
+void start(config::LogLevel level, config::LogFormat format, std::size_t queue_length = queue_of_sessions);
 // Another level and format for what is written from now on. Thread-safe; after start().
 void change(config::LogLevel level, config::LogFormat format);
 // Writes what is queued, says how many lines were lost if any were, and ends the thread. Harmless without start().
