@@ -23,7 +23,7 @@ struct Row {
   std::string second;              // the cell behind it
 };
 
-std::vector<std::string> quoted(std::string_view cell) {
+std::vector<std::string> in_backticks(std::string_view cell) {
   std::vector<std::string> found;
   for (auto begin = cell.find('`'); begin != cell.npos; begin = cell.find('`', begin)) {
     const auto end = cell.find('`', begin + 1);
@@ -43,7 +43,7 @@ std::vector<Row> rows_below(std::string_view heading) {
     if (line.starts_with("## ")) here = std::string_view(line).substr(3) == heading;
     if (!here || !line.starts_with("| `")) continue;
     const auto end = line.find(" | ");
-    rows.push_back({quoted(line.substr(0, end)), line.substr(end + 3, line.find(" | ", end + 3) - end - 3)});
+    rows.push_back({in_backticks(line.substr(0, end)), line.substr(end + 3, line.find(" | ", end + 3) - end - 3)});
   }
   return rows;
 }
@@ -119,7 +119,8 @@ TEST_CASE("troubleshooting: a reply stands there as clients get it") {
       if (smtp::row(refusal).label != row.words.front() || refusal == smtp::Refusal::server_refused) continue;
       // Policy's replies say more than their rows.
       const bool fixed = refusal < smtp::Refusal::tls_not_offered;
-      CHECK(quoted(row.second) == std::vector{std::string(fixed ? smtp::line_of(refusal) : smtp::code_of(refusal))});
+      CHECK(in_backticks(row.second) ==
+            std::vector{std::string(fixed ? smtp::line_of(refusal) : smtp::code_of(refusal))});
     }
   }
 }
