@@ -18,6 +18,7 @@ constexpr int usage_error = 2;
 struct Arguments {
   bool version = false;
   postern::commands::RunOptions run;
+  postern::commands::InitOptions init;
   postern::commands::ReloadOptions reload;
   postern::commands::StatusOptions status;
   postern::process::Privileges gateway;
@@ -56,6 +57,24 @@ void describe_gateway(CLI::App& app, Arguments& arguments) {
   gateway->add_option("--directory", arguments.gateway.sandbox.directory, "The only one with files");
 }
 
+void describe_init(CLI::App& app, Arguments& arguments) {
+  postern::commands::InitOptions& options = arguments.init;
+  CLI::App* init = app.add_subcommand(
+      "init", "Look at this machine, write a configuration for it, and say what to do next; asks what it cannot know");
+  for (const postern::init::WishRow& row : postern::init::wish_rows()) {
+    CLI::Option* option = init->add_option(std::string(row.option), options.said[row.wish], std::string(row.help))
+                              ->type_name(std::string(row.type_name));
+    if (!row.has_words) option->expected(row.may_be_bare ? 0 : 1, 1);
+  }
+  init->add_option("--output", options.output, "The file to write; - is stdout")
+      ->type_name("FILE")
+      ->capture_default_str();
+  init->add_flag("--from-environment", options.from_environment,
+                 "Take what no option says from POSTERN_BACKEND, POSTERN_HOSTNAME and so on, and ask nothing");
+  init->add_flag("--yes", options.yes, "Ask nothing: take what would be suggested");
+  init->add_flag("--force", options.force, "Replace a file that somebody has changed; it is kept as FILE.old");
+}
+
 // Those that ask the one that runs.
 void describe_running(CLI::App& app, Arguments& arguments) {
   CLI::App* reload =
@@ -76,6 +95,7 @@ void describe(CLI::App& app, Arguments& arguments) {
   CLI::App* run = app.add_subcommand("run", "Run the gateway in the foreground, logging to stderr");
   run->add_option("--config", arguments.run.config, "The configuration file")->required()->type_name("FILE");
 
+  describe_init(app, arguments);
   describe_running(app, arguments);
 
   CLI::App* check = app.add_subcommand("check", "Check a configuration with its certificates, binding nothing");
@@ -217,6 +237,7 @@ int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("help")) return print_help(app, arguments.help_about);
   if (arguments.version || app.got_subcommand("version")) return postern::commands::command_version();
   if (app.got_subcommand("run")) return postern::commands::command_run(arguments.run);
+  if (app.got_subcommand("init")) return postern::commands::command_init(arguments.init);
   if (app.got_subcommand("reload")) return postern::commands::command_reload(arguments.reload);
   if (app.got_subcommand("status")) return postern::commands::command_status(arguments.status);
   if (app.got_subcommand("gateway")) return run_gateway(arguments);

@@ -15,7 +15,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
 FLOORS = [
     ["limits", "net", "process", "smtp", "wire"],
     ["dns", "observe", "stream"],
-    ["policy", "programs", "resolver", "signing", "sink", "status"],
+    ["init", "policy", "programs", "resolver", "signing", "sink", "status"],
     ["runtime"],
     ["session", "keeper"],
     ["inbound", "outbound"],
@@ -37,6 +37,7 @@ OURS = {
     "proxy/stream": ["proxy/stream/", "proxy/limits/", "proxy/net/", "proxy/wire/", "tls/", "config/"],
     "proxy/observe": ["proxy/observe/", "proxy/net/", "proxy/smtp/", "proxy/wire/", "config/"],
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "proxy/smtp/refusals.h", "tls/", "config/"],
+    "proxy/init": ["proxy/init/", "proxy/net/address.h", "tls/", "config/"],
     "proxy/programs": ["proxy/programs/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/resolver": ["proxy/resolver/", "proxy/dns/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/signing": ["proxy/signing/", "proxy/net/", "tls/", "config/"],

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "proxy/init/wishes.h"
 #include "proxy/process/privileges.h"
 #include "proxy/sink/sink_server.h"
 
@@ -14,6 +16,16 @@ struct RunOptions {
   std::string config;  // path of the configuration file
 };
 int command_run(const RunOptions& options);
+
+struct InitOptions {
+  std::map<init::Wish, std::vector<std::string>> said;
+  std::string output = "/etc/postern/postern.yaml";  // "-": stdout
+  bool from_environment = false;                     // POSTERN_* say what options do not; nobody is asked
+  bool yes = false;                                  // nobody is asked: what is suggested is taken
+  bool force = false;                                // also in place of a file that somebody has changed
+};
+// Writes a configuration for this machine, and says what to do next.
+int command_init(const InitOptions& options);
 
 struct ReloadOptions {
   std::string config;

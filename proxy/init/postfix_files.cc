@@ -1,0 +1,129 @@
+#include "proxy/init/postfix_files.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "proxy/init/wishes.h"
+
+namespace postern::init {
+namespace {
+
+constexpr std::string_view white = " \t\r";
+
+// A line with those that continue it, which begin with a blank (postconf(5)).
+struct LogicalLine {
+  std::size_t number = 0;
+  std::string first = {};  // as it stands
+  std::string whole = {};
+};
+
+std::vector<LogicalLine> logical_lines(std::string_view text) {
+  std::vector<LogicalLine> lines;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::size_t begin = line.find_first_not_of(white);
+    if (begin == line.npos || line[begin] == '#') continue;
+    if (begin > 0 && !lines.empty()) {
+      lines.back().whole.append(" ").append(line.substr(begin));
+    } else {
+      lines.push_back({number, std::string(line), std::string(line)});
+    }
+  }
+  return lines;
+}
+
+std::string trimmed(std::string_view text) {
+  const std::size_t begin = text.find_first_not_of(white);
+  if (begin == text.npos) return {};
+  return std::string(text.substr(begin, text.find_last_not_of(white) + 1 - begin));
+}
+
+// "name=value"
+void take_parameter(std::string_view text, PostfixParameters& parameters) {
+  const std::size_t equals = text.find('=');
+  if (equals == text.npos) return;
+  parameters.insert_or_assign(trimmed(text.substr(0, equals)), trimmed(text.substr(equals + 1)));
+}
+
+// What stands behind -o, "name=value" or "{ name = value }", laid over what main.cf says. True: there is some.
+bool take_options(const std::vector<std::string>& words, PostfixParameters& parameters) {
+  bool any = false;
+  for (std::size_t i = 8; i + 1 < words.size(); ++i) {
+    if (words[i] != "-o") continue;
+    any = true;
+    std::string option = words[++i];
+    if (option.starts_with('{')) {
+      while (!option.ends_with('}') && i + 1 < words.size()) option.append(" ").append(words[++i]);
+      option.erase(0, 1);
+      if (option.ends_with('}')) option.pop_back();
+    }
+    take_parameter(option, parameters);
+  }
+  return any;
+}
+
+std::string value_of(const PostfixParameters& parameters, const std::string& name) {
+  const auto found = parameters.find(name);
+  return found == parameters.end() ? std::string() : found->second;
+}
+
+bool lists_loopback(const std::string& hosts) {
+  const auto words = split_words(hosts, ", \t\r");
+  return std::ranges::any_of(words, [](const std::string& host) {
+    const auto network = config::parse_network(host);
+    return network && config::contains(*network, *config::parse_ip_address("127.0.0.1"));
+  });
+}
+
+}  // namespace
+
+PostfixParameters parse_main_cf(std::string_view text) {
+  PostfixParameters parameters;
+  for (const LogicalLine& line : logical_lines(text)) take_parameter(line.whole, parameters);
+  return parameters;
+}
+
+std::vector<PostfixService> parse_master_cf(std::string_view text, const PostfixParameters& main) {
+  std::vector<PostfixService> services;
+  for (const LogicalLine& line : logical_lines(text)) {
+    const std::vector<std::string> words = split_words(line.whole, white);
+    // service type private unpriv chroot wakeup maxproc command (master(5))
+    if (words.size() < 8 || words[1] != "inet") continue;
+    PostfixService& service = services.emplace_back();
+    service.address = words[0];
+    service.program = words[7];
+    service.line = line.number;
+    service.text = line.first;
+    PostfixParameters parameters = main;
+    service.has_options = take_options(words, parameters);
+    const std::string prefix = service.program == "postscreen" ? "postscreen" : "smtpd";
+    service.takes_proxy = value_of(parameters, prefix + "_upstream_proxy_protocol") == "haproxy";
+    service.trusts_xclient = lists_loopback(value_of(parameters, "smtpd_authorized_xclient_hosts"));
+  }
+  return services;
+}
+
+std::optional<config::Endpoint> own_address(const PostfixService& service) {
+  const std::size_t colon = service.address.rfind(':');
+  if (colon == std::string::npos || colon == 0) return std::nullopt;
+  const auto endpoint = config::parse_endpoint(service.address);
+  if (!endpoint) return std::nullopt;
+  return *endpoint;
+}
+
+std::uint16_t port_of(const PostfixService& service) {
+  const std::string& address = service.address;
+  const std::string port = address.substr(address.rfind(':') + 1);  // npos + 1 is 0
+  if (port == "smtp") return 25;
+  if (port == "submission") return 587;
+  if (port == "submissions" || port == "smtps") return 465;
+  std::uint16_t number = 0;
+  const char* const end = port.data() + port.size();
+  const auto [rest, error] = std::from_chars(port.data(), end, number);
+  return error == std::errc() && rest == end ? number : std::uint16_t{0};
+}
+
+}  // namespace postern::init
