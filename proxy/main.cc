@@ -1,6 +1,7 @@
 // Reads the command line and hands over to one of the commands.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -28,6 +29,10 @@ struct Arguments {
   postern::commands::CheckOptions check;
   postern::commands::ProbeOptions probe;
   postern::commands::TlsaOptions tlsa;
+  postern::commands::InterceptOptions intercept;
+  std::string intercept_what;
+  std::vector<std::string> intercept_from;
+  std::string intercept_within = "60s";
   postern::sink::SinkOptions sink;
   std::vector<std::string> sink_listen = {"127.0.0.1:2526"};
   bool sink_no_pipelining = false;
@@ -91,6 +96,36 @@ void describe_running(CLI::App& app, Arguments& arguments) {
   status->add_flag("--json", arguments.status.json, "As JSON");
 }
 
+void describe_intercept(CLI::App& app, Arguments& arguments) {
+  CLI::App* intercept = app.add_subcommand(
+      "intercept", "Print, put in place or remove the firewall's rules that bring connections to the listeners");
+  postern::commands::InterceptOptions& options = arguments.intercept;
+  intercept->add_option("what", arguments.intercept_what, "show, on or off")
+      ->required()
+      ->check(CLI::IsMember({"show", "on", "off"}))
+      ->type_name("");
+  intercept->add_option("--config", options.config, "The configuration file")->required()->type_name("FILE");
+  intercept->add_flag("--host", options.wishes.host, "The connections of this machine");
+  intercept->add_flag("--router", options.wishes.router, "Those of others, which this machine forwards");
+  intercept->add_option("--from", arguments.intercept_from, "Whose (default: the networks in allow_clients)")
+      ->delimiter(',')
+      ->type_name("NETWORK");
+  intercept->add_option("--ports", options.wishes.ports, "To which ports")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 65535))
+      ->type_name("PORT")
+      ->default_str("25");
+  intercept
+      ->add_option("--listener", options.wishes.listener,
+                   "For this listener alone (default: all with route: original_destination)")
+      ->type_name("NAME");
+  intercept->add_flag("--confirm", options.confirm, "on: keep the rules, without a key being pressed");
+  intercept->add_option("--within", arguments.intercept_within, "on: when they are taken back if no key was pressed")
+      ->type_name("DURATION")
+      ->capture_default_str();
+  intercept->add_flag("--force", options.force, "on: though nobody listens");
+}
+
 void describe(CLI::App& app, Arguments& arguments) {
   CLI::App* run = app.add_subcommand("run", "Run the gateway in the foreground, logging to stderr");
   run->add_option("--config", arguments.run.config, "The configuration file")->required()->type_name("FILE");
@@ -147,6 +182,7 @@ void describe(CLI::App& app, Arguments& arguments) {
 
   CLI::App* demo = app.add_subcommand("demo", "Send two messages through a gateway of its own, and show how");
   demo->add_flag("--once", arguments.demo.once, "Exit afterwards instead of staying up");
+  describe_intercept(app, arguments);
   describe_gateway(app, arguments);
   describe_general(app, arguments);
 }
@@ -222,6 +258,27 @@ int run_sink(Arguments& arguments) {
   return postern::commands::command_sink(arguments.sink);
 }
 
+int run_intercept(Arguments& arguments) {
+  postern::commands::InterceptOptions& options = arguments.intercept;
+  using enum postern::commands::InterceptOptions::What;
+  options.what = arguments.intercept_what == "show" ? show : arguments.intercept_what == "on" ? on : off;
+  for (const std::string& text : arguments.intercept_from) {
+    const auto network = postern::config::parse_network(text);
+    if (!network) return refuse("intercept: --from " + text + ": " + network.error().message);
+    options.wishes.from.push_back(*network);
+  }
+  if (!options.wishes.from.empty() && options.wishes.host && !options.wishes.router) {
+    return refuse("intercept: --from is about --router");
+  }
+  const auto within = postern::config::parse_duration(arguments.intercept_within);
+  if (!within) return refuse("intercept: --within " + arguments.intercept_within + ": " + within.error().message);
+  if (*within < std::chrono::seconds(1) || *within > std::chrono::hours(1)) {
+    return refuse("intercept: --within " + arguments.intercept_within + ": from 1s to 1h");
+  }
+  options.within = *within;
+  return postern::commands::command_intercept(options);
+}
+
 int run_gateway(Arguments& arguments) {
   if (!arguments.identity.empty()) {
     auto identity = postern::process::parse_identity(arguments.gateway.user, arguments.identity);
@@ -243,6 +300,7 @@ int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("gateway")) return run_gateway(arguments);
   if (app.got_subcommand("probe")) return postern::commands::command_probe(arguments.probe);
   if (app.got_subcommand("tlsa")) return postern::commands::command_tlsa(arguments.tlsa);
+  if (app.got_subcommand("intercept")) return run_intercept(arguments);
   if (app.got_subcommand("sink")) return run_sink(arguments);
   if (app.got_subcommand("demo")) return postern::commands::command_demo(arguments.demo);
   if (app.got_subcommand("check")) {

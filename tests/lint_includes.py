@@ -15,7 +15,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^">]+)[>"]')
 FLOORS = [
     ["limits", "net", "process", "smtp", "wire"],
     ["dns", "observe", "stream"],
-    ["init", "policy", "programs", "resolver", "signing", "sink", "status"],
+    ["init", "intercept", "policy", "programs", "resolver", "signing", "sink", "status"],
     ["runtime"],
     ["session", "keeper"],
     ["inbound", "outbound"],
@@ -38,6 +38,7 @@ OURS = {
     "proxy/observe": ["proxy/observe/", "proxy/net/", "proxy/smtp/", "proxy/wire/", "config/"],
     "proxy/policy": ["proxy/policy/", "proxy/dns/", "proxy/net/", "proxy/wire/", "proxy/smtp/refusals.h", "tls/", "config/"],
     "proxy/init": ["proxy/init/", "proxy/net/address.h", "tls/", "config/"],
+    "proxy/intercept": ["proxy/intercept/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/programs": ["proxy/programs/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/resolver": ["proxy/resolver/", "proxy/dns/", "proxy/net/", "proxy/process/", "config/"],
     "proxy/signing": ["proxy/signing/", "proxy/net/", "tls/", "config/"],

@@ -1,12 +1,14 @@
 // What each subcommand takes and does. The result is the process's exit status.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "proxy/init/wishes.h"
+#include "proxy/intercept/plan.h"
 #include "proxy/process/privileges.h"
 #include "proxy/sink/sink_server.h"
 
@@ -64,6 +66,18 @@ struct TlsaOptions {
   std::vector<std::uint16_t> ports;  // empty: the listeners'
 };
 int command_tlsa(const TlsaOptions& options);
+
+// Rules of the firewall that bring connections to the listeners.
+struct InterceptOptions {
+  enum class What : std::uint8_t { show, on, off };
+  What what = What::show;
+  std::string config;
+  intercept::Wishes wishes;
+  bool confirm = false;                                         // on: they stay, and nobody is asked
+  bool force = false;                                           // on: though nobody listens
+  std::chrono::milliseconds within = std::chrono::seconds(60);  // on: … or they are taken back
+};
+int command_intercept(const InterceptOptions& options);
 
 int command_sink(const sink::SinkOptions& options);
 

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
-#include <vector>
 
 #include "proxy/net/address.h"
 
@@ -20,7 +19,9 @@ using Clock = std::chrono::steady_clock;
 // Asking the kernel costs more than a comparison, and addresses come and go seldom.
 constexpr std::chrono::seconds kept_for{5};
 
-std::vector<config::IpAddress> ask_kernel() {
+}  // namespace
+
+std::vector<config::IpAddress> interface_addresses() {
   std::vector<config::IpAddress> addresses;
   ifaddrs* first = nullptr;
   if (::getifaddrs(&first) != 0) return addresses;
@@ -36,14 +37,12 @@ std::vector<config::IpAddress> ask_kernel() {
   return addresses;
 }
 
-}  // namespace
-
 bool is_interface_address(const config::IpAddress& address) {
   static thread_local std::vector<config::IpAddress> known;
   static thread_local Clock::time_point asked = Clock::time_point::min();
   const auto now = Clock::now();
   if (asked == Clock::time_point::min() || now - asked > kept_for) {
-    known = ask_kernel();
+    known = interface_addresses();
     asked = now;
   }
   return std::ranges::find(known, address) != known.end();

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from harness.client import Client
 from harness.messages import message, new_token
 from harness.netns import need_namespaces
@@ -12,13 +14,14 @@ from harness.netns import need_namespaces
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def test_the_server_sees_the_address_of_the_client(postern, folder, certificates):
+@pytest.mark.parametrize("rules", ["by-hand", "intercept"])
+def test_the_server_sees_the_address_of_the_client(postern, folder, certificates, rules):
     """The part inside the namespace is a program of its own: programs/transparent_inside.py."""
     need_namespaces()
     with open(f"{folder}/pair.json", "w", encoding="ascii") as file:
         json.dump(certificates.ecdsa.as_setting(), file)
     done = subprocess.run(
-        ["unshare", "--net", sys.executable, f"{HERE}/programs/transparent_inside.py", postern, folder],
+        ["unshare", "--net", sys.executable, f"{HERE}/programs/transparent_inside.py", postern, folder, rules],
         capture_output=True, text=True, timeout=300, check=False, env={**os.environ, "PYTHONPATH": HERE},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,15 +1,20 @@
-"""Mail servers without TLS deliver through Postern, by the firewall rules of docs/firewall."""
+"""Mail servers without TLS deliver through Postern, by the firewall rules of docs/firewall and of `postern intercept`."""
+
+import contextlib
 
 import domains
 import pytest
+import senders
 import world as places
 from firewall import PORT, SOCKET_MARK, firewall
 
 from harness.maildir import body_of
 from harness.messages import PLAIN_BODIES, message, new_token
 
-ROUTER = ["nft-redirect-router", "nft-tproxy", "iptables-redirect-router", "iptables-tproxy"]
-HOST = ["nft-redirect-host", "iptables-redirect-host"]
+INTERCEPT_ROUTER = ["postern-redirect-router", "postern-tproxy-router"]
+INTERCEPT_HOST = ["postern-redirect-host", "postern-tproxy-host"]
+ROUTER = ["nft-redirect-router", "nft-tproxy", "iptables-redirect-router", "iptables-tproxy", *INTERCEPT_ROUTER]
+HOST = ["nft-redirect-host", "iptables-redirect-host", *INTERCEPT_HOST]
 BY_FAMILY = {"4": "ee-spki-256", "6": "ee-six"}  # their policy is DANE: nothing else would do
 
 
@@ -46,11 +51,57 @@ def test_with_an_address_that_was_chosen(world, start_gateway, legacy_postfix):
         assert delivered(world, legacy_postfix, "trusted").client == places.ROUTER_INSIDE["4"]
 
 
+@contextlib.contextmanager
+def intercepting(gateway, *words):
+    """`postern intercept` with the configuration that runs, where it runs."""
+    command = [gateway.binary, "intercept", words[0], "--config", gateway.configuration]
+    gateway.namespace.run(*command, *words[1:])
+    try:
+        yield
+    finally:
+        gateway.namespace.run(gateway.binary, "intercept", "off", "--config", gateway.configuration)
+
+
+@pytest.mark.parametrize("by", ["redirect", "tproxy"])
+def test_intercepted_with_the_address_of_the_client(world, start_gateway, legacy_postfix, by, family):
+    gateway = start_gateway(interception=by, source="client", level="dane-only")
+    with intercepting(gateway, "on", "--confirm"):
+        delivery = delivered(world, legacy_postfix, BY_FAMILY[family])
+    assert (delivery.tls, delivery.client) == ("TLSv1.3", places.LEGACY[family])
+
+
+def test_intercepted_where_postern_runs_as_a_user_of_its_own(world, start_gateway, legacy_postfix, family):
+    """Which its connections are told by, without socket_mark; and on addresses that are neither loopback nor all."""
+    own = places.LEGACY
+    gateway = start_gateway(
+        host=world.legacy, top={"user": "nobody"}, level="dane-only", allow_clients=list(own.values()),
+        listen=[f"{own['4']}:{PORT}", f"[{own['6']}]:{PORT}"],
+    )  # fmt: skip
+    with intercepting(gateway, "on", "--confirm", "--host"):
+        delivery = delivered(world, legacy_postfix, BY_FAMILY[family])
+    assert (delivery.tls, delivery.client) == ("TLSv1.3", own[family])
+
+
+def test_a_reset_for_what_no_listener_can_take(world, start_gateway):
+    """Over IPv6, where it listens on IPv4 only: nothing gets past in plaintext."""
+    gateway = start_gateway(
+        host=world.legacy, listen=[f"127.0.0.1:{PORT}"], socket_mark=SOCKET_MARK, allow_clients=[places.LEGACY["4"]]
+    )
+    with intercepting(gateway, "on", "--confirm"):
+        with pytest.raises(ConnectionRefusedError):
+            with senders.session(world, world.addresses["dual"]["6"]):
+                pass
+        with senders.session(world, world.addresses["dual"]["4"]) as client:
+            assert client.reply().raw.startswith(b"220 ")
+
+
 @pytest.mark.parametrize("rules", HOST)
 def test_on_the_machine_of_the_legacy_server(world, start_gateway, legacy_host, rules, family):
+    everywhere = rules.startswith("postern-")  # where the rules are told that it listens
     start_gateway(
         host=world.legacy,
-        listen=[f"127.0.0.1:{PORT}", f"[::1]:{PORT}"],
+        interception="tproxy" if "tproxy" in rules else "redirect",
+        listen=[f"0.0.0.0:{PORT}", f"[::]:{PORT}"] if everywhere else [f"127.0.0.1:{PORT}", f"[::1]:{PORT}"],
         allow_clients=["127.0.0.0/8", "::1/128", *places.LEGACY.values()],
         socket_mark=SOCKET_MARK,
         level="dane-only",

@@ -1,4 +1,4 @@
-"""docs/firewall: what the rules hand to a listener, with a stand-in for Postern that only looks."""
+"""docs/firewall and `postern intercept`: what the rules hand to a listener, with a stand-in for Postern that only looks."""
 
 import contextlib
 import socket
@@ -8,8 +8,10 @@ import pytest
 import world as places
 from firewall import PORT, SOCKET_MARK, firewall
 
-ROUTER = ["nft-redirect-router", "iptables-redirect-router", "nft-tproxy", "iptables-tproxy"]
-HOST = ["nft-redirect-host", "iptables-redirect-host"]
+INTERCEPT_ROUTER = ["postern-redirect-router", "postern-tproxy-router"]
+INTERCEPT_HOST = ["postern-redirect-host", "postern-tproxy-host"]
+ROUTER = ["nft-redirect-router", "iptables-redirect-router", "nft-tproxy", "iptables-tproxy", *INTERCEPT_ROUTER]
+HOST = ["nft-redirect-host", "iptables-redirect-host", *INTERCEPT_HOST]
 FAMILIES = {"4": socket.AF_INET, "6": socket.AF_INET6}
 
 _SO_ORIGINAL_DST = 80  # for IPv4 and IPv6 alike
@@ -74,7 +76,7 @@ def test_a_router_gets_the_sessions_of_the_legacy_host(world, rules, family):
         assert where[:2] == remote(world, family)
         accepted.sendall(b"220 caught\r\n")
         assert client.recv(100) == b"220 caught\r\n"
-        if "tproxy" in rules:
+        if rules in ("nft-tproxy", "iptables-tproxy"):  # `postern intercept` does it where `source: client` asks for it
             answered_under_the_address_of_the_client(world, family, plugs)
 
 
@@ -122,12 +124,15 @@ def test_a_router_keeps_its_own_smtp_server(world, rules, family):
 @pytest.mark.parametrize("rules", HOST)
 def test_a_host_gets_its_own_sessions_but_for_marked_ones(world, rules, family):
     with firewall(world.legacy, rules), contextlib.ExitStack() as plugs, world.legacy.entered():
-        accepting = plugs.enter_context(listener(family, transparent=False))
+        accepting = plugs.enter_context(listener(family, "tproxy" in rules))
         client = plugs.enter_context(new_socket(family))
         client.connect(remote(world, family))
         accepted, peer = accepting.accept()
         plugs.enter_context(accepted)
-        assert original_destination(accepted) == remote(world, family)
+        where = accepted.getsockname() if "tproxy" in rules else original_destination(accepted)
+        assert where[:2] == remote(world, family)
+        accepted.sendall(b"220 caught\r\n")
+        assert client.recv(100) == b"220 caught\r\n"
         # Not a loopback address: what `allow_clients` has to know.
         assert peer[0] == places.LEGACY[family]
 
@@ -135,3 +140,33 @@ def test_a_host_gets_its_own_sessions_but_for_marked_ones(world, rules, family):
         marked.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, SOCKET_MARK)
         marked.connect(remote(world, family))
         assert marked.recv(100).startswith(b"220 mx.dual.example")
+
+
+@pytest.mark.parametrize("rules", INTERCEPT_HOST)
+def test_sessions_of_a_host_from_before_the_rules_end(world, rules, family):
+    with world.legacy.entered(), new_socket(family) as client:
+        client.connect(remote(world, family))
+        assert client.recv(100).startswith(b"220 ")
+        with firewall(world.legacy, rules):
+            client.sendall(b"NOOP\r\n")
+            with pytest.raises(ConnectionResetError):
+                client.recv(100)
+
+
+@pytest.mark.parametrize("rules", HOST)
+def test_a_host_keeps_its_own_smtp_server(world, rules, family):
+    with firewall(world.legacy, rules), contextlib.ExitStack() as plugs, world.legacy.entered():
+        own = plugs.enter_context(new_socket(family))
+        own.bind((places.LEGACY[family], 25))
+        own.listen()
+        client = plugs.enter_context(new_socket(family))
+        client.connect((places.LEGACY[family], 25))
+        own.accept()[0].close()
+
+
+@pytest.mark.parametrize("rules", INTERCEPT_HOST)
+def test_without_a_listener_nothing_gets_past_a_host(world, rules, family):
+    with firewall(world.legacy, rules), world.legacy.entered(), new_socket(family) as client:
+        client.settimeout(1)
+        with pytest.raises((ConnectionRefusedError, TimeoutError)):
+            client.connect(remote(world, family))

@@ -1,5 +1,6 @@
 """Runs inside a fresh network namespace, which is the gateway's machine; a second one, behind a veth pair, is the
-client's. The rules are those that the server's machine needs: what it sends back goes to the gateway.
+client's. The rules are those that the server's machine needs: what it sends back goes to the gateway. They are made by hand, or
+by `postern intercept`.
 """
 
 import json
@@ -24,6 +25,8 @@ GATEWAY_MACHINE = [
     "ip addr add 198.51.100.1/24 dev inner",
     "ip -6 addr add 2001:db8:1::1/64 dev inner nodad",
     "ip link set inner up",
+]
+BACK_TO_THE_GATEWAY = [
     # Replies of the server, to whomever, end at this machine: at the gateway's transparent socket.
     "ip rule add from 10.9.9.2 lookup 100",
     "ip route add local 0.0.0.0/0 dev lo table 100",
@@ -70,7 +73,7 @@ def _network_of(process):
     return os.readlink(f"/proc/{process}/ns/net")
 
 
-def be_the_gateway(postern, folder):
+def be_the_gateway(postern, folder, rules):
     client = start_client_machine()
     configure(GATEWAY_MACHINE)
     with open(f"{folder}/pair.json", encoding="ascii") as file:
@@ -85,6 +88,8 @@ def be_the_gateway(postern, folder):
         for name in SERVER
     }
     gateway = Gateway(postern, f"{folder}/gateway", inbound, certificates={"mx": [pair]}).start()
+    by_postern = [f"{postern} intercept on --confirm --config {gateway.configuration}"]
+    configure(BACK_TO_THE_GATEWAY if rules == "by-hand" else by_postern)
     try:
         client.communicate("go\n", timeout=PATIENCE)
         assert client.returncode == 0, gateway.log()
