@@ -9,25 +9,6 @@ namespace {
 
 constexpr std::size_t line_width = 110;
 
-// The defaults, and the least that a working gateway needs besides.
-Settings sample_settings() {
-  Settings settings;
-  settings.certificates["mx"] = {{"/etc/postern/mx.pem", "/etc/postern/mx.key"}};
-  InboundListener& mx = settings.inbound.emplace_back();
-  mx.name = "mx";
-  mx.listen = {parse_endpoint("0.0.0.0:25").value(), parse_endpoint("[::]:25").value()};
-  mx.certificates = {"mx"};
-  mx.backend.addresses = {parse_endpoint("127.0.0.1:2525").value()};
-  mx.recipients.allow_domains.emplace({parse_domain_pattern("example.org").value()});
-  OutboundListener& internet = settings.outbound.emplace_back();
-  internet.name = "internet";
-  internet.listen = {parse_endpoint("127.0.0.1:10025").value()};
-  OutboundPolicy& strict = internet.policies.emplace_back();
-  strict.match = {parse_domain_pattern("bank.example").value(), parse_domain_pattern(".gov.example").value()};
-  strict.level = TlsLevel::secure;
-  return settings;
-}
-
 std::string explanation(const Option& option) {
   if (option.is_section()) return option.help;
   std::string text = option.help + " (" + option.expected;
@@ -63,6 +44,24 @@ std::string print_option(const Option& option) {
 }
 
 }  // namespace
+
+Settings sample_settings() {
+  Settings settings;
+  settings.certificates["mx"] = {{"/etc/postern/mx.pem", "/etc/postern/mx.key"}};
+  InboundListener& mx = settings.inbound.emplace_back();
+  mx.name = "mx";
+  mx.listen = {parse_endpoint("0.0.0.0:25").value(), parse_endpoint("[::]:25").value()};
+  mx.certificates = {"mx"};
+  mx.backend.addresses = {parse_endpoint("127.0.0.1:2525").value()};
+  mx.recipients.allow_domains.emplace({parse_domain_pattern("example.org").value()});
+  OutboundListener& internet = settings.outbound.emplace_back();
+  internet.name = "internet";
+  internet.listen = {parse_endpoint("127.0.0.1:10025").value()};
+  OutboundPolicy& strict = internet.policies.emplace_back();
+  strict.match = {parse_domain_pattern("bank.example").value(), parse_domain_pattern(".gov.example").value()};
+  strict.level = TlsLevel::secure;
+  return settings;
+}
 
 std::string print_reference() {
   std::string printed =

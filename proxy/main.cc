@@ -9,6 +9,7 @@
 
 #include "config/diagnostic.h"
 #include "config/suggest.h"
+#include "proxy/commands/command_facts.h"
 #include "proxy/commands/commands.h"
 
 namespace {
@@ -40,6 +41,8 @@ struct Arguments {
   bool sink_helo_only = false;
   postern::commands::DemoOptions demo;
   std::string help_about;  // a command; empty: all of them
+  bool print_manual = false;
+  std::string completed_shell;  // whose completion is to be printed
 };
 
 void describe_general(CLI::App& app, Arguments& arguments) {
@@ -48,6 +51,9 @@ void describe_general(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("version", "The same as --version");
   CLI::App* help = app.add_subcommand("help", "Print what a command does and takes");
   help->add_option("command", arguments.help_about, "The command; without it, all of them")->type_name("COMMAND");
+  // For packages.
+  help->add_flag("--print-manual", arguments.print_manual)->group("");
+  help->add_option("--print-completion", arguments.completed_shell)->group("")->check(CLI::IsMember({"bash", "zsh"}));
 }
 
 // Started by `run`, and in nobody's help.
@@ -139,6 +145,8 @@ void describe(CLI::App& app, Arguments& arguments) {
   check->add_flag("--print-reference", arguments.check.print_reference, "Print every option with its default instead")
       ->excludes(file);
   check->add_flag("--print-metrics", arguments.check.print_metrics)->group("")->excludes(file);
+  check->add_flag("--print-manual", arguments.check.print_manual)->group("")->excludes(file);
+  check->add_flag("-v,--verbose", arguments.check.verbose, "Say what the TLS library has, too");
 
   CLI::App* probe = app.add_subcommand(
       "probe", "Show what the outbound side would decide for a domain or a mail host, and why; sends no mail");
@@ -236,11 +244,40 @@ int explain(CLI::App& app, const CLI::ParseError& error, const std::vector<std::
   return usage_error;
 }
 
-int print_help(CLI::App& app, const std::string& about) {
+postern::commands::CommandFacts facts_of(const CLI::App& command, bool is_command) {
+  postern::commands::CommandFacts facts{is_command ? command.get_name() : "", command.get_description(), {}};
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->get_group().empty()) continue;
+    postern::commands::OptionFacts& known = facts.options.emplace_back();
+    for (const std::string& name : option->get_snames()) known.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) known.names.push_back("--" + name);
+    if (option->get_items_expected_max() > 0) known.type = option->get_type_name();
+    known.type.resize(std::min(known.type.find(":INT in "), known.type.size()));  // what is checked stands behind it
+    known.help = option->get_description();
+    known.required = option->get_required();
+    known.repeated = option->get_items_expected_max() > 1;
+  }
+  return facts;
+}
+
+std::vector<postern::commands::CommandFacts> all_facts(CLI::App& app) {
+  std::vector<postern::commands::CommandFacts> facts = {facts_of(app, false)};
+  for (const std::string& name : command_names(app)) facts.push_back(facts_of(*app.get_subcommand(name), true));
+  return facts;
+}
+
+int print_help(CLI::App& app, const Arguments& arguments) {
+  using namespace postern::commands;
+  const std::string& about = arguments.help_about;
+  std::string text;
+  if (arguments.print_manual) text = print_manual(all_facts(app), version());
+  if (arguments.completed_shell == "bash") text = print_bash_completion(all_facts(app));
+  if (arguments.completed_shell == "zsh") text = print_zsh_completion(all_facts(app));
+  if (!text.empty()) return std::fputs(text.c_str(), stdout) < 0 ? 1 : 0;
   const std::vector<std::string> commands = command_names(app);
   if (!about.empty() && std::ranges::find(commands, about) == commands.end()) return no_such_command(about, commands);
   app.clear();  // else it is the help of `help`
-  const std::string text = about.empty() ? app.help() : app.get_subcommand(about)->help(app.get_name());
+  text = about.empty() ? app.help() : app.get_subcommand(about)->help(app.get_name());
   std::fputs(text.c_str(), stdout);
   return 0;
 }
@@ -291,7 +328,7 @@ int run_gateway(Arguments& arguments) {
 }
 
 int dispatch(CLI::App& app, Arguments& arguments) {
-  if (app.got_subcommand("help")) return print_help(app, arguments.help_about);
+  if (app.got_subcommand("help")) return print_help(app, arguments);
   if (arguments.version || app.got_subcommand("version")) return postern::commands::command_version();
   if (app.got_subcommand("run")) return postern::commands::command_run(arguments.run);
   if (app.got_subcommand("init")) return postern::commands::command_init(arguments.init);
@@ -304,7 +341,8 @@ int dispatch(CLI::App& app, Arguments& arguments) {
   if (app.got_subcommand("sink")) return run_sink(arguments);
   if (app.got_subcommand("demo")) return postern::commands::command_demo(arguments.demo);
   if (app.got_subcommand("check")) {
-    if (arguments.check.config.empty() && !arguments.check.print_reference && !arguments.check.print_metrics) {
+    if (arguments.check.config.empty() && !arguments.check.print_reference && !arguments.check.print_metrics &&
+        !arguments.check.print_manual) {
       return refuse("check: --config is required");
     }
     return postern::commands::command_check(arguments.check);

@@ -363,10 +363,4 @@ std::set<std::string> keys_that_decrypt(const config::Settings& settings) {
   return files;
 }
 
-LibraryFacts library_facts() {
-  const auto context = new_ssl_ctx();
-  const auto groups = set_groups(context.get(), {"X25519MLKEM768", "P-256"});
-  return {BORINGSSL_API_VERSION, groups.has_value() && groups->skipped.empty()};
-}
-
 }  // namespace postern::tls

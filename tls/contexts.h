@@ -86,11 +86,4 @@ class Contexts {
 // RSA.
 std::set<std::string> keys_that_decrypt(const config::Settings& settings);
 
-// "BoringSSL (API 17)"; and whether X25519MLKEM768 and the like are there. For `postern --version`.
-struct LibraryFacts {
-  int api_version = 0;
-  bool has_x25519_mlkem768 = false;
-};
-LibraryFacts library_facts();
-
 }  // namespace postern::tls

@@ -4,7 +4,7 @@
 
 #include "proxy/commands/commands.h"
 #include "proxy/resolver/launch.h"
-#include "tls/contexts.h"
+#include "tls/library_facts.h"
 
 // One function each of libraries whose headers belong to other folders (libuv, libyaml, jemalloc).
 extern "C" {
@@ -30,17 +30,35 @@ std::string unbound_version() {
   return version ? *version : version.error().message;
 }
 
+const char* to_string(tls::Presence presence) {
+  switch (presence) {
+    case tls::Presence::no: return "no";
+    case tls::Presence::yes: return "yes";
+    case tls::Presence::unknown: break;
+  }
+  return "unknown";
+}
+
 }  // namespace
 
-int command_version() {
+std::string version() {
+  return POSTERN_VERSION;
+}
+
+void print_tls_library() {
   const tls::LibraryFacts tls = tls::library_facts();
-  std::printf("postern %s\n", POSTERN_VERSION);
   std::printf("BoringSSL API %d\n", tls.api_version);
+  std::printf("post-quantum key exchange (X25519MLKEM768): %s\n", tls.has_x25519_mlkem768 ? "yes" : "no");
+  std::printf("P-256 in assembly (by the time of a signature): %s\n", to_string(tls::has_p256_assembly()));
+}
+
+int command_version() {
+  std::printf("postern %s\n", POSTERN_VERSION);
+  print_tls_library();
   std::printf("libuv %s\n", uv_version_string());
   std::printf("libyaml %s\n", yaml_get_version_string());
   std::printf("jemalloc %s\n", jemalloc_version());
   std::printf("libunbound %s\n", unbound_version().c_str());
-  std::printf("post-quantum key exchange (X25519MLKEM768): %s\n", tls.has_x25519_mlkem768 ? "yes" : "no");
   return 0;
 }
 

@@ -48,6 +48,8 @@ struct CheckOptions {
   std::string config;
   bool print_reference = false;  // instead: every option with its default, on stdout
   bool print_metrics = false;    // instead: every metric, as docs/metrics.md
+  bool print_manual = false;     // instead: postern.yaml(5)
+  bool verbose = false;          // what the TLS library has, too
 };
 int command_check(const CheckOptions& options);
 
@@ -88,5 +90,7 @@ int command_demo(const DemoOptions& options);
 
 // Postern's version and those of its libraries.
 int command_version();
+std::string version();
+void print_tls_library();
 
 }  // namespace postern::commands

@@ -9,7 +9,7 @@
 #include "proxy/gateway/status_of.h"
 #include "proxy/observe/exposition.h"
 #include "proxy/observe/log.h"
-#include "tls/contexts.h"
+#include "tls/library_facts.h"
 
 namespace postern::gateway {
 

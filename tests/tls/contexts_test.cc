@@ -364,8 +364,4 @@ TEST_CASE("contexts: without the system's CAs nobody is trusted, and the operato
   CHECK(contexts->remote("internet").trust().names().empty());
 }
 
-TEST_CASE("contexts: the library tells its version") {
-  CHECK(library_facts().api_version >= 17);
-}
-
 }  // namespace postern::tls::contexts_test
