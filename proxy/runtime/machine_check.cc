@@ -1,6 +1,7 @@
 #include "proxy/runtime/machine_check.h"
 
 #include <grp.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -127,6 +128,12 @@ void check_programs(config::Loaded& loaded) {
     if (listener.backend.exec.empty()) continue;
     const std::string& program = listener.backend.exec.front();
     const std::string path = "inbound." + listener.name + ".backend.exec[0]";
+    if (::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) {
+      loaded.add_warning(
+          path, path +
+                    ": nothing that is started from here can gain a right (NoNewPrivileges= of the service), so "
+                    "that set-user-ID programs such as qmail-queue and exim4 fail");
+    }
     const std::string wrong = what_is_wrong_with(program, user);
     if (!wrong.empty()) loaded.add_warning(path, (path + ": ").append(config::quote(program)).append(wrong));
   }

@@ -11,7 +11,8 @@ namespace postern::runtime {
 // Root that stays root.
 void check_root(config::Loaded& loaded);
 
-// Programs of `exec` that are not there, or that the user of the configuration may not run.
+// Programs of `exec` that are not there, or that the user of the configuration may not run; and whether those that are
+// set-user-ID can work at all.
 void check_programs(config::Loaded& loaded);
 
 // Names of backends that have no address. Asks the system, by a resolver of its own, for five seconds at most.
