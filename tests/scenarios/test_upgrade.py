@@ -47,11 +47,11 @@ class Upgradable:
     def ask(self):
         os.kill(self.pid, signal.SIGUSR2)
 
-    def upgrade(self):
+    def upgrade(self, patience=PATIENCE):
         """Waits until another one serves; returns the process id of the one before."""
         before, said = self.pid, self.gateway.log().count("has taken our place")
         self.ask()
-        wait_until(lambda: self.gateway.log().count("has taken our place") > said, "another one serves")
+        wait_until(lambda: self.gateway.log().count("has taken our place") > said, "another one serves", patience)
         self.pid = int(re.findall(r"has taken our place: draining.* pid=(\d+)", self.gateway.log())[-1])
         self.others.append(self.pid)
         assert self.pid != before and words_of(self.pid)[1] == "run"
@@ -76,21 +76,26 @@ def alive(pid):
     return facts_of(pid).get("State", "Z")[0] != "Z"
 
 
+def started_from_a_file_of_its_own(postern, folder, gateways, environment=None, **settings):
+    binary = f"{folder}/postern"
+    for name in ("postern", "postern-resolver"):
+        shutil.copy(os.path.join(os.path.dirname(postern), name), f"{folder}/{name}")
+    gateway = Gateway(postern, f"{folder}/gateway", **settings)
+    gateways.append(gateway)
+    argv = [binary, "run", "--config", gateway.configuration]
+    gateway.daemon = Daemon(argv, f"{gateway.folder}/gateway.1.log", env={**os.environ, **(environment or {})})
+    gateway.wait_for_log(" listening ")
+    return Upgradable(gateway, binary)
+
+
 @pytest.fixture
 def start(postern, folder, certificates, gateways, server):
     def start(environment=None, **top):
-        binary = f"{folder}/postern"
-        shutil.copy(postern, binary)
         inbound = {
             "mx": {"certificates": ["mx"], "allow_open_relay_risk": True, "backend": {"address": server.address}}
         }
         settings = {"certificates": {"mx": [certificates.ecdsa.as_setting()]}, "upgrade_grace": "60s", **top}
-        gateway = Gateway(postern, f"{folder}/gateway", inbound, **settings)
-        gateways.append(gateway)
-        argv = [binary, "run", "--config", gateway.configuration]
-        gateway.daemon = Daemon(argv, f"{gateway.folder}/gateway.1.log", env={**os.environ, **(environment or {})})
-        gateway.wait_for_log(" listening ")
-        return Upgradable(gateway, binary)
+        return started_from_a_file_of_its_own(postern, folder, gateways, environment, inbound=inbound, **settings)
 
     return start
 

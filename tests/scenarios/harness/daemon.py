@@ -84,6 +84,12 @@ def share_kib(pid):
         return next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
 
 
+def own_kib(pid):
+    """The memory that a process wrote itself and nobody else has, be it in RAM or not: no program text, no files."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
+        return sum(int(line.split()[1]) for line in rollup if line.startswith(("Anonymous:", "Swap:")))
+
+
 def children_of(pid):
     """The process ids of the direct children."""
     found = []
