@@ -123,7 +123,7 @@ void Gateway::obey(const keeper::Announce&, net::Descriptors&) {
 
 void Gateway::obey(const keeper::Drain& order, net::Descriptors&) {
   if (order.superseded && admin_) admin_->listen_on(UniqueFd());  // whoever asks is to ask the other one
-  drain();
+  drain(order.superseded);
 }
 
 void Gateway::obey(const keeper::Stop&, net::Descriptors&) {
@@ -175,9 +175,9 @@ void Gateway::obey(const keeper::Signer& order, net::Descriptors& descriptors) {
   if (order.worker < workers_.size()) use_signer(order.worker, std::move(descriptors.front()));
 }
 
-void Gateway::drain() {
+void Gateway::drain(bool sockets_live_on) {
   if (std::exchange(draining_, true)) return;
-  for (auto& worker : workers_) worker->drain();
+  for (auto& worker : workers_) worker->drain(sockets_live_on);
   if (running_ == 0) loop_.stop();
 }
 

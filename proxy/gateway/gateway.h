@@ -74,7 +74,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void use_signer(std::uint32_t worker, UniqueFd connection);
   void say(const keeper::Report& report);
   void give_up(const std::string& why);
-  void drain();
+  void drain(bool sockets_live_on = false);
   void on_worker_end();
   void report() const;
 

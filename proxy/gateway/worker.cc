@@ -141,8 +141,8 @@ void Worker::tell(const std::function<void(const observe::Books&, const Conditio
   use(books, condition);
 }
 
-void Worker::drain() {
-  loop_.post([this] { begin_drain(); });
+void Worker::drain(bool sockets_live_on) {
+  loop_.post([this, sockets_live_on] { begin_drain(sockets_live_on); });
 }
 
 void Worker::stop() {
@@ -228,6 +228,13 @@ void Worker::renew_pools() {
 
 void Worker::take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vector<Socket> added) {
   if (draining_) return;
+  const auto stays = [&snapshot = *runtime](const Listening& each) {
+    return inbound_at(snapshot, each.place) != nullptr || outbound_at(snapshot, each.place) != nullptr;
+  };
+  // Who waits at one that goes begins with what it was.
+  for (const Listening& each : listeners_) {
+    if (!stays(each)) each.listener->accept_all();
+  }
   runtime_ = std::move(runtime);
   renew_pools();
   if (outbound_) {
@@ -237,9 +244,9 @@ void Worker::take_over(std::shared_ptr<const runtime::Runtime> runtime, std::vec
   }
   const auto leave = static_cast<std::uint64_t>(runtime_->settings.drain.timeout.count());
   std::erase_if(listeners_, [&](const Listening& each) {
-    const bool stays = inbound_at(*runtime_, each.place) != nullptr || outbound_at(*runtime_, each.place) != nullptr;
-    if (!stays) closed_[each.number] = loop_.now() + leave;
-    return !stays;
+    if (stays(each)) return false;
+    closed_[each.number] = loop_.now() + leave;
+    return true;
   });
   for (Socket& socket : added) listen(std::move(socket));
 }
@@ -287,9 +294,12 @@ void Worker::end_of_turn() {
   end_if_drained();
 }
 
-void Worker::begin_drain() {
+void Worker::begin_drain(bool sockets_live_on) {
   if (draining_) return;
   draining_ = true;
+  for (const Listening& each : listeners_) {
+    if (!sockets_live_on) each.listener->accept_all();
+  }
   listeners_.clear();
   drain_sessions([](const session::Session&) { return true; });
   end_if_drained();

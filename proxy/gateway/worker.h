@@ -56,8 +56,9 @@ class Worker {
   // Thread-safe: `task` runs in the worker's thread, after what it was told before. Not any more once it has ended.
   void post(std::function<void()> task) { loop_.post(std::move(task)); }
   // Thread-safe: no new sessions, running ones end after their transaction, as `drain` of the configuration says; then
-  // on_end.
-  void drain();
+  // on_end. Who connected and waits to be accepted is told to come again, unless he waits at sockets that somebody else
+  // has, too.
+  void drain(bool sockets_live_on = false);
   // Thread-safe: ends everything at once.
   void stop();
   void join();
@@ -105,7 +106,7 @@ class Worker {
   void retire(session::Session& session);
   void sweep();
   void end_of_turn();
-  void begin_drain();
+  void begin_drain(bool sockets_live_on);
   void drain_closed(std::uint64_t now);
   void drain_sessions(const std::function<bool(const session::Session&)>& which);
   void stop_now();

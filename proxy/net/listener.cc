@@ -203,15 +203,18 @@ std::optional<Error> Listener::listen() {
 
 std::optional<Error> Listener::watch() {
   const int status = uv_poll_start(poll_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) noexcept {
-    if (handle->data != nullptr) static_cast<Listener*>(handle->data)->accept();
+    // Not all that wait: those whose sessions run have their turn, too.
+    if (handle->data != nullptr) static_cast<Listener*>(handle->data)->accept(64);
   });
   if (status == 0) return std::nullopt;
   return Error{Errc::io, std::string("cannot listen: ") + uv_strerror(status)};
 }
 
-// Not all that wait: those whose sessions run have their turn, too.
-void Listener::accept() {
-  constexpr int most = 64;
+void Listener::accept_all() {
+  accept(backlog);
+}
+
+void Listener::accept(int most) {
   for (int i = 0; i < most; ++i) {
     const int fd = accept_one();
     if (fd < 0) {

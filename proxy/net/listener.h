@@ -60,6 +60,8 @@ class Listener {
   ~Listener();
   // Keeps a descriptor back, so that one connection gets in even where none are left. To be said again when that ends.
   void keep_spare();
+  // Before it goes: whoever waits in the kernel's queue would be reset with the socket, and is accepted instead.
+  void accept_all();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
@@ -67,7 +69,7 @@ class Listener {
   Listener(uv_loop_t* loop, UniqueFd socket, OnConnection on_connection, OnError on_error);
   std::optional<Error> listen();
   std::optional<Error> watch();
-  void accept();
+  void accept(int most);
   int accept_one();
   void give_up(int error);
 

@@ -130,6 +130,19 @@ class Running {
     runtime_ = snapshot(yaml, runtime_.get());
     worker_.adopt(runtime_, sockets_for(*runtime_));
   }
+  void drain() { worker_.drain(); }
+  // The worker does nothing while `meanwhile` runs; the first that it does afterwards is what `then` asks of it.
+  void while_it_is_busy(const std::function<void()>& meanwhile, const std::function<void()>& then) {
+    std::promise<void> busy, over;
+    worker_.post([&] {
+      busy.set_value();
+      over.get_future().wait();
+    });
+    busy.get_future().wait();
+    meanwhile();
+    then();
+    over.set_value();
+  }
   // The port behind the word <1>, <2> … of the configuration: free when it was chosen, and held until it is listened
   // on.
   std::uint16_t port(int number) {
@@ -297,6 +310,52 @@ TEST_CASE("worker: sessions of an address that is no more go on for a while, and
   CHECK(uv_hrtime() - begun > 900'000'000);
   CHECK(idle.reply().starts_with("421 4.3.2 "));
   CHECK(stays.command("NOOP").starts_with("250"));
+}
+
+// Clients connect while the worker does something else; what happens then comes before it would accept them.
+constexpr int waiting_clients = 100;  // more than are accepted in one turn
+
+std::vector<std::unique_ptr<Client>> wait_in_the_queue(Running& running, int number,
+                                                       const std::function<void()>& then) {
+  std::vector<std::unique_ptr<Client>> clients;
+  running.while_it_is_busy(
+      [&] {
+        for (int i = 0; i < waiting_clients; ++i) {
+          clients.push_back(std::make_unique<Client>(running.port(number)));
+          REQUIRE(clients.back()->connected());
+        }
+      },
+      then);
+  return clients;
+}
+
+TEST_CASE("worker: who waits in the queue of a socket when it drains is told so, and not reset") {
+  const TempDirectory directory;
+  Running running("drain: { spread: 0s }\ncertificates:\n  mx: [" + certificate_files(directory, "mx.example.org") +
+                  "]\ninbound:\n  a: { listen: [\"<1>\"], greeting: gateway, certificates: [mx], " +
+                  std::string(backend) + " }\n");
+  running.wait_for(1, "220 ");
+  for (auto& client : wait_in_the_queue(running, 1, [&] { running.drain(); })) {
+    CHECK(client->reply().starts_with("220 "));
+    CHECK(client->reply().starts_with("421 4.3.2 "));
+  }
+}
+
+TEST_CASE("worker: who waits in the queue of a socket that goes with a snapshot has a session all the same") {
+  const TempDirectory directory;
+  const std::string head = "certificates:\n  mx: [" + certificate_files(directory, "mx.example.org") + "]\ninbound:\n";
+  const auto inbound = [](const std::string& name, const std::string& address) {
+    return "  " + name + ": { listen: [\"" + address + "\"], greeting: gateway, certificates: [mx], " +
+           std::string(backend) + " }\n";
+  };
+  Running running("hostname: one.example.org\n" + head + inbound("a", "<1>") + inbound("b", "<2>"));
+  running.wait_for(2, "220 one.example.org");
+  const auto clients =
+      wait_in_the_queue(running, 2, [&] { running.adopt("hostname: two.example.org\n" + head + inbound("a", "<1>")); });
+  for (const auto& client : clients) {
+    CHECK(client->reply() == "220 one.example.org ESMTP");
+    CHECK(client->command("NOOP").starts_with("250"));
+  }
 }
 
 TEST_CASE("worker: listeners are told apart in its books, and one that goes with its snapshot keeps its numbers") {
