@@ -258,8 +258,12 @@ void Gateway::start_admin(UniqueFd socket) {
   admin_->confined(sandbox_);
 }
 
-// Of what was asked for and cannot be had.
+// Of what was asked for and cannot be had; and that one which only reports has no files to report of.
 void Gateway::tell_sandbox() const {
+  if (sandbox_.mode == config::SandboxMode::log) {
+    log::info("the sandbox refuses nothing", {{"seccomp", "the kernel logs what would be refused"},
+                                              {"landlock", "not applied: it cannot only report"}});
+  }
   if (sandbox_.missing.empty()) return;
   log::warning("the sandbox is not as tight as it is to be", {{"reason", sandbox_.missing},
                                                               {"landlock", sandbox_.files ? "on" : "off"},

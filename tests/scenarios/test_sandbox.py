@@ -45,6 +45,7 @@ def test_a_sandbox_that_is_not_on_refuses_nothing(inside, start_gateway, scripte
     gateway = start_gateway({"address": scripted_server().address}, top={"sandbox": mode})
     assert gateway.wait_for_log(WANTED)[1] == "passwd=yes write=yes udp=yes fork=yes exec=untried"
     assert facts_of(gateway.serving)["Seccomp"] == ("2" if mode == "log" else "0")
+    assert gateway.log().count("the sandbox refuses nothing") == (1 if mode == "log" else 0)
 
 
 @pytest.mark.parametrize("mode", ["on", "off"])
