@@ -104,6 +104,8 @@ void Gateway::obey(const keeper::Renewed&, net::Descriptors& descriptors) {
 }
 
 void Gateway::obey(const keeper::Resolver& order, net::Descriptors& descriptors) {
+  // What the one before said meanwhile, it may have said without the anchor.
+  if (order.run != resolver_run_ && std::exchange(resolver_is_stale_, false)) runtime_->fitness->forget();
   resolver_run_ = order.run;
   for (std::size_t i = 0; i < descriptors.size(); ++i) {
     const auto w = static_cast<std::uint32_t>(order.first + i);
@@ -188,6 +190,7 @@ std::optional<Error> Gateway::swap_in(Arriving arriving, std::uint32_t workers) 
   }
   auto made = make_snapshot(arriving.bundle, runtime_.get());
   if (!made) return made.error();
+  if (runtime_ && !asks_as_before(**made, *runtime_)) resolver_is_stale_ = true;
   runtime_ = until_retired(std::move(*made), arriving.version);
   const config::LogSettings& log = runtime_->settings.log;
   if (workers_.empty()) {

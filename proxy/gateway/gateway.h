@@ -86,6 +86,7 @@ class Gateway final : private net::PacketSocket::Owner {
   std::optional<Arriving> arriving_;
   std::map<std::uint32_t, UniqueFd> resolver_connections_;  // by worker: of those that there are not yet
   std::uint64_t resolver_run_ = 0;
+  bool resolver_is_stale_ = false;  // another is on its way, as there are other name servers or another trust anchor
   std::vector<std::unique_ptr<Worker>> workers_;
   keeper::Counts counts_;
   Admin::Certificates certificates_;  // those of which there is something to be said

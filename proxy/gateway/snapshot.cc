@@ -15,6 +15,11 @@ tl::unexpected<Error> first_error(const config::Loaded& loaded) {
 
 }  // namespace
 
+bool asks_as_before(const runtime::Runtime& snapshot, const runtime::Runtime& previous) {
+  return dns::are_the_same(previous.name_servers, snapshot.name_servers) &&
+         previous.trust_anchor == snapshot.trust_anchor;
+}
+
 Result<std::shared_ptr<const runtime::Runtime>> make_snapshot(const UniqueFd& sealed,
                                                               const runtime::Runtime* previous) {
   auto bundle = keeper::unseal(sealed);
@@ -25,9 +30,7 @@ Result<std::shared_ptr<const runtime::Runtime>> make_snapshot(const UniqueFd& se
   if (made.runtime == nullptr) return first_error(made.loaded);
   made.runtime->hostname = bundle->hostname;
   made.runtime->name_servers = bundle->name_servers;
-  const bool asks_as_before = previous == nullptr || (dns::are_the_same(previous->name_servers, bundle->name_servers) &&
-                                                      previous->trust_anchor == made.runtime->trust_anchor);
-  if (!asks_as_before) made.runtime->fitness->forget();
+  if (previous != nullptr && !asks_as_before(*made.runtime, *previous)) made.runtime->fitness->forget();
   equip(*made.runtime, policy::MtaStsStore::Access::read_write);
   return std::move(made.runtime);
 }

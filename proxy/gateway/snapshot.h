@@ -13,4 +13,7 @@ namespace postern::gateway {
 // it; an error says the first thing that is wrong here.
 Result<std::shared_ptr<const runtime::Runtime>> make_snapshot(const UniqueFd& bundle, const runtime::Runtime* previous);
 
+// By the same name servers and the same trust anchor; else another resolver follows.
+bool asks_as_before(const runtime::Runtime& snapshot, const runtime::Runtime& previous);
+
 }  // namespace postern::gateway

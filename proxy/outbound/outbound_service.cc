@@ -37,15 +37,15 @@ void tell(const dns::NameServers& servers, const dns::FitnessState::News& news) 
 }  // namespace
 
 PolicySources::PolicySources(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
-                             dns::Resolver& resolver)
-    : runtime_(std::move(runtime)) {
+                             const dns::Resolvers& resolvers)
+    : resolver_(resolvers), runtime_(std::move(runtime)) {
   for (const auto& [name, listener] : runtime_->outbound) {
     net::ConnectOptions connect;
     connect.mark = listener.settings.socket_mark;
     const auto& store = runtime_->mta_sts.at(listener.settings.ca_file);
     POSTERN_ASSERT(store != nullptr, "a snapshot is equipped before anybody works with it");
     MtaStsFetcher::Access access{{surroundings.loop, surroundings.scratch, surroundings.bury},
-                                 resolver,
+                                 resolver_,
                                  *store,
                                  listener.remotes.policy_host(),
                                  listener.remotes.trust(),
@@ -70,7 +70,8 @@ std::unique_ptr<OutboundService> OutboundService::make(session::Surroundings& su
                                                        const std::shared_ptr<const runtime::Runtime>& runtime) {
   POSTERN_ASSERT(surroundings.resolver != nullptr, "outbound listeners ask DNS");
   auto service = std::make_unique<OutboundService>(surroundings, runtime, surroundings.resolver->resolver(How::proven));
-  service->watch_name_servers(runtime);
+  service->watches_ = true;
+  service->adopt(runtime);
   return service;
 }
 
@@ -79,27 +80,33 @@ OutboundService::OutboundService(session::Surroundings& surroundings, std::share
     : around_(surroundings),
       validating_(std::make_unique<CountedResolver>(std::move(resolver), around_.books.own(), around_.loop)),
       resolvers_(*validating_) {
-  fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
   adopt(std::move(runtime));
 }
 
-// Without a trust anchor nothing can be proven by anybody.
-void OutboundService::watch_name_servers(const std::shared_ptr<const runtime::Runtime>& runtime) {
-  if (runtime->trust_anchor.empty()) return;
-  plain_ = std::make_unique<CountedResolver>(around_.resolver->resolver(How::plain), around_.books.own(), around_.loop);
-  dns::FitnessWatch::Means means;
-  means.fresh_resolver = [client = around_.resolver] { return client->resolver(How::afresh); };
-  means.later = [&loop = around_.loop](std::function<void()> task) { loop.post(std::move(task)); };
-  means.tell = [this](const auto& news) { tell(servers_, news); };
-  watch_ = std::make_unique<dns::FitnessWatch>(runtime->fitness, dns::keys_question(runtime->trust_anchor), means);
+// Without a trust anchor nothing can be proven by anybody. It may come and go with a snapshot; lookups under way go on
+// with what they began with, so that the watch stays once it is there.
+void OutboundService::use_anchor(const runtime::Runtime& runtime) {
+  if (!watches_ || runtime.trust_anchor.empty() == (resolvers_->watch == nullptr)) return;
+  if (runtime.trust_anchor.empty()) {
+    resolvers_.emplace(*validating_);
+    return;
+  }
+  if (!watch_) {
+    plain_ =
+        std::make_unique<CountedResolver>(around_.resolver->resolver(How::plain), around_.books.own(), around_.loop);
+    dns::FitnessWatch::Means means;
+    means.fresh_resolver = [client = around_.resolver] { return client->resolver(How::afresh); };
+    means.later = [&loop = around_.loop](std::function<void()> task) { loop.post(std::move(task)); };
+    means.tell = [this](const auto& news) { tell(servers_, news); };
+    watch_ = std::make_unique<dns::FitnessWatch>(runtime.fitness, dns::keys_question(runtime.trust_anchor), means);
+  }
   resolvers_.emplace(*validating_, *plain_, *watch_);
-  fitting_ = std::make_unique<dns::FittingResolver>(*resolvers_);
-  adopt(runtime);
 }
 
 void OutboundService::adopt(std::shared_ptr<const runtime::Runtime> runtime) {
   servers_ = runtime->name_servers;
-  sources_ = std::make_shared<PolicySources>(around_, std::move(runtime), *fitting_);
+  use_anchor(*runtime);
+  sources_ = std::make_shared<PolicySources>(around_, std::move(runtime), *resolvers_);
 }
 
 void OutboundService::report(const Decision& decision, const Way& way, const std::string& sending_ip) {
@@ -117,7 +124,7 @@ void OutboundService::report(const Decision& decision, const Way& way, const std
 }
 
 void OutboundService::sweep(std::uint64_t now) {
-  if (watch_) watch_->sweep(now);
+  if (watch_ && resolvers_->watch != nullptr) watch_->sweep(now);
   if (now < next_sweep_) return;
   next_sweep_ = now + chore_interval;
   if (sources_) sources_->refresh();

@@ -24,9 +24,9 @@ namespace postern::outbound {
 // The ways to MTA-STS policies that go with one snapshot: listeners differ in whom they trust.
 class PolicySources {
  public:
-  // `surroundings` and `resolver` outlive it.
+  // `surroundings` and what `resolvers` are outlive it.
   PolicySources(session::Surroundings& surroundings, std::shared_ptr<const runtime::Runtime> runtime,
-                dns::Resolver& resolver);
+                const dns::Resolvers& resolvers);
 
   // For that listener of the snapshot's.
   policy::MtaStsSource& mta_sts(std::string_view listener) { return *fetchers_.find(listener)->second.fetcher; }
@@ -39,6 +39,7 @@ class PolicySources {
     bool refreshes = false;  // the listener's policies use MTA-STS
   };
 
+  dns::FittingResolver resolver_;                         // no proof is needed
   std::shared_ptr<const runtime::Runtime> runtime_;       // whose contexts and stores the fetchers use
   std::map<std::string, Fetcher, std::less<>> fetchers_;  // by the listener's name
 };
@@ -72,15 +73,15 @@ class OutboundService {
   }
 
  private:
-  void watch_name_servers(const std::shared_ptr<const runtime::Runtime>& runtime);
+  void use_anchor(const runtime::Runtime& runtime);
   void sweep_reports();
 
   session::Surroundings& around_;
   std::unique_ptr<dns::Resolver> validating_, plain_;
-  std::unique_ptr<dns::FitnessWatch> watch_;  // null: there is no trust anchor
-  dns::NameServers servers_;                  // that are asked now, for the log
-  std::optional<dns::Resolvers> resolvers_;
-  std::unique_ptr<dns::Resolver> fitting_;  // for MTA-STS, which needs no proof
+  std::unique_ptr<dns::FitnessWatch> watch_;  // null: there was never a trust anchor, or it is for others to watch
+  bool watches_ = false;
+  dns::NameServers servers_;                 // that are asked now, for the log
+  std::optional<dns::Resolvers> resolvers_;  // by the present snapshot's trust anchor
   std::shared_ptr<PolicySources> sources_;
   RememberedNames names_;
   policy::TlsReport tls_report_;

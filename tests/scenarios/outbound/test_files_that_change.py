@@ -81,6 +81,23 @@ def test_a_session_goes_on_with_what_it_began_with(world, start_gateway, authori
     assert answered(world, TRUSTED) == "4.7.5"
 
 
+@pytest.mark.skipif(os.path.exists("/usr/share/dns/root.key"), reason="this machine has the default anchor")
+def test_an_anchor_that_comes_and_goes_with_a_reload_counts(world, make_gateway, start_gateway):
+    """Where there was none nothing can be proven; with the first one there is somebody who sees to it that it can."""
+    dns = make_gateway(route="mx").settings["dns"]
+    without = {name: value for name, value in dns.items() if name != "trust_anchor"}
+    gateway = start_gateway(route="mx", level="dane-only", top={"dns": without})
+    assert answered(world, WITH_DANE).startswith("4.")
+    for _ in range(2):
+        resolver = resolver_of(gateway)
+        gateway.reload(dns=dns)
+        wait_until(lambda before=resolver: resolver_of(gateway) not in (None, before), "there is another resolver")
+        wait_until(lambda: answered(world, WITH_DANE) == "tls", "what it proves counts")
+        gateway.reload(dns=without)
+        wait_until(lambda: answered(world, WITH_DANE) != "tls", "it does not any more")
+    assert "was lost" not in gateway.log()
+
+
 def test_another_anchor_is_given_to_another_resolver(world, make_gateway, start_gateway, folder):
     anchor = f"{folder}/root.key"
     shutil.copy(world.dns.trust_anchor, anchor)
