@@ -14,6 +14,7 @@ import yaml
 from harness.client import Client, secure_client, tls_context
 from harness.daemon import Daemon, children_of, words_of
 from harness.debian import unpack
+from harness.gateway import all_threads_have_stopped
 from harness.kubernetes import Schema
 from harness.messages import message
 from harness.ports import free_port, wait_until
@@ -321,6 +322,7 @@ def test_health_is_the_gateways_own(container, service, scripted_server, admin):
         assert get(daemon.ports["admin"], "/readyz")[0] == 200
     gateway = serving(daemon)
     os.kill(gateway, signal.SIGSTOP)
+    wait_until(lambda: all_threads_have_stopped(gateway), "the gateway hangs")
     try:
         assert not container.health(container.variables), "the gateway hangs"
     finally:
@@ -394,6 +396,18 @@ def test_manifests_are_what_kubernetes_knows(build_folder, name):
     schema = Schema(unpack(build_folder, "kubernetes", ["python3-kubernetes"]))
     found = [mistake for document in documents(name) for mistake in schema.mistakes(document)]
     assert not found, "\n".join(found)
+
+
+def test_a_mistake_in_a_manifest_is_found(build_folder):
+    schema = Schema(unpack(build_folder, "kubernetes", ["python3-kubernetes"]))
+    deployment = next(each for each in documents("kubernetes/edge.yaml") if each["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    deployment["spec"]["replicas"] = "three"
+    pod["securityContext"]["runAsUsr"] = pod["securityContext"].pop("runAsUser")
+    pod["containers"][0]["env"][0]["value"] = 25
+    del pod["containers"][0]["name"]
+    found = schema.mistakes(deployment)
+    assert len(found) == 4, found
 
 
 def pods(name):
