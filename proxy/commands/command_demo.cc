@@ -277,20 +277,29 @@ bool is_installed(const std::string& program) {
   return false;
 }
 
-// What is there to try it with. -quiet: else a line that begins with Q or R is a command to s_client itself.
+// -quiet: else a line that begins with Q or R is a command to s_client itself.
 void Demo::suggest() const {
   std::printf("The gateway stays up. Try it yourself:\n\n");
-  if (is_installed("swaks")) {
+  const bool has_swaks = is_installed("swaks");
+  const bool has_openssl = is_installed("openssl");
+  if (has_swaks) {
     std::printf("  swaks --server 127.0.0.1 --port %u --tls --to %s\n", starttls_port_, recipient);
     std::printf("  swaks --server 127.0.0.1 --port %u --tls-on-connect --to %s\n", implicit_port_, recipient);
   }
+  if (has_openssl) {
+    std::printf(
+        "  openssl s_client -quiet -crlf -starttls smtp -connect 127.0.0.1:%u\n"
+        "  openssl s_client -quiet -crlf -connect 127.0.0.1:%u\n"
+        "    (then, a line each: EHLO me, MAIL FROM:<me@demo.example>, RCPT TO:<%s>, DATA, text, a lone dot, QUIT)\n",
+        starttls_port_, implicit_port_, recipient);
+  }
+  if (!has_swaks) {
+    std::printf("  %s: apt-get install swaks; then swaks --server 127.0.0.1 --port %u --tls --to %s\n",
+                has_openssl ? "With less typing" : "What does that", starttls_port_, recipient);
+  }
   std::printf(
-      "  openssl s_client -quiet -crlf -starttls smtp -connect 127.0.0.1:%u\n"
-      "  openssl s_client -quiet -crlf -connect 127.0.0.1:%u\n\n"
-      "%s"
-      "Mail arrives in %s/mail/new, the gateway's log is %s/gateway.log.\n"
+      "\nMail arrives in %s/mail/new, the gateway's log is %s/gateway.log.\n"
       "Ctrl-C ends it all and removes that folder.\n",
-      starttls_port_, implicit_port_, is_installed("swaks") ? "" : "(Or with swaks: apt-get install swaks.)\n",
       folder_.path().c_str(), folder_.path().c_str());
   std::fflush(stdout);
 }

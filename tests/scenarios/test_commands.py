@@ -1,14 +1,16 @@
 """The commands besides run: check, sink, demo, --version; and run where it must not start."""
 
 import os
+import re
 import subprocess
 
 import pytest
 
 from harness.client import Client
+from harness.daemon import Daemon
 from harness.gateway import write_configuration
 from harness.messages import message
-from harness.ports import free_port
+from harness.ports import free_port, wait_until
 
 
 def command(*argv, timeout=90, env=None):
@@ -257,6 +259,24 @@ def test_demo_once(postern, folder):
     done = command(postern, "demo", "--once")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "STARTTLS" in done.stdout
+
+
+def test_what_the_demo_suggests_works(postern, folder):
+    daemon = Daemon([postern, "demo"], f"{folder}/demo.log")
+    daemon.wait_ready(lambda: "Ctrl-C" in daemon.output(), "it stays up")
+    shown = re.search(r"^ *(openssl s_client .*-starttls smtp.*)$", daemon.output(), re.MULTILINE)
+    client = Daemon(shown[1].split(), f"{folder}/client.log", stdin=subprocess.PIPE)
+    for said, answer in (
+        ("EHLO me", "250 "),
+        ("MAIL FROM:<me@demo.example>", "250 2.1.0"),
+        ("RCPT TO:<you@demo.example>", "250 2.1.5"),
+        ("QUIT", "221 "),
+    ):
+        client.process.stdin.write(f"{said}\n".encode())
+        client.process.stdin.flush()
+        wait_until(lambda answer=answer: f"\n{answer}" in f"\n{client.output()}", f"{answer} after {said}")
+    client.kill()
+    assert daemon.terminate() == 0, daemon.output()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it drops to another user")
