@@ -84,12 +84,12 @@ GOOD = {
     "xclient": {"POSTERN_DOMAINS": "", "POSTERN_CLIENT_ADDRESS": "xclient"},
     "trust": {"POSTERN_DOMAINS": "", "POSTERN_ALLOW_OPEN_RELAY_RISK": "yes"},
     "balancer": {"POSTERN_PROXY_FROM": "10.0.0.0/8, fd00::/8", "POSTERN_CLIENT_ADDRESS": "proxy_v2"},
-    "strict": {"POSTERN_REQUIRE_TLS": "true", "POSTERN_MIN_VERSION": "TLSv1.3", "POSTERN_IMPLICIT_PORTS": "none"},
-    "ports": {"POSTERN_STARTTLS_PORTS": "2525 2587", "POSTERN_IMPLICIT_PORTS": "2465"},
+    "strict": {"POSTERN_REQUIRE_TLS": "true", "POSTERN_MIN_VERSION": "TLSv1.3", "POSTERN_LISTEN_PORTS": "2525"},
+    "ports": {"POSTERN_LISTEN_PORTS": "2525, 2587 2465,12465"},
     "names": {"POSTERN_NAMES": "mail.example.org *.example.net"},
     "log": {"POSTERN_LOG_FORMAT": "json", "POSTERN_LOG_LEVEL": "warning"},
     "drain": {"POSTERN_DRAIN_TIMEOUT": "2m", "POSTERN_DRAIN_DELAY": "10s", "POSTERN_ADMIN": "off"},
-    "both ways": {"POSTERN_OUTBOUND": "mx", "POSTERN_OUTBOUND_CLIENTS": "172.16.0.0/12", "POSTERN_OUTBOUND_LEVEL": "dane"},
+    "both ways": {"POSTERN_OUTBOUND": "mx", "POSTERN_ALLOW_CLIENTS": "172.16.0.0/12", "POSTERN_OUTBOUND_LEVEL": "dane"},
     "kubernetes": {
         "POSTERN_PORT": "tcp://10.0.0.9:25", "POSTERN_SERVICE_HOST": "10.0.0.9", "POSTERN_SERVICE_PORT": "25",
         "POSTERN_SERVICE_PORT_SMTP": "25", "POSTERN_PORT_25_TCP": "tcp://10.0.0.9:25", "POSTERN_PORT_25_TCP_ADDR": "10.0.0.9",
@@ -110,7 +110,7 @@ def test_outgoing_mail_alone(container):
     assert done.returncode == 0, done.stderr
     settings = container.configuration({"POSTERN_OUTBOUND": "mx"})
     assert "inbound" not in settings and "certificates" not in settings
-    assert settings["outbound"]["out"]["listen"][0] == "127.0.0.1:10025", "nobody else may send"
+    assert settings["outbound"]["internet"]["listen"][0] == "127.0.0.1:10025", "nobody else may send"
 
 
 def test_a_relay(container):
@@ -118,15 +118,15 @@ def test_a_relay(container):
     with open(password, "w", encoding="ascii") as file:
         file.write("secret\n")
     relay = {
-        "POSTERN_OUTBOUND": "smtp.example.com:465", "POSTERN_RELAY_USERNAME": "scanner@example.org",
+        "POSTERN_OUTBOUND": "relay smtp.example.com:465", "POSTERN_RELAY_USERNAME": "scanner@example.org",
         "POSTERN_RELAY_PASSWORD_FILE": password, "POSTERN_HOSTNAME": "out.example.org",
     }  # fmt: skip
     done = container.command("check", relay)
     assert done.returncode == 0, done.stderr
-    listener = container.configuration(relay)["outbound"]["out"]
+    listener = container.configuration(relay)["outbound"]["internet"]
     assert listener["level"] == "verify" and listener["relay"]["mode"] == "implicit"
-    relay["POSTERN_OUTBOUND"] = "smtp.example.com:587"
-    assert "mode" not in container.configuration(relay)["outbound"]["out"]["relay"]
+    relay["POSTERN_OUTBOUND"] = "relay smtp.example.com:587"
+    assert "mode" not in container.configuration(relay)["outbound"]["internet"]["relay"]
 
 
 def test_certificates_are_found_where_kubernetes_puts_them(container, certificates):
@@ -172,11 +172,12 @@ BAD = [
         "POSTERN_KEY: there is no /nowhere/k in the container: mount",
     ),
     ({"POSTERN_TICKET_KEYS": "/nowhere/t"}, "POSTERN_TICKET_KEYS: there is no /nowhere/t"),
-    ({"POSTERN_STARTTLS_PORTS": "2525,x"}, "POSTERN_STARTTLS_PORTS: 'x' is not a port"),
-    ({"POSTERN_STARTTLS_PORTS": "70000"}, "POSTERN_STARTTLS_PORTS: '70000' is not a port"),
-    ({"POSTERN_STARTTLS_PORTS": "99999999999999999999"}, "POSTERN_STARTTLS_PORTS: '9+' is not a port"),
-    ({"POSTERN_STARTTLS_PORTS": "2465"}, "POSTERN_IMPLICIT_PORTS: .*given twice"),
-    ({"POSTERN_STARTTLS_PORTS": "none", "POSTERN_IMPLICIT_PORTS": "none"}, "POSTERN_STARTTLS_PORTS: is none"),
+    ({"POSTERN_LISTEN_PORTS": "2525,x"}, "POSTERN_LISTEN_PORTS: 'x' is not a port"),
+    ({"POSTERN_LISTEN_PORTS": "70000"}, "POSTERN_LISTEN_PORTS: '70000' is not a port"),
+    ({"POSTERN_LISTEN_PORTS": "0"}, "POSTERN_LISTEN_PORTS: '0' is not a port"),
+    ({"POSTERN_LISTEN_PORTS": "99999999999999999999"}, "POSTERN_LISTEN_PORTS: '9+' is not a port"),
+    ({"POSTERN_LISTEN_PORTS": "2525 2525"}, "POSTERN_LISTEN_PORTS: .*given twice"),
+    ({"POSTERN_OUTBOUND": "mx", "POSTERN_OUTBOUND_LISTEN": "0.0.0.0:2525"}, "POSTERN_OUTBOUND_LISTEN: .*given twice"),
     ({"POSTERN_BACKEND": "127.0.0.1:2525"}, "POSTERN_BACKEND: "),
     ({"POSTERN_MIN_VERSION": "1.2"}, "POSTERN_MIN_VERSION: "),
     ({"POSTERN_PROXY_FROM": "10.0.0.1/8"}, "POSTERN_PROXY_FROM: "),
@@ -184,13 +185,15 @@ BAD = [
     ({"POSTERN_ADMIN": "9025"}, "POSTERN_ADMIN: "),
     ({"POSTERN_LOG_LEVEL": "verbose"}, "POSTERN_LOG_LEVEL: "),
     ({"POSTERN_CONFIG": "/nowhere/postern.yaml"}, "POSTERN_CONFIG: there is no /nowhere/postern.yaml"),
-    ({"POSTERN_OUTBOUND": "smtp.example.com"}, "POSTERN_OUTBOUND: .*neither mx nor a relay with its port"),
+    ({"POSTERN_OUTBOUND": "smtp.example.com:587"}, "POSTERN_OUTBOUND: .*none of mx, relay HOST:PORT and off"),
+    ({"POSTERN_OUTBOUND": "relay smtp.example.com"}, "POSTERN_OUTBOUND: .*none of mx, relay HOST:PORT and off"),
+    ({"POSTERN_OUTBOUND": "off", "POSTERN_BACKEND": None, "POSTERN_DOMAINS": None}, "POSTERN_BACKEND: is not set"),
     ({"POSTERN_OUTBOUND": "mx", "POSTERN_RELAY_USERNAME": "x"}, "POSTERN_RELAY_USERNAME: POSTERN_OUTBOUND=mx has no relay"),
-    ({"POSTERN_OUTBOUND": "r:25", "POSTERN_RELAY_USERNAME": "x"}, "POSTERN_RELAY_PASSWORD_FILE: is not set"),
+    ({"POSTERN_OUTBOUND": "relay r:25", "POSTERN_RELAY_USERNAME": "x"}, "POSTERN_RELAY_PASSWORD_FILE: is not set"),
     ({"POSTERN_OUTBOUND_LEVEL": "may"}, "POSTERN_OUTBOUND_LEVEL: means nothing without POSTERN_OUTBOUND"),
     ({"POSTERN_OUTBOUND": "mx", "POSTERN_STATE_DIRECTORY": "/nowhere"}, "POSTERN_STATE_DIRECTORY: "),
     ({"POSTERN_BACKENDS": "x"}, "POSTERN_BACKENDS: there is no such variable: did you mean POSTERN_BACKEND"),
-    ({"POSTERN_STARTTLS_PORT": "25"}, "POSTERN_STARTTLS_PORT: there is no such variable: did you mean POSTERN_STARTTLS_PORTS"),
+    ({"POSTERN_LISTEN_PORT": "25"}, "POSTERN_LISTEN_PORT: there is no such variable: did you mean POSTERN_LISTEN_PORTS"),
     ({"POSTERN_LOG_LEVEL": "in\nfo"}, "POSTERN_LOG_LEVEL: has a line end"),
 ]
 
@@ -204,7 +207,7 @@ def test_a_mistake_is_said_by_its_variable(container, variables, said):
 
 
 def test_every_mistake_is_said_at_once(container):
-    text = container.refused({"POSTERN_BAKEND": "x", "POSTERN_STARTTLS_PORTS": "x", "POSTERN_SELF_SIGNED": "x"})
+    text = container.refused({"POSTERN_BAKEND": "x", "POSTERN_BACKEND": "a:1", "POSTERN_LISTEN_PORTS": "x", "POSTERN_SELF_SIGNED": "x"})
     assert len(text.splitlines()) >= 3
 
 
@@ -216,8 +219,8 @@ def test_low_ports_and_foreign_files(container, pair):
             pytest.skip("everybody may listen on port 25 here")
     os.chmod(container.folder, 0o777)
     nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")
-    text = container.refused({**INBOUND, "POSTERN_STARTTLS_PORTS": "25"}, *nobody)
-    assert "POSTERN_STARTTLS_PORTS: user 65534 may not listen on port 25 here" in text and "-p 25:2525" in text
+    text = container.refused({**INBOUND, "POSTERN_LISTEN_PORTS": "25"}, *nobody)
+    assert "POSTERN_LISTEN_PORTS: user 65534 may not listen on port 25 here" in text and "-p 25:2525" in text
     key = f"{container.folder}/key"
     shutil.copy(pair["POSTERN_KEY"], key)
     os.chmod(key, 0o600)
@@ -237,12 +240,12 @@ SCALARS = {
     "POSTERN_ADMIN": lambda settings: settings["admin"]["listen"],
     "POSTERN_LOG_LEVEL": lambda settings: settings["log"]["level"],
     "POSTERN_DRAIN_TIMEOUT": lambda settings: settings["drain"]["timeout"],
-    "POSTERN_CLIENT_ADDRESS": lambda settings: settings["inbound"]["starttls"]["backend"]["client_address"],
+    "POSTERN_CLIENT_ADDRESS": lambda settings: settings["inbound"]["mx"]["backend"]["client_address"],
 }
 LISTS = {
-    "POSTERN_BACKEND": lambda settings: settings["inbound"]["implicit"]["backend"]["address"],
-    "POSTERN_DOMAINS": lambda settings: settings["inbound"]["starttls"]["recipients"]["allow_domains"],
-    "POSTERN_PROXY_FROM": lambda settings: settings["inbound"]["starttls"]["accept_proxy_protocol_from"],
+    "POSTERN_BACKEND": lambda settings: settings["inbound"]["submissions"]["backend"]["address"],
+    "POSTERN_DOMAINS": lambda settings: settings["inbound"]["mx"]["recipients"]["allow_domains"],
+    "POSTERN_PROXY_FROM": lambda settings: settings["inbound"]["mx"]["accept_proxy_protocol_from"],
 }
 
 
@@ -274,9 +277,9 @@ def service(container):
     started = []
 
     def start(**variables):
-        ports = {"starttls": free_port(), "implicit": free_port(), "admin": free_port()}
+        ports = {"starttls": free_port(), "implicit": free_port(465), "admin": free_port()}
         container.variables = {
-            **FIRST_TRY, "POSTERN_STARTTLS_PORTS": str(ports["starttls"]), "POSTERN_IMPLICIT_PORTS": str(ports["implicit"]),
+            **FIRST_TRY, "POSTERN_LISTEN_PORTS": f"{ports['starttls']} {ports['implicit']}",
             "POSTERN_ADMIN": f"127.0.0.1:{ports['admin']}", **variables,
         }  # fmt: skip
         daemon = Daemon(

@@ -15,12 +15,13 @@ _given = set()
 PATIENCE = 60.0
 
 
-def free_port():
+def free_port(ending=None):
     """A TCP port that nobody uses on any loopback address, never given twice, nor to another process of scenarios while
-    this one lives.
+    this one lives; with these last three digits, where some are wanted.
     """
     while True:
         port = random.randint(_FIRST, _LAST)
+        port = port if ending is None else port // 1000 * 1000 + ending
         if port not in _given and _is_ours(port) and _is_free(port):
             _given.add(port)
             return port
