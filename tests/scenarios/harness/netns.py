@@ -16,7 +16,7 @@ _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _NAMES = "/run/netns"  # where `ip` keeps what it has named
 _FILES = "/etc/netns"  # what differs below /etc on a host
-# What the rules of docs/firewall need of the kernel.
+# What the rules of docs/firewall and of `postern intercept` need of the kernel.
 _NFT_TRIAL = """
 table inet trial {
     chain a { type nat hook prerouting priority -100; tcp dport 25 redirect to :1; }
@@ -25,7 +25,14 @@ table inet trial {
         meta l4proto tcp socket transparent 1 accept
         meta nfproto ipv4 tcp dport 25 tproxy ip to :1 accept
         meta nfproto ipv6 tcp dport 25 tproxy ip6 to :1 accept
+        iifname "lo" tcp dport 25 reject with tcp reset
     }
+    chain c {
+        type route hook output priority -150;
+        meta skuid 1 fib daddr type local return
+        ct direction reply ct mark 1 meta mark set 1
+    }
+    chain d { type filter hook output priority 0; tcp dport 25 reject with tcp reset; }
 }
 """
 _IPTABLES_TRIAL = [
@@ -51,25 +58,39 @@ def _obstacle():
     for program, package in (("ip", "iproute2"), ("nft", "nftables"), ("iptables", "iptables"), ("mount", "mount")):
         if not shutil.which(program):
             return f"needs {program} (Debian: {package})"
+    hosts = []
     try:
         _keep_mounts_to_ourselves()
-        host = Namespace("trial")
+        hosts += [Namespace("trial")]
+        hosts += [Namespace("other")]
     except (AssertionError, OSError) as error:
         return f"this machine does not let network namespaces be made and named: {error}"
+    else:
+        return _obstacle_to_networks(*hosts)
+    finally:
+        for host in hosts:
+            host.remove()
+
+
+def _obstacle_to_networks(host, other):
+    """`ip` and its `netns exec` mount /sys and files of /etc/netns, a router's switches are written: not every container
+    may.
+    """
     try:
-        host.ip("link", "add", "one", "type", "veth", "peer", "two")
-        for family, address in (("-4", "192.0.2.1/24"), ("-6", "2001:db8::1/64")):
-            host.ip("address", "add", address, "dev", "one")
+        join(host, "one", ["192.0.2.1/24", "2001:db8::1/64"], other, "two", ["192.0.2.2/24"])
+        for family in ("-4", "-6"):
             host.ip(family, "rule", "add", "fwmark", "1", "lookup", "100")
             host.ip(family, "route", "add", "local", "default", "dev", "lo", "table", "100")
         host.run("nft", _NFT_TRIAL)
         for program in ("iptables", "ip6tables"):
             for words in _IPTABLES_TRIAL:
                 host.run(program, "-w", "-A", "PREROUTING", "-p", "tcp", *words.split())
-    except AssertionError as error:
+        host.forward_packets()
+        host.use_hosts(trial="192.0.2.1")
+        if "trial" not in host.run("cat", "/etc/hosts"):
+            return "this machine does not let files of /etc be mounted over"
+    except (AssertionError, OSError) as error:
         return f"this machine does not let networks be made: {error}"
-    finally:
-        host.remove()
     return None
 
 
