@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.certificates import fingerprint
-from harness.daemon import children_of, open_descriptors, own_kib, words_of
+from harness.daemon import children_of, open_descriptors, own_kib, resident_kib, share_kib, words_of
 from harness.gateway import write_configuration
 from harness.ports import PATIENCE, free_port, wait_until
 from harness.traffic import Traffic
@@ -93,6 +93,10 @@ class Service:
             elif words[:1] == ["postern-resolver"]:
                 found["resolver"] = child
         return found
+
+    def resident(self):
+        """Name to KiB that are in RAM, and its share of those where others have them, too."""
+        return {name: (resident_kib(pid), share_kib(pid)) for name, pid in self.processes().items()}
 
     def memory(self):
         """KiB that the processes wrote themselves, once that is no longer becoming less."""
@@ -193,4 +197,34 @@ def test_for_years(start, traffic, authority, folder, honest_memory, capsys):
         assert after < 1.05 * before, memory
     for name, pid in service.processes().items():
         assert open_descriptors(pid) <= descriptors[name], name
+    service.upgradable.stop()
+
+
+@pytest.mark.full
+def test_a_soak_finds_memory_flat(start, traffic, authority, folder, honest_memory, capsys):
+    """Some clients come and go for 24 minutes, with a reload or another certificate every few seconds. What the
+    processes have in RAM after four of these minutes, on the average of four, they have in the last four, too.
+    """
+    service = Service(start, traffic, authority, folder)
+    seen, before = [], service.processes()
+    traffic.flow(service.ports(), 30, pause=1)
+    begun = time.monotonic()
+    while (minutes := (time.monotonic() - begun) / 60) < 24:
+        if len(seen) <= minutes * 2:
+            seen.append(service.resident())
+            if len(seen) % 4 == 1:
+                descriptors = {name: open_descriptors(pid) for name, pid in service.processes().items()}
+                with capsys.disabled():
+                    print(f"\n{minutes:4.1f} min: KiB resident and share {seen[-1]}, descriptors {descriptors}, "
+                          f"{traffic.sessions} sessions", end="", flush=True)  # fmt: skip
+        many(service, 2, 1)
+        time.sleep(8)
+    traffic.rest()
+    check(traffic)
+    assert service.processes() == before
+    for name in before:
+        after_warming_up, at_the_end = (
+            sum(each[name][0] for each in some) / len(some) for some in (seen[8:16], seen[-8:])
+        )
+        assert at_the_end < 1.05 * after_warming_up, f"{name}: {after_warming_up} KiB, {at_the_end} KiB"
     service.upgradable.stop()

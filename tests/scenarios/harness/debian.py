@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import functools
 import glob
+import itertools
 import os
 import re
 import shutil
@@ -35,10 +36,11 @@ class Unpacked:
         return {**os.environ, "LD_LIBRARY_PATH": self.library_path(), **more}
 
 
-def unpack(build_folder, name, packages, where_known=()):
+def unpack(build_folder, name, packages, where_known=(), needed=("lib",)):
     """Fetches `packages` and the libraries they need and the machine has not; skips the test where that fails.
 
-    `where_known`: packages that not every release has, since there their files are in another one.
+    `where_known`: packages that not every release has, since there their files are in another one. `needed`: how the
+    names of packages begin that are fetched since others depend on them.
     """
     root = os.path.join(build_folder, "peers", name)
     complete = os.path.join(root, ".complete")
@@ -46,7 +48,7 @@ def unpack(build_folder, name, packages, where_known=()):
         if not os.path.exists(complete):
             with _alone(os.path.dirname(root)):
                 if not os.path.exists(complete):
-                    _fetch(root, packages, where_known)
+                    _fetch(root, packages, where_known, needed)
     except (subprocess.CalledProcessError, OSError) as error:
         detail = getattr(error, "stderr", "") or ""
         pytest.skip(f"cannot fetch {' '.join(packages)}: {error} {detail}")
@@ -62,37 +64,40 @@ def _alone(folder):
         yield
 
 
-def _fetch(root, packages, where_known):
+def _fetch(root, packages, where_known, needed):
     _update_lists(packages[0])
     packages = [*packages, *filter(_is_known, where_known)]
     # What was begun and not finished is nobody's: work in a folder of our own, move it when all is there.
     staging = tempfile.mkdtemp(dir=os.path.dirname(root))
     os.chmod(staging, 0o755)
     try:
-        _unpack_all(packages, staging)
+        _unpack_all(packages, staging, needed)
         shutil.rmtree(root, ignore_errors=True)
         os.rename(staging, root)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _unpack_all(packages, staging):
+def _unpack_all(packages, staging, needed):
     wanted, unpacked = set(packages), set()
     while wanted:
-        needed = set()
+        more = set()
         with _downloaded(wanted) as archives:
             for archive in archives:
                 subprocess.run(["dpkg-deb", "-x", archive, staging], check=True, capture_output=True, text=True)
-                needed.update(library for library in _libraries(archive) if not _installed(library))
+                more.update(name for name in _dependencies(archive, needed) if not _installed(name))
         unpacked |= wanted
-        wanted = needed - unpacked
+        wanted = more - unpacked
     _drop_set_user_id_bits(staging)
     with open(os.path.join(staging, ".complete"), "w", encoding="ascii") as marker:
         marker.write("\n".join(sorted(unpacked)) + "\n")
 
 
+@functools.cache
 def _is_known(package):
-    return subprocess.run(["apt-cache", "show", package], capture_output=True, check=False).returncode == 0
+    """There is such a package in this release, by that very name."""
+    shown = subprocess.run(["apt-cache", "show", package], capture_output=True, check=False)
+    return shown.returncode == 0 and shown.stdout.strip() != b""
 
 
 @functools.cache
@@ -111,13 +116,17 @@ def _downloaded(packages):
         yield sorted(glob.glob(os.path.join(folder, "*.deb")))
 
 
-def _libraries(archive):
-    """The libraries among the packages that this one depends on; of alternatives the first."""
+def _dependencies(archive, prefixes):
+    """Those packages that this one depends on whose names begin so; of alternatives the first that there is."""
     depends = subprocess.run(
         ["dpkg-deb", "-f", archive, "Depends"], check=True, capture_output=True, text=True
     ).stdout
-    names = [re.split(r"[ (:|]", entry.strip())[0] for entry in depends.split(",") if entry.strip()]
-    return [name for name in names if name.startswith("lib") and name != "libc6"]
+    found = []
+    for entry in filter(str.strip, depends.split(",")):
+        names = [re.split(r"[ (:]", each.strip())[0] for each in entry.split("|")]
+        names = (name for name in names if name.startswith(prefixes) and name != "libc6" and _is_known(name))
+        found += itertools.islice(names, 1)
+    return found
 
 
 def _installed(package):
