@@ -20,10 +20,14 @@ STRANGER = "192.0.2.7"  # an address of the host itself; no server takes it for 
 # What systemd does for the page, and daemontools. The unit of Postern is on the page, too: its ExecStart is run.
 _SYSTEMCTL = """#!/bin/sh -e
 case "$*" in
+    "reload postfix") postfix reload ;;
     "restart postfix") postfix stop || true; postfix start ;;
     "restart exim4") kill "$(cat /run/exim4/exim.pid)"; while ss -Hltn 'sport = :25' | grep -q :25; do sleep 0.1; done; exim4 -bd -q30m ;;
     "enable --now postern" | "restart postern")
-        [ ! -e /run/postern.pid ] || kill "$(cat /run/postern.pid)"
+        if [ -e /run/postern.pid ]; then
+            kill "$(cat /run/postern.pid)"
+            while [ -e "/proc/$(cat /run/postern.pid)/exe" ]; do sleep 0.1; done
+        fi
         mkdir -p /run/postern
         postern run --config /etc/postern/postern.yaml >>/run/postern.log 2>&1 &
         echo $! >/run/postern.pid ;;
@@ -175,7 +179,29 @@ def test_postfix(host):
     stored = there.mail_arrives("alice@example.org", "var/mail")
     assert f"[{STRANGER}]" in stored, stored  # XCLIENT
     there.strangers_cannot_relay()
+    its_own_mail_leaves_through_postern(there)
     there.sh("postfix stop")
+
+
+def its_own_mail_leaves_through_postern(there):
+    """As far as it gets where no name can be looked up."""
+    configuration = there.installed.path("etc/postern/postern.yaml")
+    with open(configuration, "a", encoding="utf-8") as file:
+        file.write(section("Outgoing mail", "yaml")[0])
+    lines = section("Outgoing mail", "sh")[0].splitlines()
+    there.sh("\n".join(line for line in lines if not line.startswith(("apt-get", "postern probe"))))
+    page = (ROOT / "docs/quick-start.md").read_text(encoding="utf-8")
+    there.sh("\n".join(re.findall("`([^`]+)`", re.search(r"^\| Postfix \| (.*) \|$", page, re.MULTILINE)[1])))
+    with there.session() as client:  # from this machine, so that Postfix relays
+        client.greeted()
+        client.send_message("alice@example.org", ["somebody@elsewhere.example"], message())
+    log = there.installed.path("var/log/postfix.log")
+
+    def deferred():
+        with open(log, encoding="utf-8", errors="replace") as file:
+            return re.search(r"relay=127\.0\.0\.1\[127\.0\.0\.1\]:10025.*said: 451 4\.4\.3", file.read())
+
+    wait_until(deferred, "Postern defers what it cannot look up", PATIENCE, 0.2)
 
 
 def test_exim(host):
