@@ -34,7 +34,7 @@ std::string names(const CommandFacts& command) {
 }
 
 // In single quotes of a shell.
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   std::string printed = "'";
   for (const char c : text) printed += c == '\'' ? std::string("'\\''") : std::string(1, c);
   return printed + "'";
@@ -47,7 +47,7 @@ std::string bash_branch(const std::vector<CommandFacts>& commands, Behind kind, 
     for (const OptionFacts& option : command.options) {
       if (behind(option) != kind) continue;
       for (const std::string& name : option.names) {
-        patterns += (patterns.empty() ? "" : " | ") + quoted(command.name + " " + name);
+        patterns += (patterns.empty() ? "" : " | ") + in_quotes(command.name + " " + name);
       }
     }
   }
@@ -76,7 +76,7 @@ std::string zsh_argument(const OptionFacts& option) {
   if (option.names.empty()) return " \"1" + value + "\"";
   std::string printed;
   for (const std::string& name : option.names) {
-    printed += " " + quoted((option.repeated ? "*" : "") + name + "[" + zsh_text(option.help) + "]" + value);
+    printed += " " + in_quotes((option.repeated ? "*" : "") + name + "[" + zsh_text(option.help) + "]" + value);
   }
   return printed;
 }
@@ -93,7 +93,7 @@ std::string print_bash_completion(const std::vector<CommandFacts>& commands) {
       "    done\n"
       "    COMPREPLY=()\n"
       "    case \"$command $before\" in\n";
-  const std::string all = quoted(words(commands));
+  const std::string all = in_quotes(words(commands));
   printed +=
       bash_branch(commands, Behind::file, "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$word\")");
   printed +=
@@ -106,7 +106,7 @@ std::string print_bash_completion(const std::vector<CommandFacts>& commands) {
     for (const OptionFacts& option : command.options) {
       if (option.names.empty() && behind(option) == Behind::command) given += " " + words(commands);
     }
-    printed += "        " + quoted(command.name) + ") mapfile -t COMPREPLY < <(compgen -W " + quoted(given) +
+    printed += "        " + in_quotes(command.name) + ") mapfile -t COMPREPLY < <(compgen -W " + in_quotes(given) +
                " -- \"$word\") ;;\n";
   }
   return printed + "    esac\n}\ncomplete -F _postern postern\n";
@@ -117,9 +117,9 @@ std::string print_zsh_completion(const std::vector<CommandFacts>& commands) {
       "#compdef postern\n"
       "# Completion of postern's commands and options for zsh; printed by the program itself.\n"
       "local names=" +
-      quoted(words(commands)) + "\nlocal -a commands=(\n";
+      in_quotes(words(commands)) + "\nlocal -a commands=(\n";
   for (const CommandFacts& command : commands) {
-    if (!command.name.empty()) printed += "    " + quoted(command.name + ":" + zsh_text(command.help)) + "\n";
+    if (!command.name.empty()) printed += "    " + in_quotes(command.name + ":" + zsh_text(command.help)) + "\n";
   }
   printed +=
       ")\nif ((CURRENT == 2)) && [[ $words[2] != -* ]]; then\n"
