@@ -106,10 +106,9 @@ void describe_intercept(CLI::App& app, Arguments& arguments) {
   CLI::App* intercept = app.add_subcommand(
       "intercept", "Print, put in place or remove the firewall's rules that bring connections to the listeners");
   postern::commands::InterceptOptions& options = arguments.intercept;
-  intercept->add_option("what", arguments.intercept_what, "show, on or off")
+  intercept->add_option("action", arguments.intercept_what, "What to do with them")
       ->required()
-      ->check(CLI::IsMember({"show", "on", "off"}))
-      ->type_name("");
+      ->type_name("show|on|off");
   intercept->add_option("--config", options.config, "The configuration file")->required()->type_name("FILE");
   intercept->add_flag("--host", options.wishes.host, "The connections of this machine");
   intercept->add_flag("--router", options.wishes.router, "Those of others, which this machine forwards");
@@ -297,8 +296,13 @@ int run_sink(Arguments& arguments) {
 
 int run_intercept(Arguments& arguments) {
   postern::commands::InterceptOptions& options = arguments.intercept;
-  using enum postern::commands::InterceptOptions::What;
-  options.what = arguments.intercept_what == "show" ? show : arguments.intercept_what == "on" ? on : off;
+  const std::vector<std::string> actions = {"show", "on", "off"};
+  const auto action = std::ranges::find(actions, arguments.intercept_what);
+  if (action == actions.end()) {
+    return refuse("intercept: show, on or off is wanted, not " + postern::config::quote(arguments.intercept_what) +
+                  did_you_mean(arguments.intercept_what, actions));
+  }
+  options.what = static_cast<postern::commands::InterceptOptions::What>(action - actions.begin());
   for (const std::string& text : arguments.intercept_from) {
     const auto network = postern::config::parse_network(text);
     if (!network) return refuse("intercept: --from " + text + ": " + network.error().message);

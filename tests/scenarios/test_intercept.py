@@ -300,8 +300,8 @@ def test_without_the_programs(intercept, folder, program, package):
 @pytest.mark.parametrize(
     "words, said",
     [
-        (["of"], "show"),
-        ([], "what"),
+        (["of", "--config", "x"], "show, on or off"),
+        ([], "action"),
         (["on"], "--config"),
         (["on", "--config", "x", "--from", "10.0.0.1/8"], "--from"),
         (["on", "--config", "x", "--within", "5"], "--within"),
