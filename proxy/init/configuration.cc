@@ -29,7 +29,7 @@ class Printer {
     out_ += "\ninbound:\n";
     listener("mx", PortUse::mail);
     listener("submission", PortUse::submission);
-    listener("submissions", PortUse::submission_over_tls);
+    listener("submissions", PortUse::implicit);
     if (plan_.uses_outbound) outbound();
     return std::move(out_);
   }
@@ -116,13 +116,13 @@ void Printer::pair(const config::CertificatePair& files) {
 void Printer::listener(const std::string& name, PortUse use) {
   const std::vector<std::string> listen = listen_addresses(plan_, use);
   if (listen.empty()) return;
-  const bool implicit = use == PortUse::submission_over_tls;
+  const bool implicit = use == PortUse::implicit;
   switch (use) {
     case PortUse::mail:
       comment("Mail from other servers. TLS is offered: who does not know it still gets in.", 2);
       break;
     case PortUse::submission: comment("People's mail programs, which turn TLS on before anything else.", 2); break;
-    case PortUse::submission_over_tls: comment("People's mail programs, with TLS from the first octet.", 2); break;
+    case PortUse::implicit: comment("People's mail programs, with TLS from the first octet.", 2); break;
   }
   out_ += "  " + name + ":\n";
   line(4, "listen", yaml_list(listen));
@@ -191,7 +191,7 @@ void Printer::route() {
     comment("Postern finds the mail hosts of each recipient's domain.", 4);
     return line(4, "route", "mx");
   }
-  const bool implicit = use_of(plan_.relay->port) == PortUse::submission_over_tls;
+  const bool implicit = plan_.relay->port == 465;
   comment("All goes to one server. One that wants a password gets `auth` beside `address` (docs/outbound.md).", 4);
   line(4, "route", "relay");
   out_ += "    relay: { address: " + yaml_scalar(config::to_string(*plan_.relay)) +
@@ -239,10 +239,10 @@ void Printer::state() {
 
 std::vector<std::string> listen_addresses(const Plan& plan, PortUse use) {
   std::vector<std::string> addresses;
-  for (const std::uint16_t port : plan.ports) {
-    if (use_of(port) != use) continue;
-    addresses.push_back("0.0.0.0:" + std::to_string(port));
-    if (plan.listens_by_ipv6) addresses.push_back("[::]:" + std::to_string(port));
+  for (const PlannedPort& port : plan.ports) {
+    if (port.use != use) continue;
+    addresses.push_back("0.0.0.0:" + std::to_string(port.number));
+    if (plan.listens_by_ipv6) addresses.push_back("[::]:" + std::to_string(port.number));
   }
   return addresses;
 }

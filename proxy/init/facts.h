@@ -29,9 +29,9 @@ struct PostfixService {
   std::string address = {};  // "smtp", "127.0.0.1:2525", "submission"
   std::string program = {};  // "smtpd", "postscreen"
   std::size_t line = 0;
-  std::string text = {};        // the line as it stands
+  std::string text = {};  // the line as it stands, without those that continue it
+  std::vector<std::string> words = {};
   bool takes_proxy = false;     // smtpd_upstream_proxy_protocol = haproxy holds for it
-  bool has_options = false;     // -o lines follow
   bool trusts_xclient = false;  // smtpd_authorized_xclient_hosts has 127.0.0.1
 };
 

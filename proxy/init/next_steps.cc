@@ -84,61 +84,41 @@ void Steps::qmail() {
 }
 
 void Steps::postfix() {
-  std::string how;
-  for (const auto& [service, to] : plan_.moved) {
-    const std::size_t rest = service.text.find_first_of(" \t");
-    how += "     line " + std::to_string(service.line) + ": " + config::quote(service.text) + "\n";
-    if (to.empty()) {
-      how += "       goes" + std::string(service.has_options ? ", with its -o lines" : "") + "\n";
-    } else if (service.program == "smtpd") {
-      how += "       becomes: " + to + " " + service.text.substr(std::min(rest, service.text.size())) +
-             (service.has_options ? "   (its -o lines stay, but for smtpd_tls_security_level and "
-                                    "smtpd_tls_wrappermode, which go)"
-                                  : "") +
-             "\n";
-    } else {
-      how += "       becomes: " + to + " inet n - y - - smtpd\n";
-    }
-  }
-  const bool by_name = plan_.moved.empty() && facts_.postfix.services.empty();
-  if (by_name) how = "     " + config::to_string(plan_.backend.addresses[0]) + " inet n - y - - smtpd\n";
-  if (!how.empty()) {
-    step("Postfix leaves the ports that are Postern's from now on. In master.cf:");
-    out_ += how;
-  }
   const bool xclient = plan_.backend.client_address == config::ClientAddress::xclient;
+  if (!plan_.moved.empty())
+    step("Postfix leaves the ports that are Postern's from now on, and listens behind it (master.cf):");
+  for (const auto& [service, to] : plan_.moved) {
+    if (service.line != 0) {
+      out_ += "     # line " + std::to_string(service.line) + ": " + config::quote(service.text) + "\n";
+      shell("postconf -MX " + shell_word(service.address + "/inet"));
+    }
+    if (to.empty()) continue;
+    shell("postconf -Me " + shell_word(to + "/inet=" + moved_line(service, to, plan_.backend.client_address)));
+  }
   const bool trusted = std::ranges::any_of(facts_.postfix.services, &PostfixService::trusts_xclient);
-  if (xclient && !trusted) {
+  const bool to_be_told = plan_.moved.empty() && xclient && !trusted;
+  if (to_be_told) {
     step("Postfix believes this machine who a client is:");
-    shell("postconf -e 'smtpd_authorized_xclient_hosts = 127.0.0.1'");
+    shell("postconf -e smtpd_authorized_xclient_hosts=127.0.0.1");
   }
-  if (!how.empty() || (xclient && !trusted)) {
-    step("A reload would not give the ports up:");
-    shell("systemctl restart postfix");
-  }
+  if (!plan_.moved.empty() || to_be_told) shell("systemctl restart postfix     # a reload does not give a port up");
 }
 
 void Steps::exim() {
-  if (!plan_.backend.exec.empty()) {
-    step("Exim's daemon leaves port 25; mail that waits is still tried, and programs here still hand theirs in:");
-    if (facts_.exim.by_debian) {
-      shell("sed -i \"s/^QUEUERUNNER=.*/QUEUERUNNER='queueonly'/\" /etc/default/exim4 && systemctl restart exim4");
-    } else {
-      shell("start it with -q30m and without -bd");
-    }
+  const bool by_program = !plan_.backend.exec.empty();
+  const std::string port = by_program ? "2525" : std::to_string(plan_.backend.addresses[0].port);
+  step(by_program ? "Exim's daemon leaves port 25, and goes on with its queue:"
+                  : "Exim listens behind Postern, and expects a PROXY header from there:");
+  if (!facts_.exim.by_debian) {
+    shell("# in the main section of its configuration");
+    shell("local_interfaces = <; 127.0.0.1." + port);
+    if (!by_program) shell("hosts_proxy = 127.0.0.1");
     return;
   }
-  const std::string port = std::to_string(plan_.backend.addresses[0].port);
-  step("Exim listens behind Postern, and expects a PROXY header from there:");
-  if (facts_.exim.by_debian) {
-    shell("sed -i \"s/^dc_local_interfaces=.*/dc_local_interfaces='127.0.0.1." + port +
-          "'/\" /etc/exim4/update-exim4.conf.conf");
-    shell("echo 'hosts_proxy = 127.0.0.1' >/etc/exim4/conf.d/main/00_local_postern   # if its configuration is split");
-    shell("sed -i '1i hosts_proxy = 127.0.0.1' /etc/exim4/exim4.conf.template           # if it is not");
-    shell("update-exim4.conf && systemctl restart exim4");
-  } else {
-    shell("in its main section: local_interfaces = 127.0.0.1." + port + "   and   hosts_proxy = 127.0.0.1");
-  }
+  shell("sed -i \"s/^dc_local_interfaces=.*/dc_local_interfaces='127.0.0.1." + port +
+        "'/\" /etc/exim4/update-exim4.conf.conf");
+  if (!by_program) shell("echo 'hosts_proxy = 127.0.0.1' >>/etc/exim4/exim4.conf.localmacros");
+  shell("update-exim4.conf && systemctl restart exim4");
 }
 
 void Steps::server() {
@@ -175,7 +155,7 @@ bool Steps::is_own_server(const std::string& program) const {
 }
 
 void Steps::others_on_ports() {
-  for (const std::uint16_t port : plan_.ports) {
+  for (const auto& [port, use] : plan_.ports) {
     const Listening* const found = facts_.listener_on(port);
     if (found == nullptr || found->program == "postern" || is_own_server(found->program)) continue;
     const std::string who = found->program.empty()
@@ -192,7 +172,7 @@ void Steps::hand_in() {
     case Behind::postfix:
       step("Have Postfix hand in what leaves:");
       return shell("postconf -e 'relayhost = [127.0.0.1]:" + port +
-                   "' 'smtp_tls_security_level = none' && systemctl reload postfix");
+                   "' smtp_tls_security_level=none && systemctl reload postfix");
     case Behind::qmail:
       step("Have qmail hand in what leaves:");
       return shell("echo ':127.0.0.1:" + port + "' >>/var/qmail/control/smtproutes");
@@ -230,10 +210,9 @@ void Steps::start() {
 void Steps::attempts() {
   step("Try it:");
   const std::string host = plan_.hostname.empty() ? "localhost" : plan_.hostname;
-  for (const std::uint16_t port : plan_.ports) {
-    const bool implicit = use_of(port) == PortUse::submission_over_tls;
-    shell("openssl s_client -quiet -crlf " + std::string(implicit ? "" : "-starttls smtp ") + "-servername " +
-          shell_word(host) + " -connect localhost:" + std::to_string(port));
+  for (const auto& [port, use] : plan_.ports) {
+    shell("openssl s_client -quiet -crlf " + std::string(use == PortUse::implicit ? "" : "-starttls smtp ") +
+          "-servername " + shell_word(host) + " -connect localhost:" + std::to_string(port));
   }
   if (plan_.uses_outbound) shell("postern probe example.org --config " + shell_word(file_));
   if (!plan_.control.empty()) shell("postern status --config " + shell_word(file_));

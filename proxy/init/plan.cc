@@ -42,7 +42,7 @@ bool is_local_suffix(const std::string& host) {
 }  // namespace
 
 PortUse use_of(std::uint16_t port) {
-  if (port % 1000 == submissions_port) return PortUse::submission_over_tls;
+  if (port % 1000 == submissions_port) return PortUse::implicit;
   return port % 1000 == submission_port ? PortUse::submission : PortUse::mail;
 }
 
@@ -67,12 +67,10 @@ bool Planner::ports() {
   for (const std::string& text : wishes_.words(Wish::ports)) {
     const auto port = port_in(text);
     if (!port) return refuse(Wish::ports, quote(text) + " is not a port from 1 to 65535");
-    if (is_own_port(*port)) {
-      return refuse(Wish::ports, quote(text) + " is given twice");
-    }
-    plan_.ports.push_back(*port);
+    if (is_own_port(*port)) return refuse(Wish::ports, quote(text) + " is given twice");
+    plan_.ports.push_back({*port, use_of(*port)});
   }
-  if (plan_.ports.empty()) plan_.ports = {mail_port};
+  if (plan_.ports.empty()) plan_.ports.push_back({mail_port, PortUse::mail});
   plan_.listens_by_ipv6 = facts_.has_ipv6;
   return submission();
 }
@@ -96,9 +94,8 @@ bool Planner::submission() {
     if (!can_be_written(said)) return refuse(Wish::submission, quote(said) + unwritable);
     plan_.submission = std::move(*address);
   }
-  for (const std::uint16_t port : {submissions_port, submission_port}) {
-    if (!is_own_port(port)) plan_.ports.push_back(port);
-  }
+  if (!is_own_port(submission_port)) plan_.ports.push_back({submission_port, PortUse::submission});
+  if (!is_own_port(submissions_port)) plan_.ports.push_back({submissions_port, PortUse::implicit});
   if (plan_.submission && is_ours(*plan_.submission)) {
     return refuse(Wish::submission, quote(said) + " is where Postern itself is to listen");
   }
@@ -232,41 +229,21 @@ bool Planner::outbound() {
   }
   if (wishes_.says_no(Wish::outbound)) return true;
   plan_.uses_outbound = true;
-  if (words[0] == "relay" ? !relay(words) : words.size() != 1 || words[0] != "mx") {
-    if (words[0] == "relay") return false;
-    return refuse(Wish::outbound, quote(wishes_.text(Wish::outbound)) + " is none of mx, relay HOST:PORT and off");
-  }
-  if (!allow_clients()) return false;
-  plan_.outbound_listen = local_address(usual_outbound_port);
-  const bool from_elsewhere = std::ranges::any_of(plan_.allow_clients, [](const config::Network& network) {
-    return !config::contains(config::loopback_networks(), network.address);
-  });
-  if (from_elsewhere) plan_.outbound_listen.address = {};  // 0.0.0.0
-  if (wishes_.has(Wish::outbound_listen)) {
-    auto listen = config::parse_endpoint(wishes_.text(Wish::outbound_listen));
-    if (!listen) return refuse(Wish::outbound_listen, listen.error().message);
-    if (listen->kind != config::Endpoint::Kind::ip) {
-      return refuse(Wish::outbound_listen, "an IP address and a port are wanted, such as 127.0.0.1:10025");
-    }
-    if (is_own_port(listen->port)) {
-      return refuse(Wish::outbound_listen, "mail that comes in has port " + std::to_string(listen->port) + " already");
-    }
-    plan_.outbound_listen = std::move(*listen);
-  }
-  if (plan_.relay && is_here(*plan_.relay) && plan_.relay->port == plan_.outbound_listen.port) {
-    return refuse(Wish::outbound, quote(words[1]) + " is where Postern itself is to listen: say --outbound-listen");
-  }
-  return true;
+  if ((words.size() != 1 || words[0] != "mx") && !relay(words)) return false;
+  return allow_clients() && outbound_listen();
 }
 
 bool Planner::relay(const std::vector<std::string>& words) {
-  if (words.size() != 2) return refuse(Wish::outbound, "relay needs the server that takes the mail: relay HOST:PORT");
-  auto address = config::parse_endpoint(words[1]);
+  if (words.size() != 2 || words[0] != "relay") {
+    return refuse(Wish::outbound, quote(wishes_.text(Wish::outbound)) + " is none of mx, relay HOST:PORT and off");
+  }
+  const std::string& text = words[1];
+  auto address = config::parse_endpoint(text);
   if (!address) return refuse(Wish::outbound, address.error().message);
   if (address->kind == config::Endpoint::Kind::unix_socket) {
     return refuse(Wish::outbound, "a relay is not reached by a unix socket: give its host name and port");
   }
-  if (is_ours(*address)) return refuse(Wish::outbound, quote(words[1]) + " is where Postern itself is to listen");
+  if (is_ours(*address)) return refuse(Wish::outbound, quote(text) + " is where Postern itself is to listen");
   plan_.relay = std::move(*address);
   return true;
 }
@@ -279,6 +256,26 @@ bool Planner::allow_clients() {
       return refuse(Wish::allow_clients, quote(text) + " would let anybody send mail to anywhere");
     }
     plan_.allow_clients.push_back(*network);
+  }
+  return true;
+}
+
+bool Planner::outbound_listen() {
+  config::Endpoint& listen = plan_.outbound_listen;
+  listen = local_address(usual_outbound_port);
+  if (!plan_.allow_clients.empty()) listen.address = {};  // 0.0.0.0: the networks decide
+  if (wishes_.has(Wish::outbound_listen)) {
+    const auto said = config::parse_endpoint(wishes_.text(Wish::outbound_listen));
+    if (!said) return refuse(Wish::outbound_listen, said.error().message);
+    if (said->kind != config::Endpoint::Kind::ip || said->port == 0) {
+      return refuse(Wish::outbound_listen, "an IP address and a port are wanted, such as 127.0.0.1:10025");
+    }
+    listen = *said;
+  }
+  const std::string port = std::to_string(listen.port);
+  if (is_own_port(listen.port)) return refuse(Wish::outbound_listen, port + " is for mail that comes in already");
+  if (plan_.relay && is_here(*plan_.relay) && plan_.relay->port == listen.port) {
+    return refuse(Wish::outbound_listen, port + " on this machine is the relay's");
   }
   return true;
 }
@@ -309,7 +306,7 @@ bool Planner::service() {
   if (!plan_.log_format.empty() && plan_.log_format != "text" && plan_.log_format != "json") {
     return refuse(Wish::log_format, quote(plan_.log_format) + " is neither text nor json");
   }
-  if (!wishes_.has(Wish::admin)) return true;
+  if (!wishes_.has(Wish::admin) || wishes_.says_no(Wish::admin)) return true;
   const auto admin = config::parse_endpoint(wishes_.text(Wish::admin));
   if (!admin) return refuse(Wish::admin, admin.error().message);
   if (admin->kind == config::Endpoint::Kind::name) {
@@ -323,7 +320,7 @@ bool Planner::service() {
 }
 
 bool Planner::is_own_port(std::uint16_t port) const {
-  return std::ranges::find(plan_.ports, port) != plan_.ports.end();
+  return std::ranges::find(plan_.ports, port, &PlannedPort::number) != plan_.ports.end();
 }
 
 config::Endpoint Planner::local_address(std::uint16_t wanted) const {

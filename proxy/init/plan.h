@@ -18,8 +18,15 @@ namespace postern::init {
 
 enum class Behind : std::uint8_t { qmail, postfix, exim, program, address };
 
-// What is listened for on a port.
-enum class PortUse : std::uint8_t { mail, submission, submission_over_tls };
+enum class PortUse : std::uint8_t {
+  mail,        // STARTTLS, for who knows it
+  submission,  // STARTTLS, demanded
+  implicit,    // TLS from the first octet
+};
+struct PlannedPort {
+  std::uint16_t number = 0;
+  PortUse use = PortUse::mail;
+};
 // By its last three digits, so that 2465 is to a container what 465 is to a machine.
 PortUse use_of(std::uint16_t port);
 
@@ -39,7 +46,7 @@ struct Plan {
   bool found_xclient = false;                  // the server was asked, and offers it
   std::vector<MovedService> moved;
   std::vector<std::string> domains;  // of the relay guard; empty: there is none
-  std::vector<std::uint16_t> ports;
+  std::vector<PlannedPort> ports;
   bool listens_by_ipv6 = true;
   std::vector<config::CertificatePair> certificates;
   bool makes_certificate = false;  // the only pair is yet to be made

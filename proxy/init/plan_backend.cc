@@ -119,7 +119,7 @@ bool Planner::postfix() {
     const auto address = own_address(service);
     const std::uint16_t port = port_of(service);
     const bool is_inside = address && address->kind == config::Endpoint::Kind::ip && is_loopback(*address) &&
-                           service.program == "smtpd" && use_of(port) == PortUse::mail && port != 25 &&
+                           service.program == "smtpd" && port != 25 && use_of(port) == PortUse::mail &&
                            !is_own_port(port);
     // Behind a content filter, mail comes back without the client that it came from (10025, 10026).
     const bool is_filter = is_inside && port / 10 == 1002;
@@ -135,7 +135,9 @@ bool Planner::postfix() {
   } else {
     plan_.backend.addresses = {local_address(usual_backend_port)};
   }
-  if (outside != nullptr) {
+  if (outside == nullptr && !ready) {
+    plan_.moved.push_back({{}, config::to_string(plan_.backend.addresses[0])});
+  } else if (outside != nullptr) {
     plan_.moved.push_back({*outside, ready ? "" : config::to_string(plan_.backend.addresses[0])});
     if (!ready && outside->takes_proxy) plan_.backend.client_address = ClientAddress::proxy_v2;
   }
@@ -144,7 +146,8 @@ bool Planner::postfix() {
 }
 
 void Planner::postfix_submission() {
-  const bool wanted = std::ranges::any_of(plan_.ports, [](auto port) { return use_of(port) != PortUse::mail; });
+  const bool wanted =
+      std::ranges::any_of(plan_.ports, [](const PlannedPort& port) { return port.use != PortUse::mail; });
   if (!wanted || plan_.submission) return;
   bool placed = false;
   for (const PostfixService& service : facts_.postfix.services) {

@@ -41,6 +41,7 @@ class Planner {
   std::string certificates_question() const;
   bool relay(const std::vector<std::string>& words);
   bool allow_clients();
+  bool outbound_listen();
   bool word(Wish wish, std::string& value);  // one that can be written
 
   std::vector<std::string> backends_found() const;

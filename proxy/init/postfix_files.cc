@@ -1,6 +1,7 @@
 #include "proxy/init/postfix_files.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <utility>
 
@@ -48,21 +49,33 @@ void take_parameter(std::string_view text, PostfixParameters& parameters) {
   parameters.insert_or_assign(trimmed(text.substr(0, equals)), trimmed(text.substr(equals + 1)));
 }
 
-// What stands behind -o, "name=value" or "{ name = value }", laid over what main.cf says. True: there is some.
-bool take_options(const std::vector<std::string>& words, PostfixParameters& parameters) {
-  bool any = false;
-  for (std::size_t i = 8; i + 1 < words.size(); ++i) {
-    if (words[i] != "-o") continue;
-    any = true;
-    std::string option = words[++i];
-    if (option.starts_with('{')) {
-      while (!option.ends_with('}') && i + 1 < words.size()) option.append(" ").append(words[++i]);
-      option.erase(0, 1);
-      if (option.ends_with('}')) option.pop_back();
-    }
-    take_parameter(option, parameters);
+// What a service's command has behind it, each thing whole: "-v", "-o name=value", "-o { name = value }".
+std::vector<std::string> arguments_of(const std::vector<std::string>& words) {
+  std::vector<std::string> arguments;
+  for (std::size_t i = 8; i < words.size(); ++i) {
+    std::string& argument = arguments.emplace_back(words[i]);
+    if (words[i] != "-o" || i + 1 == words.size()) continue;
+    argument.append(" ").append(words[++i]);
+    if (!words[i].starts_with('{')) continue;
+    while (!argument.ends_with('}') && i + 1 < words.size()) argument.append(" ").append(words[++i]);
   }
-  return any;
+  return arguments;
+}
+
+// "name=value" of an argument; empty: it is none.
+std::string parameter_in(std::string argument) {
+  if (!argument.starts_with("-o ")) return {};
+  argument.erase(0, 3);
+  if (argument.starts_with('{')) argument = argument.substr(1, argument.size() - (argument.ends_with('}') ? 2 : 1));
+  return argument;
+}
+
+bool is_replaced(const std::string& argument) {
+  const std::string parameter = parameter_in(argument);
+  const std::string name = trimmed(parameter.substr(0, parameter.find('=')));
+  constexpr std::array ours = {"smtpd_tls_security_level", "smtpd_tls_wrappermode", "smtpd_tls_auth_only",
+                               "smtpd_authorized_xclient_hosts", "smtpd_upstream_proxy_protocol"};
+  return std::ranges::find(ours, name) != ours.end();
 }
 
 std::string value_of(const PostfixParameters& parameters, const std::string& name) {
@@ -98,12 +111,30 @@ std::vector<PostfixService> parse_master_cf(std::string_view text, const Postfix
     service.line = line.number;
     service.text = line.first;
     PostfixParameters parameters = main;
-    service.has_options = take_options(words, parameters);
+    for (const std::string& argument : arguments_of(words)) take_parameter(parameter_in(argument), parameters);
+    service.words = words;
     const std::string prefix = service.program == "postscreen" ? "postscreen" : "smtpd";
     service.takes_proxy = value_of(parameters, prefix + "_upstream_proxy_protocol") == "haproxy";
     service.trusts_xclient = lists_loopback(value_of(parameters, "smtpd_authorized_xclient_hosts"));
   }
   return services;
+}
+
+std::string moved_line(const PostfixService& service, const std::string& to, config::ClientAddress client_address) {
+  std::string line = to + " inet";
+  if (service.program == "smtpd") {
+    for (std::size_t i = 2; i < 8; ++i) line.append(" ").append(service.words[i]);
+    for (const std::string& argument : arguments_of(service.words)) {
+      if (!is_replaced(argument)) line.append(" ").append(argument);
+    }
+  } else {
+    line += " n - y - - smtpd";
+  }
+  line += " -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no";
+  if (client_address == config::ClientAddress::xclient) line += " -o smtpd_authorized_xclient_hosts=127.0.0.1";
+  const bool by_proxy =
+      client_address == config::ClientAddress::proxy_v1 || client_address == config::ClientAddress::proxy_v2;
+  return by_proxy ? line + " -o smtpd_upstream_proxy_protocol=haproxy" : line;
 }
 
 std::optional<config::Endpoint> own_address(const PostfixService& service) {

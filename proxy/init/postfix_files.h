@@ -18,6 +18,10 @@ PostfixParameters parse_main_cf(std::string_view text);
 // The services of type `inet` and what holds for each of them, whether by main.cf or by its own -o.
 std::vector<PostfixService> parse_master_cf(std::string_view text, const PostfixParameters& main);
 
+// The line that has it listen at `to` behind Postern: its options but for those of TLS, which is Postern's now, and
+// told who the client is. Of a service that is no smtpd (postscreen, or none), a plain one.
+std::string moved_line(const PostfixService& service, const std::string& to, config::ClientAddress client_address);
+
 // "127.0.0.1:2525" as an address; nothing for one that only says a port or the name of one.
 std::optional<config::Endpoint> own_address(const PostfixService& service);
 // Its port, also of "smtp", "submission", "submissions" and "smtps"; 0: unknown.

@@ -51,8 +51,9 @@ constexpr WishRow rows[] = {
     {Wish::domains, "--domain", "POSTERN_DOMAINS", blanks_and_commas, "DOMAIN", true, false,
      "Only mail for these domains is let in, unless its client authenticated; .example.org is any subdomain"},
     {Wish::ports, "--ports", "POSTERN_LISTEN_PORTS", blanks_and_commas, "PORT", true, false,
-     "The ports to listen on (default: 25): one that ends in 465 begins with TLS, one that ends in 587 is for "
-     "submission"},
+     "The ports to listen on (default: 25): one that ends in 465 begins with TLS, one that ends in 587 demands "
+     "STARTTLS, "
+     "any other offers it"},
     {Wish::submission,
      "--submission",
      "POSTERN_SUBMISSION",
@@ -70,7 +71,7 @@ constexpr WishRow rows[] = {
      "ADDRESS:PORT",
      false,
      false,
-     "Where the server hands in its own mail (default: 127.0.0.1:10025)"},
+     "Where the server hands in its own mail (default: 127.0.0.1:10025; with --allow-clients 0.0.0.0:10025)"},
     {Wish::allow_clients, "--allow-clients", "POSTERN_ALLOW_CLIENTS", blanks_and_commas, "NETWORK", true, false,
      "Who may hand in mail that leaves (default: this machine)"},
     {Wish::user, "--user", "POSTERN_USER", {}, "NAME", false, false, "The user that Postern becomes"},
@@ -97,7 +98,7 @@ constexpr WishRow rows[] = {
      "ADDRESS:PORT",
      false,
      false,
-     "Serve /status, /metrics, /healthz and /readyz there"},
+     "Serve /status, /metrics, /healthz and /readyz there (default: off)"},
     {Wish::log_format,
      "--log-format",
      "POSTERN_LOG_FORMAT",
@@ -174,16 +175,18 @@ Result<Wishes> wishes_of(const config::Environment& environment) {
   wishes.by_environment = true;
   for (const WishRow& row : rows) {
     const std::string text = value(row.variable);
-    if (text.empty()) continue;
+    if (text.empty() || row.wish == Wish::certificate) continue;
     wishes.say(row.wish, row.separates.empty() ? std::vector{text} : split_words(text, row.separates));
   }
-  const std::string chain = value("POSTERN_CHAIN");
-  const std::string key = value("POSTERN_KEY");
-  if (chain.empty() != key.empty()) {
-    return fail(Errc::invalid_argument, chain.empty() ? "POSTERN_KEY is of no use without POSTERN_CHAIN"
-                                                      : "POSTERN_CHAIN needs the key to it: set POSTERN_KEY");
+  const auto chains = split_words(value("POSTERN_CHAIN"), blanks_and_commas);
+  const auto keys = split_words(value("POSTERN_KEY"), blanks_and_commas);
+  if (chains.size() != keys.size()) {
+    return fail(Errc::invalid_argument,
+                "POSTERN_CHAIN and POSTERN_KEY: as many files are wanted in each, in one order");
   }
-  if (!chain.empty()) wishes.say(Wish::certificate, {chain, key});
+  std::vector<std::string> pairs;
+  for (std::size_t i = 0; i < chains.size(); ++i) pairs.insert(pairs.end(), {chains[i], keys[i]});
+  wishes.say(Wish::certificate, std::move(pairs));
   return wishes;
 }
 

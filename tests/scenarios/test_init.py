@@ -10,6 +10,7 @@ import sys
 import time
 
 import pytest
+from test_quick_start import STRANGER, host, install_exim, install_postfix, install_qmail  # noqa: F401 (a fixture)
 
 from harness.client import secure_client
 from harness.daemon import Daemon
@@ -111,7 +112,7 @@ def test_what_check_refuses_is_not_written(postern, folder):
 
 
 def test_the_environment_alone_makes_a_configuration_on_stdout(postern, folder, sink):
-    port, submissions = mail_port(), next(port for port in range(15465, 32000, 1000) if not is_listening(port))
+    port, submissions = mail_port(), free_port(ending=465)
     environment = {
         "POSTERN_BACKEND": sink.address,
         "POSTERN_SELF_SIGNED": f"{folder}/keys",
@@ -214,3 +215,51 @@ def test_a_person_who_leaves_ends_it(postern, folder, sink):
     status, _ = terminal.end()
     assert status == 2
     assert os.listdir(folder) == ["sink"]
+
+
+def follow(there, *words):
+    """Has `init` look at the host, and does what it then says, as it is printed."""
+    there.installed.write("etc/systemd/system/postern.service", "")
+    there.installed.run("rm", "-rf", "/etc/postern")
+    steps = there.sh(f"postern init --hostname mx.example.org --self-signed {' '.join(words)}")
+    commands = [line.strip() for line in steps.splitlines() if line.startswith("     ")]
+    assert any(line.startswith("openssl s_client") for line in commands), steps
+    there.sh("\n".join(line for line in commands if not line.startswith(("openssl ", "postern status"))))
+    return steps
+
+
+def test_postfix_by_what_is_printed(host):  # noqa: F811
+    there = install_postfix(host)
+    there.sh(
+        "postconf -Me 'submission/inet=submission inet n - y - - smtpd -o smtpd_tls_security_level=encrypt "
+        "-o {smtpd_banner = people ESMTP}'; postfix stop; postfix start"
+    )
+    steps = follow(there, "--submission")
+    assert "listens on port" not in steps, steps  # Postfix itself does, which is known to go
+    stored = there.mail_arrives("alice@example.org", "var/mail")
+    assert f"[{STRANGER}]" in stored, stored  # XCLIENT
+    there.strangers_cannot_relay()
+    with there.session(port=587) as client:
+        assert "people" in client.expect(220).text
+        assert "STARTTLS" in client.expect(250, "EHLO client.example").keywords()
+        client.expect(530, "MAIL FROM:<a@example.net>")
+    there.sh("postern status --config /etc/postern/postern.yaml; postfix stop")
+
+
+def test_exim_by_what_is_printed(host):  # noqa: F811
+    there = install_exim(host)
+    follow(there)
+    stored = there.mail_arrives("alice@example.org", "var/mail")
+    assert f"[{STRANGER}]" in stored, stored  # -oMa
+    there.strangers_cannot_relay()
+    there.sh("kill $(cat /run/exim4/exim.pid)")
+
+
+def test_qmail_by_what_is_printed(host, build_folder, folder):  # noqa: F811
+    there, mailbox = install_qmail(host, build_folder, folder)
+    there.installed.write("var/qmail/control/rcpthosts", "example.org\n")
+    there.installed.write("etc/service/qmail-smtpd/run", "exec tcpserver 0 25 /var/qmail/bin/qmail-smtpd\n", 0o755)
+    steps = follow(there)
+    assert "svc -d /etc/service/qmail-smtpd && touch /etc/service/qmail-smtpd/down" in steps
+    stored = there.mail_arrives("alice@example.org", mailbox)
+    assert STRANGER in stored, stored  # TCPREMOTEIP

@@ -162,7 +162,7 @@ def host(request, postern, build_folder, folder):
         each.remove()
 
 
-def test_postfix(host):
+def install_postfix(host):
     there = host("postfix", ["postfix"])
     there.add_users("postern", "postfix", "postdrop", "alice")
     # As the package does when it is installed for an internet site.
@@ -175,6 +175,11 @@ def test_postfix(host):
         "postfix set-permissions 2>/dev/null || true; install -d -m 1777 /var/mail; postconf -e home_mailbox="
     )
     there.sh("postfix start")
+    return there
+
+
+def test_postfix(host):
+    there = install_postfix(host)
     there.follow("Postfix")
     stored = there.mail_arrives("alice@example.org", "var/mail")
     assert f"[{STRANGER}]" in stored, stored  # XCLIENT
@@ -204,7 +209,7 @@ def its_own_mail_leaves_through_postern(there):
     wait_until(deferred, "Postern defers what it cannot look up", PATIENCE, 0.2)
 
 
-def test_exim(host):
+def install_exim(host):
     there = host("exim-debian", ["exim4-daemon-light", "exim4-base", "exim4-config"])
     there.add_users("postern", "Debian-exim", "alice")
     there.installed.write("etc/aliases", "postmaster: alice\n")
@@ -219,6 +224,11 @@ def test_exim(host):
         "chmod 4755 /usr/sbin/exim4; install -d -o Debian-exim -g Debian-exim -m 750 /var/spool/exim4 /var/log/exim4 /var/lib/exim4 /run/exim4;"
         "install -d -m 1777 /var/mail; sed -i '/^alice:/s,/nonexistent,/tmp,' /etc/passwd; ln -sf /usr/sbin/exim4 /usr/sbin/exim; update-exim4.conf; exim4 -bd -q30m"
     )
+    return there
+
+
+def test_exim(host):
+    there = install_exim(host)
     there.follow("Exim")
     stored = there.mail_arrives("alice@example.org", "var/mail")
     assert f"[{STRANGER}]" in stored, stored  # -oMa
@@ -226,7 +236,8 @@ def test_exim(host):
     there.sh("kill $(cat /run/exim4/exim.pid)")
 
 
-def test_qmail(host, build_folder, folder):
+def install_qmail(host, build_folder, folder):
+    """Returns where its mail is, too."""
     front = Mailfront(build_folder, f"{folder}/mailfront")
     os.chmod(front.mail, 0o777)
     os.chmod(f"{front.mail}/new", 0o777)
@@ -236,6 +247,11 @@ def test_qmail(host, build_folder, folder):
     # qmail itself is no package any more: another server of its family, which finds the client where qmail-smtpd does.
     there.installed.write("var/qmail/bin/qmail-smtpd", f"#!/bin/sh\nexec {' '.join(front.argv)}\n", 0o755)
     there.installed.make_folder("etc/service/qmail-smtpd")
+    return there, front.mail.lstrip("/")
+
+
+def test_qmail(host, build_folder, folder):
+    there, mailbox = install_qmail(host, build_folder, folder)
     there.follow("qmail")
-    stored = there.mail_arrives("alice@example.org", front.mail.lstrip("/"))
+    stored = there.mail_arrives("alice@example.org", mailbox)
     assert STRANGER in stored, stored  # TCPREMOTEIP

@@ -37,9 +37,10 @@ TEST_CASE("init: the lines of master.cf that change are shown as they stand and 
                                                    "  -o smtpd_sasl_auth_enable=yes\n"),
                                       {{Wish::submission, {"yes"}}});
   says(steps, "line 1: 'smtp inet n - y - - smtpd'");
-  says(steps, "becomes: 127.0.0.1:2525  inet n - y - - smtpd");
-  says(steps, "becomes: 127.0.0.1:2587  inet n - y - - smtpd");
-  says(steps, "postconf -e 'smtpd_authorized_xclient_hosts = 127.0.0.1'");
+  says(steps, "postconf -MX smtp/inet\n");
+  says(steps, "postconf -Me '127.0.0.1:2525/inet=127.0.0.1:2525 inet n - y - - smtpd -o smtpd_tls_security_level=none");
+  says(steps, "postconf -MX submission/inet\n");
+  says(steps, "127.0.0.1:2587 inet n - y - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_tls_security_level=none");
   says(steps, "systemctl restart postfix");
 }
 

@@ -37,12 +37,18 @@ TEST_CASE("init: master.cf's services with what holds for each") {
   CHECK(services[0].line == 2);
   CHECK_FALSE(services[0].trusts_xclient);
   CHECK_FALSE(services[0].takes_proxy);
-  CHECK_FALSE(services[0].has_options);
   CHECK(port_of(services[1]) == 2525);
   CHECK(config::to_string(*own_address(services[1])) == "127.0.0.1:2525");
   CHECK(services[1].trusts_xclient);
   CHECK(services[1].takes_proxy);
-  CHECK(services[1].has_options);
+  CHECK(moved_line(services[0], "127.0.0.1:2525", config::ClientAddress::xclient) ==
+        "127.0.0.1:2525 inet n - y - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no "
+        "-o smtpd_authorized_xclient_hosts=127.0.0.1");
+  CHECK(moved_line(services[1], "127.0.0.1:2", config::ClientAddress::proxy_v2) ==
+        "127.0.0.1:2 inet n - y - - smtpd -v -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no "
+        "-o smtpd_upstream_proxy_protocol=haproxy");
+  CHECK(moved_line(services[2], "127.0.0.1:2", config::ClientAddress::none) ==
+        "127.0.0.1:2 inet n - y - - smtpd -o smtpd_tls_security_level=none -o smtpd_tls_auth_only=no");
   CHECK(services[2].program == "postscreen");
   CHECK(services[2].takes_proxy);
   CHECK(port_of(services[2]) == 25);

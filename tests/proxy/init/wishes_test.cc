@@ -14,14 +14,15 @@ Result<Wishes> said(config::Variables variables) {
 TEST_CASE("init: the environment says what options would") {
   const auto wishes = said({{"POSTERN_BACKEND", " exec /bin/x  -y "},
                             {"POSTERN_DOMAINS", "example.org, example.net"},
-                            {"POSTERN_CHAIN", "/run/secrets/a chain.pem"},
-                            {"POSTERN_KEY", "/run/secrets/key"},
+                            {"POSTERN_CHAIN", "/run/secrets/a.pem, /run/b.pem"},
+                            {"POSTERN_KEY", "/run/a.key /run/b.key"},
                             {"POSTERN_SUBMISSION", "Yes"},
                             {"POSTERN_HOSTNAME", ""}});
   REQUIRE(wishes);
   CHECK(wishes->words(Wish::backend) == std::vector<std::string>{"exec", "/bin/x", "-y"});
   CHECK(wishes->words(Wish::domains) == std::vector<std::string>{"example.org", "example.net"});
-  CHECK(wishes->words(Wish::certificate) == std::vector<std::string>{"/run/secrets/a chain.pem", "/run/secrets/key"});
+  CHECK(wishes->words(Wish::certificate) ==
+        std::vector<std::string>{"/run/secrets/a.pem", "/run/a.key", "/run/b.pem", "/run/b.key"});
   CHECK(wishes->says_yes(Wish::submission));
   CHECK_FALSE(wishes->has(Wish::hostname));
   CHECK(wishes->name_of(Wish::certificate) == "POSTERN_CHAIN and POSTERN_KEY");
