@@ -1,0 +1,45 @@
+# Runs at `cmake --install` and for the package: what is not compiled. `source`, `scratch` and `program` are set by packaging.cmake.
+# What holds a path has the prefix that it is installed below, whenever that is said.
+set(prefix ${CMAKE_INSTALL_PREFIX})
+if(prefix MATCHES "^/usr(/local)?$")
+  set(etc /etc/postern)
+else()
+  set(etc ${prefix}/etc/postern)
+endif()
+set(bin ${prefix}/bin)
+set(share ${prefix}/share/postern)
+set(here ${source}/docker/debian)
+set(units ${prefix}/lib/systemd/system)
+
+configure_file(${here}/postern.service.in ${scratch}/postern.service @ONLY)
+file(INSTALL DESTINATION ${units} TYPE FILE FILES ${scratch}/postern.service)
+file(INSTALL DESTINATION ${share} TYPE FILE FILES ${here}/exec.conf ${here}/notify-reload.conf ${here}/postern.socket)
+if(systemd_reloads)
+  file(INSTALL DESTINATION ${units}/postern.service.d TYPE FILE FILES ${here}/notify-reload.conf)
+endif()
+file(INSTALL DESTINATION ${prefix}/lib/sysusers.d TYPE FILE RENAME postern.conf FILES ${here}/postern.sysusers)
+file(INSTALL DESTINATION ${prefix}/lib/tmpfiles.d TYPE FILE RENAME postern.conf FILES ${here}/postern.tmpfiles)
+
+# The operator's, once it is there.
+if(NOT EXISTS "$ENV{DESTDIR}${etc}/postern.yaml")
+  file(INSTALL DESTINATION ${etc} TYPE FILE FILES ${here}/postern.yaml)
+endif()
+
+# print(FOLDER NAME ARGUMENT...): what the program says of itself, compressed where the name says so.
+function(print folder name)
+  string(REGEX REPLACE "\\.gz$" "" plain ${name})
+  execute_process(COMMAND ${program} ${ARGN} OUTPUT_FILE ${scratch}/${plain} COMMAND_ERROR_IS_FATAL ANY)
+  if(NOT plain STREQUAL name)
+    execute_process(COMMAND gzip -9nf ${scratch}/${plain} COMMAND_ERROR_IS_FATAL ANY)
+  endif()
+  file(INSTALL DESTINATION ${prefix}/share/${folder} TYPE FILE FILES ${scratch}/${name})
+endfunction()
+print(man/man8 postern.8.gz help --print-manual)
+print(man/man5 postern.yaml.5.gz check --print-manual)
+print(bash-completion/completions postern help --print-completion bash)
+print(zsh/vendor-completions _postern help --print-completion zsh)
+
+set(doc ${prefix}/share/doc/postern)
+file(INSTALL DESTINATION ${doc} TYPE FILE FILES ${here}/copyright ${source}/README.md ${source}/CHANGELOG.md)
+file(INSTALL DESTINATION ${doc} TYPE DIRECTORY FILES ${source}/docs)
+file(INSTALL DESTINATION ${doc}/docker TYPE FILE FILES ${source}/docker/alerts.yml ${source}/docker/grafana-dashboard.json)
