@@ -16,7 +16,7 @@ using log::Field;
 
 // The names of the fields of one side's TLS connection.
 struct TlsNames {
-  std::string_view version, cipher, group, resumed, sni, verification, error, subject;
+  std::string_view version, cipher, group, resumed, sni, verification, error, subject, failure;
 };
 constexpr TlsNames client_names{"client_tls",
                                 "client_cipher",
@@ -25,7 +25,8 @@ constexpr TlsNames client_names{"client_tls",
                                 "sni",
                                 "client_certificate",
                                 "client_certificate_error",
-                                "client_subject"};
+                                "client_subject",
+                                "client_tls_failure"};
 constexpr TlsNames backend_names{"backend_tls",
                                  "backend_cipher",
                                  "backend_group",
@@ -33,7 +34,8 @@ constexpr TlsNames backend_names{"backend_tls",
                                  "backend_sni",
                                  "backend_verification",
                                  "backend_verification_error",
-                                 "backend_subject"};
+                                 "backend_subject",
+                                 "backend_tls_failure"};
 constexpr TlsNames server_names{"server_tls",
                                 "server_cipher",
                                 "server_group",
@@ -41,11 +43,14 @@ constexpr TlsNames server_names{"server_tls",
                                 "server_sni",
                                 "server_verification",
                                 "server_verification_error",
-                                "server_subject"};
+                                "server_subject",
+                                "server_tls_failure"};
 
-void add_tls(std::vector<Field>& fields, const TlsNames& names, const tls::SessionFacts* facts) {
+void add_tls(std::vector<Field>& fields, const TlsNames& names, const tls::SessionFacts* facts,
+             std::string_view failure) {
   if (facts == nullptr) {
     fields.emplace_back(names.version, "none");
+    if (!failure.empty()) fields.emplace_back(names.failure, failure);
     return;
   }
   fields.emplace_back(names.version, facts->version);
@@ -135,6 +140,7 @@ void SessionRecord::note_handshake(smtp::Side side, tls::SessionFacts facts, std
 
 void SessionRecord::note_failed_handshake(smtp::Side side, std::string_view why) {
   book_->add("tls_handshake_failures_total", {name_of(side), why});
+  (side == smtp::Side::client ? client_tls_failure : server_tls_failure) = why;
 }
 
 void SessionRecord::note_dialing(std::uint64_t now) {
@@ -261,11 +267,11 @@ void with_line(const SessionRecord& record, std::string_view direction, const st
   fields.emplace_back("client", client);
   if (!outcome.helo.empty()) fields.emplace_back("helo", outcome.helo);
   if (!record.server.empty()) fields.emplace_back("server", record.server);
-  add_tls(fields, client_names, record.client_tls.get());
+  add_tls(fields, client_names, record.client_tls.get(), record.client_tls_failure);
   const bool inbound = direction == "inbound";
   const bool server_may_have_tls = record.policy != nullptr && !record.server.empty();
-  if (record.server_tls || server_may_have_tls) {
-    add_tls(fields, inbound ? backend_names : server_names, record.server_tls.get());
+  if (record.server_tls || server_may_have_tls || !record.server_tls_failure.empty()) {
+    add_tls(fields, inbound ? backend_names : server_names, record.server_tls.get(), record.server_tls_failure);
   }
   if (record.policy) add_policy(fields, *record.policy);
   if (outcome.authenticated) fields.emplace_back("authenticated", true);

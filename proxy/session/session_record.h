@@ -48,7 +48,7 @@ struct SessionRecord {
 
   void note_handshake_begins(smtp::Side side, std::uint64_t now);
   void note_handshake(smtp::Side side, tls::SessionFacts facts, std::uint64_t now);
-  // `reason`: a value of the label of tls_handshake_failures_total.
+  // `reason`: a value of the label of tls_handshake_failures_total, in static storage.
   void note_failed_handshake(smtp::Side side, std::string_view reason);
 
   void note_dialing(std::uint64_t now);
@@ -75,6 +75,8 @@ struct SessionRecord {
   std::unique_ptr<tls::SessionFacts> server_tls;
   std::unique_ptr<PolicyFacts> policy;  // outbound
   std::string reason;                   // the sentence behind the ending, where there is one
+  std::string_view client_tls_failure;  // the word for a handshake that failed; empty: none did
+  std::string_view server_tls_failure;
 
   // Of what was noted.
   std::unique_ptr<RefusalNotes> refused;  // null: nothing was

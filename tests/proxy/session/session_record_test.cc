@@ -103,6 +103,20 @@ TEST_CASE("session record: every word for a failed handshake is one of the label
   CHECK(noted.book.sum("tls_handshake_failures_total", {"client"}) == 2);
 }
 
+TEST_CASE("session record: the line has the word for a handshake that failed, unless another one succeeded") {
+  Noted noted;
+  CHECK(noted.line().find("tls_failure") == std::string::npos);
+  noted.record.note_failed_handshake(Side::client, "no_common_version");
+  noted.record.note_failed_handshake(Side::server, "peer_alert");
+  CHECK(noted.says("client_tls=none client_tls_failure=no_common_version"));
+  CHECK(noted.says("backend_tls=none backend_tls_failure=peer_alert"));
+  tls::SessionFacts facts;
+  facts.version = "TLSv1.3";
+  noted.record.note_handshake(Side::server, facts, 1100);
+  CHECK(noted.says("backend_tls=TLSv1.3"));
+  CHECK(noted.line().find("backend_tls_failure") == std::string::npos);
+}
+
 TEST_CASE("session record: messages, whatever comes of them") {
   Noted noted;
   for (std::size_t i = 0; i < smtp::message_result_count; ++i) {
