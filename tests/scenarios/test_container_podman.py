@@ -51,7 +51,7 @@ class Pod:
         }  # fmt: skip
         options = [word for name, value in given.items() for word in ("-e", f"{name}={value}")]
         podman(
-            "run", "-d", "--name", self.postern, "--pod", self.name, "--read-only", "--read-only-tmpfs=false", "--tmpfs", "/run/postern",
+            "run", "-d", "--name", self.postern, "--pod", self.name, "--read-only", "--read-only-tmpfs=false",
             "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--stop-timeout", "120",
             "-v", f"{self.secret}:/etc/postern/tls:ro", *options, IMAGE,
         )  # fmt: skip
