@@ -20,6 +20,7 @@ STRANGER = "192.0.2.7"  # an address of the host itself; no server takes it for 
 # What systemd does for the page, and daemontools. The unit of Postern is on the page, too: its ExecStart is run.
 _SYSTEMCTL = """#!/bin/sh -e
 case "$*" in
+    daemon-reload) ;;
     "reload postfix") postfix reload ;;
     "restart postfix") postfix stop || true; postfix start ;;
     "restart exim4") kill "$(cat /run/exim4/exim.pid)"; while ss -Hltn 'sport = :25' | grep -q :25; do sleep 0.1; done; exim4 -bd -q30m ;;
@@ -62,6 +63,8 @@ class Host:
         self.installed.write("etc/mailname", "mx.example.org\n")
         self.program("systemctl", _SYSTEMCTL)
         self.program("svc", "#!/bin/sh\n")
+        with open(ROOT / "docker/debian/exec.conf", encoding="utf-8") as file:
+            self.installed.write("usr/share/postern/exec.conf", file.read())
         for place in ("usr/bin/postern", "usr/local/bin/postern"):
             if os.path.lexists(self.installed.path(place)):
                 os.remove(self.installed.path(place))
