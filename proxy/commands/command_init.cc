@@ -66,6 +66,7 @@ class Initiation {
   int settle(init::Plan& plan);
   int settle_by(const init::Question& question, init::Decision& decision);
   int write(const init::Plan& plan);
+  void look_at_certificates(const init::Plan& plan);
   bool is_good(const std::string& text) const;
   bool is_wanted(const std::string& text) const;
 
@@ -173,6 +174,20 @@ bool Initiation::is_wanted(const std::string& text) const {
   return line && (line->empty() || *line == "y" || *line == "yes");
 }
 
+// What they say of themselves stands beside them in the configuration, whoever named them.
+void Initiation::look_at_certificates(const init::Plan& plan) {
+  bool named = plan.hostname.empty();
+  for (const config::CertificatePair& files : plan.certificates) {
+    facts_.certificates.insert(facts_.certificates.begin(), init::look_at_certificate(files, ""));
+    const init::FoundCertificate& found = facts_.certificates.front();
+    named |= !found.flaw.empty() || init::names_host(found, plan.hostname);  // what is wrong is said by the check
+  }
+  if (!named) {
+    std::fprintf(stderr, "postern: init: warning: no certificate names %s: who looks at names will refuse it\n",
+                 plan.hostname.c_str());
+  }
+}
+
 int Initiation::write(const init::Plan& plan) {
   bool made_pair = false;
   if (plan.makes_certificate) {
@@ -182,6 +197,7 @@ int Initiation::write(const init::Plan& plan) {
     if (!made) return say_failure(made.error().message);
     made_pair = *made;
   }
+  look_at_certificates(plan);
   const std::string text = init::stamped(init::print_configuration(plan, facts_));
   if (!is_good(text) || !is_wanted(text)) {
     if (made_pair) {

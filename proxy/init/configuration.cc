@@ -13,8 +13,8 @@ using config::ClientAddress;
 
 std::string text_of(const std::vector<config::Endpoint>& addresses) {
   if (addresses.size() == 1) return yaml_scalar(config::to_string(addresses[0]));
-  std::vector<std::string> texts;
-  for (const config::Endpoint& address : addresses) texts.push_back(config::to_string(address));
+  std::vector<std::string> texts(addresses.size());
+  std::ranges::transform(addresses, texts.begin(), [](const auto& address) { return config::to_string(address); });
   return yaml_list(texts);
 }
 
@@ -211,15 +211,17 @@ void Printer::outbound() {
   }
   route();
   const bool by_name = plan_.relay && plan_.relay->kind == config::Endpoint::Kind::name;
-  comment(by_name ? "Its certificate must be good, and name it."
+  comment(by_name ? "Its certificate must be good, and name it; else mail waits where it came from."
                   : "TLS wherever it is offered, and what the recipient publishes (DANE, MTA-STS) on top of that.",
           4);
   line(4, "level", by_name ? "verify" : "may");
-  comment(
-      "To begin with: mail is delivered as with `may`, and the log says what would have been refused "
-      "(`policy decision`). Once there is nothing surprising in it: enforce.",
-      4);
-  line(4, "enforcement", "observe");
+  if (!plan_.relay) {
+    comment(
+        "To begin with: mail is delivered as with `may`, and the log says what would have been refused "
+        "(`policy decision`). Once there is nothing surprising in it: enforce.",
+        4);
+    line(4, "enforcement", "observe");
+  }
   state();
 }
 

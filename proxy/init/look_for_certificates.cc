@@ -44,7 +44,8 @@ class Pairs {
   // A folder of folders, one for each certificate (certbot, dehydrated).
   void add_folders(const std::string& folder) {
     for (const std::string& name : entries(folder)) {
-      add(folder + "/" + name + "/fullchain.pem", folder + "/" + name + "/privkey.pem");
+      const std::string own = (folder + "/").append(name);
+      add(own + "/fullchain.pem", own + "/privkey.pem");
     }
   }
 
@@ -55,7 +56,7 @@ class Pairs {
       const std::string stem = name.substr(0, name.size() - 4);
       for (const std::string chain_folder : chains) {
         for (const char* const end : {".fullchain.pem", ".pem", ".crt"}) {
-          add((chain_folder + "/").append(stem).append(end), folder + "/" + name);
+          add((chain_folder + "/").append(stem).append(end), (folder + "/").append(name));
         }
       }
     }

@@ -85,8 +85,9 @@ void Steps::qmail() {
 
 void Steps::postfix() {
   const bool xclient = plan_.backend.client_address == config::ClientAddress::xclient;
-  if (!plan_.moved.empty())
+  if (!plan_.moved.empty()) {
     step("Postfix leaves the ports that are Postern's from now on, and listens behind it (master.cf):");
+  }
   for (const auto& [service, to] : plan_.moved) {
     if (service.line != 0) {
       out_ += "     # line " + std::to_string(service.line) + ": " + config::quote(service.text) + "\n";
@@ -182,12 +183,14 @@ void Steps::hand_in() {
     case Behind::program:
     case Behind::address: break;
   }
-  step("Have the server hand in what leaves: its smarthost is " + config::to_string(at) + ".");
+  const bool anywhere = at.address == config::IpAddress();
+  step("Have the server hand in what leaves: its smarthost is " +
+       (anywhere ? "this machine, port " + port : config::to_string(at)) + ".");
 }
 
 void Steps::outbound() {
   if (plan_.state_directory.empty()) {
-    step("Policies that are learned outlive a restart if there is a folder for them, and the configuration names it:");
+    step("Policies that are learned outlive a restart in a folder of their own; then take the # off state_directory:");
     shell("install -d -o " + shell_word(plan_.user.empty() ? "postern" : plan_.user) + " -m 700 /var/lib/postern");
   }
   if (!facts_.has_trust_anchor) {

@@ -27,14 +27,6 @@ std::optional<std::uint16_t> port_in(const std::string& text) {
   return port;
 }
 
-// Exactly, or by a wildcard for the leftmost label.
-bool is_named(const FoundCertificate& certificate, const std::string& host) {
-  const std::string name = config::lower_case(host);
-  const std::size_t dot = name.find('.');
-  const std::string wildcard = dot == name.npos ? std::string() : "*" + name.substr(dot);
-  return std::ranges::any_of(certificate.names, [&](const auto& each) { return each == name || each == wildcard; });
-}
-
 bool is_local_suffix(const std::string& host) {
   return host.ends_with(".localdomain") || host.ends_with(".local") || host == "localhost";
 }
@@ -44,6 +36,13 @@ bool is_local_suffix(const std::string& host) {
 PortUse use_of(std::uint16_t port) {
   if (port % 1000 == submissions_port) return PortUse::implicit;
   return port % 1000 == submission_port ? PortUse::submission : PortUse::mail;
+}
+
+bool names_host(const FoundCertificate& certificate, const std::string& host) {
+  const std::string name = config::lower_case(host);
+  const std::size_t dot = name.find('.');
+  const std::string wildcard = dot == name.npos ? std::string() : "*" + name.substr(dot);
+  return std::ranges::any_of(certificate.names, [&](const auto& each) { return each == name || each == wildcard; });
 }
 
 Decision decide(const Facts& facts, const Wishes& wishes, const Surroundings& surroundings) {
@@ -150,7 +149,7 @@ std::vector<config::CertificatePair> Planner::fitting_certificates() const {
   for (const FoundCertificate& each : facts_.certificates) {
     const bool valid = each.not_before <= surroundings_.now && surroundings_.now < each.not_after &&
                        can_be_written(each.files.chain) && can_be_written(each.files.key);
-    if (!each.flaw.empty() || each.self_issued || !valid || !is_named(each, plan_.hostname)) continue;
+    if (!each.flaw.empty() || each.self_issued || !valid || !names_host(each, plan_.hostname)) continue;
     const FoundCertificate*& place = best[each.is_rsa ? 0 : 1];
     if (place == nullptr || place->not_after < each.not_after) place = &each;
   }
@@ -172,7 +171,7 @@ std::string Planner::certificates_question() const {
     const std::string why = !each.flaw.empty()                    ? each.flaw
                             : each.self_issued                    ? "nobody else vouches for it"
                             : each.not_after <= surroundings_.now ? "expired"
-                            : is_named(each, plan_.hostname)      ? "not valid yet"
+                            : names_host(each, plan_.hostname)    ? "not valid yet"
                                                                   : "names " + names;
     text += "\n  " + each.files.chain + ": " + why;
   }
@@ -256,6 +255,12 @@ bool Planner::allow_clients() {
       return refuse(Wish::allow_clients, quote(text) + " would let anybody send mail to anywhere");
     }
     plan_.allow_clients.push_back(*network);
+  }
+  // The server behind is on this machine, and is to go on as one of those.
+  const bool is_local = plan_.behind != Behind::address && !plan_.allow_clients.empty();
+  if (is_local && !config::contains(plan_.allow_clients, *config::parse_ip_address("127.0.0.1"))) {
+    const auto own = config::loopback_networks();
+    plan_.allow_clients.insert(plan_.allow_clients.begin(), own.begin(), own.end());
   }
   return true;
 }

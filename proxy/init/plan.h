@@ -60,6 +60,9 @@ struct Plan {
   std::string log_format;
 };
 
+// Exactly, or by a wildcard for the leftmost label.
+bool names_host(const FoundCertificate& certificate, const std::string& host);
+
 // What the machine cannot answer.
 struct Question {
   Wish about = Wish::backend;

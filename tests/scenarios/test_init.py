@@ -111,6 +111,19 @@ def test_what_check_refuses_is_not_written(postern, folder):
     assert os.listdir(folder) == []
 
 
+def test_a_certificate_says_for_whom_and_until_when_it_is(postern, folder, certificates):
+    words = ["--backend", "exec", "/bin/true", "--output", "-"]
+    given = ["--certificate", certificates.ecdsa.chain, certificates.ecdsa.key, certificates.rsa.chain, certificates.rsa.key]
+    done = init(postern, *words, *given, "--hostname", "mx.example.org")
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"# For mx.example.org, until 20\d\d-\d\d-\d\d", done.stdout)) == 2
+    assert "no certificate names" not in done.stderr
+    done = init(postern, *words, *given, "--hostname", "mail.example.org")
+    assert done.returncode == 0 and "no certificate names mail.example.org" in done.stderr
+    done = init(postern, *words, "--hostname", "mx.example.org", "--certificate", certificates.ecdsa.chain, certificates.rsa.key)
+    assert done.returncode == 1 and done.stdout == "", done.stderr
+
+
 def test_the_environment_alone_makes_a_configuration_on_stdout(postern, folder, sink):
     port, submissions = mail_port(), free_port(ending=465)
     environment = {

@@ -216,6 +216,7 @@ TEST_CASE("init: mail that leaves is taken from this machine alone, unless other
   const Decision many = decided(with_qmail(bare_machine()), with(out, {{Wish::allow_clients, {"10.0.0.0/8"}}}));
   REQUIRE(std::holds_alternative<Plan>(many));
   CHECK(config::to_string(std::get<Plan>(many).outbound_listen) == "0.0.0.0:10025");
+  CHECK(std::get<Plan>(many).allow_clients.size() == 3);  // qmail is on this machine
 }
 
 TEST_CASE("init: ports by their endings") {
