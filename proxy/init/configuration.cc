@@ -233,7 +233,8 @@ void Printer::state() {
   }
   comment(
       "Where MTA-STS policies would outlive a restart, once the folder is there and belongs to `user`:\n"
-      "state_directory: /var/lib/postern",
+      "state_directory: " +
+          plan_.state_directory_to_be,
       0);
 }
 

@@ -70,6 +70,7 @@ struct Facts {
   bool has_trust_anchor = false;     // dns-root-data
   bool has_control_folder = false;   // /run/postern is there, or the service makes it
   bool has_service = false;          // systemd knows postern.service
+  bool confines_programs = false;    // … and /usr/share/postern/exec.conf is there, for those of `exec`
 
   // Null: nobody listens there.
   const Listening* listener_on(std::uint16_t port) const;

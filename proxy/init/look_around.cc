@@ -117,6 +117,7 @@ Facts look_around(const Machine& machine) {
   for (const char* const folder : {"/etc/systemd/system", "/lib/systemd/system", "/usr/lib/systemd/system"}) {
     facts.has_service |= exists(root + folder + "/postern.service");
   }
+  facts.confines_programs = facts.has_service && exists(root + "/usr/share/postern/exec.conf");
   facts.has_control_folder = facts.has_service || exists(root + "/run/postern");
   return facts;
 }

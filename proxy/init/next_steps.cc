@@ -23,6 +23,7 @@ class Steps {
 
   std::string print() {
     own_user();
+    programs();
     switch (plan_.behind) {
       case Behind::qmail: qmail(); break;
       case Behind::postfix: postfix(); break;
@@ -42,6 +43,7 @@ class Steps {
   void shell(const std::string& text) { out_ += "     " + text + "\n"; }
 
   void own_user();
+  void programs();
   void qmail();
   void postfix();
   void exim();
@@ -64,6 +66,13 @@ void Steps::own_user() {
   if (!plan_.user.empty() || !facts_.is_root) return;
   step("Give Postern a user of its own, and say so in the configuration (user: postern); it would stay root:");
   shell("adduser --system --group --no-create-home postern");
+}
+
+void Steps::programs() {
+  if (plan_.backend.exec.empty() || !facts_.confines_programs) return;
+  step("Have the service let programs do what a mail server does (those that write the queue are set-user-ID):");
+  shell("install -D -m 644 /usr/share/postern/exec.conf /etc/systemd/system/postern.service.d/exec.conf");
+  shell("systemctl daemon-reload");
 }
 
 void Steps::qmail() {
@@ -191,7 +200,8 @@ void Steps::hand_in() {
 void Steps::outbound() {
   if (plan_.state_directory.empty()) {
     step("Policies that are learned outlive a restart in a folder of their own; then take the # off state_directory:");
-    shell("install -d -o " + shell_word(plan_.user.empty() ? "postern" : plan_.user) + " -m 700 /var/lib/postern");
+    shell("install -d -o " + shell_word(plan_.user.empty() ? "postern" : plan_.user) + " -m 700 " +
+          shell_word(plan_.state_directory_to_be));
   }
   if (!facts_.has_trust_anchor) {
     step("Without the root zone's key there is no DANE:");

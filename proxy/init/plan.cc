@@ -298,9 +298,13 @@ bool Planner::service() {
   const std::string user = exim_program ? "Debian-exim" : own_user;
   if (facts_.has_user(user) && (facts_.is_root || !wishes_.by_environment)) plan_.user = user;
   if (facts_.has_control_folder) plan_.control = "/run/postern/control";
-  if (plan_.uses_outbound && facts_.has_state_directory) plan_.state_directory = "/var/lib/postern";
-  if (!word(Wish::user, plan_.user) || !word(Wish::control, plan_.control) ||
-      !word(Wish::state_directory, plan_.state_directory) || !word(Wish::log_format, plan_.log_format)) {
+  if (!word(Wish::user, plan_.user)) return false;
+  // The package keeps giving its folder to its own user.
+  const bool is_own_user = plan_.user.empty() || plan_.user == "postern";
+  plan_.state_directory_to_be = "/var/lib/postern" + (is_own_user ? "" : "-" + plan_.user);
+  if (is_own_user && facts_.has_state_directory) plan_.state_directory = plan_.state_directory_to_be;
+  if (!word(Wish::control, plan_.control) || !word(Wish::state_directory, plan_.state_directory) ||
+      !word(Wish::log_format, plan_.log_format)) {
     return false;
   }
   for (const auto& [wish, path] :

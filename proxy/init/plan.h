@@ -54,7 +54,8 @@ struct Plan {
   std::optional<config::Endpoint> relay;  // none: route mx
   config::Endpoint outbound_listen;
   std::vector<config::Network> allow_clients;  // empty: the default
-  std::string state_directory;
+  std::string state_directory;                 // empty: it is not there yet, or nobody uses it
+  std::string state_directory_to_be = {};
   std::string control;
   std::string admin;
   std::string log_format;

@@ -273,6 +273,7 @@ def test_qmail_by_what_is_printed(host, build_folder, folder):  # noqa: F811
     there.installed.write("var/qmail/control/rcpthosts", "example.org\n")
     there.installed.write("etc/service/qmail-smtpd/run", "exec tcpserver 0 25 /var/qmail/bin/qmail-smtpd\n", 0o755)
     steps = follow(there)
+    assert "install -D -m 644 /usr/share/postern/exec.conf" in steps
     assert "svc -d /etc/service/qmail-smtpd && touch /etc/service/qmail-smtpd/down" in steps
     stored = there.mail_arrives("alice@example.org", mailbox)
     assert STRANGER in stored, stored  # TCPREMOTEIP

@@ -55,10 +55,12 @@ TEST_CASE("init: qmail's tcpserver is stopped, and others on the port are named"
   Facts facts = with_qmail(bare_machine());
   facts.qmail.relays_by_rules = true;
   facts.listening = {listens(25, "other\nthing")};
-  facts.has_service = true;
+  facts.has_service = facts.confines_programs = facts.has_state_directory = true;
   const std::string steps = steps_for(facts, {{Wish::outbound, {"mx"}}});
   says(steps, "svc -d /service/qmail-smtpd && touch /service/qmail-smtpd/down");
   says(steps, "tcp.smtp");
+  says(steps, "install -D -m 644 /usr/share/postern/exec.conf /etc/systemd/system/postern.service.d/exec.conf");
+  says(steps, "install -d -o qmaild -m 700 /var/lib/postern-qmaild");  // the other folder is the package's user's
   says(steps, "'other\\x0athing' (process 4711) listens on port 25");
   says(steps, "apt-get install dns-root-data");
   says(steps, "systemctl enable --now postern");
