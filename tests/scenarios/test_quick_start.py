@@ -9,10 +9,11 @@ import pytest
 from test_docs import ROOT, blocks
 
 from harness.client import Client
+from harness.daemon import Daemon
 from harness.installed import Installed
 from harness.mailfront import Mailfront
 from harness.messages import message, new_token
-from harness.netns import Namespace, need_namespaces
+from harness.netns import Namespace, join, need_namespaces
 from harness.ports import PATIENCE, wait_until
 
 STRANGER = "192.0.2.7"  # an address of the host itself; no server takes it for one of its own
@@ -258,3 +259,21 @@ def test_qmail(host, build_folder, folder):
     there.follow("qmail")
     stored = there.mail_arrives("alice@example.org", mailbox)
     assert STRANGER in stored, stored  # TCPREMOTEIP
+
+
+def test_an_appliance(host, postern, folder):
+    there = host("postfix", ["postfix"])  # which stays as it is: nothing of it runs
+    there.add_users("postern")
+    appliance = Namespace("appliance")
+    try:
+        join(there.network, "lan", ["192.168.0.1/24"], appliance, "lan", ["192.168.0.7/24"])
+        sink = Daemon(
+            appliance.command(postern, "sink", "--listen", "192.168.0.7:25", "--maildir", f"{folder}/mail"), f"{folder}/sink.log"
+        )
+        sink.wait_ready(lambda: "listening" in sink.output(), "the appliance listens")
+        there.follow("An appliance, by its address")
+        there.mail_arrives("alice@example.org", f"{folder}/mail".lstrip("/"))
+        there.strangers_cannot_relay()
+        sink.terminate()
+    finally:
+        appliance.remove()
