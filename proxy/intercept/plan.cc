@@ -152,10 +152,10 @@ class Planner {
     if (one.host) {
       for (const IpAddress& address : machine_.addresses) {
         const bool taken = address.family == IpAddress::Family::v4 ? one.v4.has_value() : one.v6.has_value();
-        if (!taken || is_loopback(address) || is_link_local(address) ||
-            config::contains(listener.allow_clients, address))
-          continue;
-        strangers.push_back(config::to_string(address));
+        const bool used = taken && !is_loopback(address) && !is_link_local(address);
+        if (used && !config::contains(listener.allow_clients, address)) {
+          strangers.push_back(config::to_string(address));
+        }
       }
     }
     if (strangers.empty()) return;

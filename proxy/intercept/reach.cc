@@ -1,6 +1,7 @@
 #include "proxy/intercept/reach.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "config/settings.h"
 #include "config/text.h"
@@ -75,13 +76,14 @@ std::optional<config::Endpoint> landing(const std::vector<config::Endpoint>& lis
 
 std::string listed_networks(const std::vector<Network>& networks) {
   std::vector<std::string> texts;
-  for (const Network& network : networks) texts.push_back(config::to_string(network));
+  const auto text_of = [](const Network& network) { return config::to_string(network); };
+  std::ranges::transform(networks, std::back_inserter(texts), text_of);
   return config::listed(texts);
 }
 
 std::string listed_ports(const std::vector<std::uint16_t>& ports) {
   std::vector<std::string> texts;
-  for (const std::uint16_t port : ports) texts.push_back(std::to_string(port));
+  std::ranges::transform(ports, std::back_inserter(texts), [](std::uint16_t port) { return std::to_string(port); });
   return config::listed(texts);
 }
 

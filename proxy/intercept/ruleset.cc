@@ -31,9 +31,7 @@ std::string set_of(const std::vector<std::string>& items) {
 }
 
 std::string port_set(const std::vector<std::uint16_t>& ports) {
-  std::vector<std::string> texts;
-  for (const std::uint16_t port : ports) texts.push_back(std::to_string(port));
-  return set_of(texts);
+  return ports.size() == 1 ? listed_ports(ports) : "{ " + listed_ports(ports) + " }";
 }
 
 // What of `networks` is of the family; empty: nothing.

@@ -90,7 +90,8 @@ const std::vector<std::string> tool_folders = {"/usr/sbin", "/sbin", "/usr/bin",
 
 Result<std::string> find_tool(const std::string& name, const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) {
-    const std::string path = folder + "/" + name;
+    std::string path = folder;
+    path.append("/").append(name);
     if (::access(path.c_str(), X_OK) == 0) return path;
   }
   return fail(Errc::not_found, "there is no program " + name + " in " + config::listed(folders));
