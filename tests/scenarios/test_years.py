@@ -95,8 +95,8 @@ class Service:
         return found
 
     def resident(self):
-        """Name to KiB that are in RAM, and its share of those where others have them, too."""
-        return {name: (resident_kib(pid), share_kib(pid)) for name, pid in self.processes().items()}
+        """Name to KiB that are in RAM, its share of those where others have them, too, and what it wrote itself."""
+        return {name: (resident_kib(pid), share_kib(pid), own_kib(pid)) for name, pid in self.processes().items()}
 
     def memory(self):
         """KiB that the processes wrote themselves, once that is no longer becoming less."""
@@ -215,16 +215,16 @@ def test_a_soak_finds_memory_flat(start, traffic, authority, folder, honest_memo
             if len(seen) % 4 == 1:
                 descriptors = {name: open_descriptors(pid) for name, pid in service.processes().items()}
                 with capsys.disabled():
-                    print(f"\n{minutes:4.1f} min: KiB resident and share {seen[-1]}, descriptors {descriptors}, "
+                    print(f"\n{minutes:4.1f} min: KiB resident, share, own {seen[-1]}, descriptors {descriptors}, "
                           f"{traffic.sessions} sessions", end="", flush=True)  # fmt: skip
         many(service, 2, 1)
         time.sleep(8)
     traffic.rest()
     check(traffic)
     assert service.processes() == before
-    for name in before:
+    for name, kind in itertools.product(before, (0, 2)):
         after_warming_up, at_the_end = (
-            sum(each[name][0] for each in some) / len(some) for some in (seen[8:16], seen[-8:])
+            sum(each[name][kind] for each in some) / len(some) for some in (seen[8:16], seen[-8:])
         )
         assert at_the_end < 1.05 * after_warming_up, f"{name}: {after_warming_up} KiB, {at_the_end} KiB"
     service.upgradable.stop()
