@@ -34,6 +34,9 @@ std::string lines_of(const std::vector<std::string>& troubles) {
 void add(Worker::Condition& all, const Worker::Condition& one) {
   all.draining = all.draining || one.draining;
   all.without_resolver = all.without_resolver || one.without_resolver;
+  all.drained.by_themselves += one.drained.by_themselves;
+  all.drained.told += one.drained.told;
+  all.drained.cut += one.drained.cut;
   all.backends.insert(all.backends.end(), one.backends.begin(), one.backends.end());
 }
 
@@ -96,7 +99,9 @@ Admin::Admin(const Workers& workers, std::shared_ptr<const runtime::Runtime> run
       runtime_(std::move(runtime)),
       counts_(std::make_shared<const keeper::Counts>()),
       certificates_(std::make_shared<const Certificates>()),
-      reloaded_at_(std::time(nullptr)) {}
+      reloaded_at_(std::time(nullptr)),
+      sandbox_(std::make_shared<const process::SandboxState>()),
+      events_(std::make_shared<const Events>()) {}
 
 Result<std::unique_ptr<Admin>> Admin::start(UniqueFd socket, const Workers& workers,
                                             std::shared_ptr<const runtime::Runtime> runtime) {
@@ -132,8 +137,11 @@ void Admin::renewed(const Certificates& certificates) {
 }
 
 void Admin::confined(const process::SandboxState& sandbox) {
-  landlock_ = sandbox.files;
-  seccomp_ = sandbox.calls;
+  sandbox_.set(std::make_shared<const process::SandboxState>(sandbox));
+}
+
+void Admin::heard(const Events& events) {
+  events_.set(std::make_shared<const Events>(events));
 }
 
 void Admin::tell_status(UniqueFd connection, bool as_text) {
@@ -207,9 +215,12 @@ observe::AdminServer::Page Admin::status(std::string_view query, const Round& ro
   const auto runtime = runtime_.get();
   const auto counts = counts_.get();
   const auto certificates = certificates_.get();
+  const auto sandbox = sandbox_.get();
+  const auto events = events_.get();
   const auto usage = usage_.now();
-  const Seen seen{round.books, round.condition, *runtime,     *counts,        *certificates,
-                  usage,       history_,        reloaded_at_, workers_.size()};
+  const Seen seen{round.books,   round.condition, *runtime,        *counts,
+                  *certificates, *sandbox,        *events,         usage,
+                  history_,      reloaded_at_,    workers_.size(), round.condition.draining || leaving_};
   const status::Status status = status_of(seen, std::move(troubles));
   if (query == "format=json") return {200, "application/json", status::print_json(status)};
   if (query == "format=text") return {200, "text/plain; charset=utf-8", status::print_text(status)};
@@ -228,8 +239,9 @@ observe::Facts Admin::facts(const Round& round) const {
   facts.set("postern_process_restarts_total", static_cast<double>(counts->gateway_losses), {"gateway"});
   facts.set("postern_process_restarts_total", static_cast<double>(counts->resolver_losses), {"resolver"});
   facts.set("postern_config_last_reload_success_timestamp_seconds", static_cast<double>(reloaded_at_.load()));
-  facts.set("postern_sandbox_active", landlock_ ? 1 : 0, {"landlock"});
-  facts.set("postern_sandbox_active", seccomp_ ? 1 : 0, {"seccomp"});
+  const auto sandbox = sandbox_.get();
+  facts.set("postern_sandbox_active", sandbox->files ? 1 : 0, {"landlock"});
+  facts.set("postern_sandbox_active", sandbox->calls ? 1 : 0, {"seccomp"});
   facts.set("postern_draining", round.condition.draining || leaving_ ? 1 : 0);
   facts.set("postern_log_lines_dropped_total", static_cast<double>(log::dropped()));
   facts.set("postern_build_info", 1,

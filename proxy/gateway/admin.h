@@ -28,6 +28,7 @@ class Admin {
  public:
   using Workers = std::vector<std::unique_ptr<Worker>>;
   using Certificates = std::map<std::string, keeper::CertificateState>;  // by name
+  using Events = std::vector<keeper::Event>;                             // the oldest first
   // `socket` is bound; or there is none: then only those are answered whom somebody else lets in. `workers`, which may
   // not run yet, outlive it, and are joined before it goes.
   static Result<std::unique_ptr<Admin>> start(UniqueFd socket, const Workers& workers,
@@ -45,6 +46,8 @@ class Admin {
   void counted(const keeper::Counts& counts);
   // Likewise: how those fare that were not always what there is on disk.
   void renewed(const Certificates& certificates);
+  // Likewise: what has happened lately.
+  void heard(const Events& events);
   // Thread-safe: the status, to whoever is at the other end of that unix socket.
   void tell_status(UniqueFd connection, bool as_text);
   // Likewise: what the gateway is in.
@@ -83,8 +86,8 @@ class Admin {
   config::Published<Certificates> certificates_;
   std::atomic<std::int64_t> reloaded_at_;
   std::atomic<bool> leaving_ = false;
-  std::atomic<bool> landlock_ = false;
-  std::atomic<bool> seccomp_ = false;
+  config::Published<process::SandboxState> sandbox_;
+  config::Published<Events> events_;
   std::shared_ptr<Round> round_;  // null: nobody asks
   std::vector<Waiting> waiting_;
   unsigned age_ = 0;  // of the round, in ticks

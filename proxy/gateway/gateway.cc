@@ -173,6 +173,12 @@ void Gateway::obey(const keeper::Ask&, net::Descriptors&) {
   }
 }
 
+void Gateway::obey(const keeper::Event& order, net::Descriptors&) {
+  if (events_.size() == keeper::most_events) events_.erase(events_.begin());
+  events_.push_back(order);
+  if (admin_) admin_->heard(events_);
+}
+
 void Gateway::obey(const keeper::Signer& order, net::Descriptors& descriptors) {
   if (order.worker < workers_.size()) use_signer(order.worker, std::move(descriptors.front()));
 }
@@ -257,6 +263,7 @@ void Gateway::start_admin(UniqueFd socket) {
   admin_ = std::move(*started);
   admin_->counted(counts_);
   admin_->renewed(certificates_);
+  admin_->heard(events_);
   if (leaving_) admin_->leaving();
   admin_->confined(sandbox_);
 }

@@ -60,6 +60,7 @@ class Gateway final : private net::PacketSocket::Owner {
   void obey(const keeper::Status& order, net::Descriptors& descriptors);
   void obey(const keeper::CertificateState& order, net::Descriptors& descriptors);
   void obey(const keeper::Signer& order, net::Descriptors& descriptors);
+  void obey(const keeper::Event& order, net::Descriptors& descriptors);
   std::optional<Error> swap_in(Arriving arriving, std::uint32_t workers);
   std::shared_ptr<const runtime::Runtime> until_retired(std::shared_ptr<const runtime::Runtime> runtime,
                                                         std::uint32_t version);
@@ -90,7 +91,8 @@ class Gateway final : private net::PacketSocket::Owner {
   std::vector<std::unique_ptr<Worker>> workers_;
   keeper::Counts counts_;
   Admin::Certificates certificates_;  // those of which there is something to be said
-  std::unique_ptr<Admin> admin_;      // null: there is none. It goes when no worker runs any more
+  Admin::Events events_;
+  std::unique_ptr<Admin> admin_;  // null: there is none. It goes when no worker runs any more
   std::size_t running_ = 0;
   bool leaving_ = false;  // and draining soon
   bool draining_ = false;

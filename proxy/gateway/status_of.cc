@@ -87,6 +87,7 @@ void add_certificates(status::Status& status, const Seen& seen) {
     certificate.served_by = who_serves(seen.runtime.settings, each.name);
     const auto state = seen.certificates.find(each.name);
     certificate.differs_from_disk = state != seen.certificates.end() && state->second.differs_from_disk;
+    if (certificate.differs_from_disk) certificate.why = state->second.why;
     status.certificates.push_back(std::move(certificate));
   }
 }
@@ -118,6 +119,12 @@ status::Status status_of(const Seen& seen, std::vector<std::string> troubles) {
   add_process(status.process, seen);
   add_listeners(status, seen);
   add_certificates(status, seen);
+  status.sandbox = {config::to_string(seen.sandbox.mode), seen.sandbox.files, seen.sandbox.calls, seen.sandbox.missing};
+  const Worker::Drained& drained = seen.condition.drained;
+  if (seen.draining) status.drained = {drained.by_themselves, drained.told, drained.cut};
+  for (auto each = seen.events.rbegin(); each != seen.events.rend(); ++each) {
+    status.events.push_back({each->time, to_string(each->kind), each->text});
+  }
   status.dns = status::counts_of(seen.books.own(), "dns_queries_total", {}, 2);
   status.mta_sts = status::counts_of(seen.books.own(), "mta_sts_fetches_total");
   status.tls_reports = status::counts_of(seen.books.own(), "tls_report_sessions_total");

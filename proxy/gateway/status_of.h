@@ -9,6 +9,7 @@
 #include "proxy/gateway/worker.h"
 #include "proxy/keeper/messages.h"
 #include "proxy/process/process_usage.h"
+#include "proxy/process/sandbox.h"
 #include "proxy/runtime/runtime.h"
 #include "proxy/status/status.h"
 
@@ -20,10 +21,13 @@ struct Seen {
   const runtime::Runtime& runtime;
   const keeper::Counts& counts;
   const std::map<std::string, keeper::CertificateState>& certificates;  // by name: not all of them
+  const process::SandboxState& sandbox;
+  const std::vector<keeper::Event>& events;  // the oldest first
   const process::ProcessUsage::Now& usage;
   const status::History& history;
   std::int64_t reloaded_at = 0;
   std::uint64_t workers = 0;
+  bool draining = false;
 };
 
 status::Status status_of(const Seen& seen, std::vector<std::string> troubles);

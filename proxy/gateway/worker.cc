@@ -126,7 +126,7 @@ void Worker::count(std::function<void(std::size_t sessions)> use) {
 
 void Worker::tell(const std::function<void(const observe::Books&, const Condition&)>& use) const {
   observe::Books books = books_;
-  Condition condition{draining_, !resolver_.connected() && runtime::needs(runtime_->settings).resolver, {}};
+  Condition condition{draining_, !resolver_.connected() && runtime::needs(runtime_->settings).resolver, {}, drained_};
   for (const auto& [listener, pool] : pools_) {
     for (std::size_t i = 0; i < pool->size(); ++i) {
       std::string address = config::to_string(pool->endpoint(i));

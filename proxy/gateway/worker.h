@@ -72,11 +72,18 @@ class Worker {
     std::uint64_t since = 0;
     std::uint32_t connections = 0;
   };
+  // Of the sessions that were told to drain, or to stop, how many ended how.
+  struct Drained {
+    std::uint64_t by_themselves = 0;
+    std::uint64_t told = 0;
+    std::uint64_t cut = 0;
+  };
   // How a worker is, beside what it has counted.
   struct Condition {
     bool draining = false;
     bool without_resolver = false;  // it has something to ask, and nobody is there
     std::vector<KnownBackend> backends;
+    Drained drained;
   };
   // Thread-safe: `use` is called with what it has counted and the state of the servers behind, in the worker's thread,
   // or at once, when that has ended.
@@ -85,12 +92,7 @@ class Worker {
   void count(std::function<void(std::size_t sessions)> use);
   // After join().
   const observe::Books& books() const { return books_; }
-  // Likewise: of the sessions that were told to drain, or to stop, how many ended how.
-  struct Drained {
-    std::uint64_t by_themselves = 0;
-    std::uint64_t told = 0;
-    std::uint64_t cut = 0;
-  };
+  // Likewise.
   const Drained& drained() const { return drained_; }
 
  private:

@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 
 #include <csignal>
+#include <ctime>
 #include <utility>
 #include <variant>
 
@@ -88,7 +89,8 @@ bool Keeper::begin() {
                                          [this](const Order& order, net::Descriptors descriptors) {
                                            send(order, std::move(descriptors));
                                          },
-                                         [this] { on_swapped(); }, [this] { tell_counts(); }, &signers_, &guard_});
+                                         [this] { on_swapped(); }, [this] { tell_counts(); }, &signers_, &guard_,
+                                         [this](const std::string& files) { note(Event::Kind::renewed, files); }});
   reloader_.emplace(means_of_reloader());
   if (!postern) error = postern.error();
   if (!error) error = service_.begin();
@@ -131,6 +133,7 @@ std::optional<Error> Keeper::send_snapshot() {
   send(Commit{version, workers_});
   told_.clear();
   tell_counts();
+  for (const Event& each : events_) send(each);
   return std::nullopt;
 }
 
@@ -174,7 +177,11 @@ Reloader::Means Keeper::means_of_reloader() {
           .announce = [this](const Prepared& next, std::uint32_t version) { return announce(next, version); },
           .withdraw = [this](std::uint32_t version) { withdraw(version); },
           .swapped = [this] { on_swapped(); },
-          .ended = [this] { tell_counts(); }};
+          .ended = [this] { tell_counts(); },
+          .told =
+              [this](bool taken_over, const std::string& what) {
+                note(taken_over ? Event::Kind::reloaded : Event::Kind::reload_refused, what);
+              }};
 }
 
 void Keeper::tell_counts() {
@@ -186,6 +193,14 @@ void Keeper::tell_counts() {
     told = state;
     send(state);
   }
+}
+
+// The status page has the last ones, whichever gateway they happened to.
+void Keeper::note(Event::Kind kind, std::string text) {
+  if (text.size() > max_event) text.resize(max_event);
+  if (events_.size() == most_events) events_.erase(events_.begin());
+  events_.push_back({std::time(nullptr), kind, std::move(text)});
+  send(events_.back());
 }
 
 void Keeper::reload(const Reloader::OnOutcome& on_outcome) {
@@ -324,6 +339,7 @@ void Keeper::on_gateway_end(const std::string& how) {
 
 void Keeper::lose_gateway(const std::string& why) {
   ++losses_;
+  note(Event::Kind::gateway_lost, why);
   const auto pause = pauses_.ended(loop_.now());
   log::error("the gateway was lost", {{"reason", why},
                                       {"effect", "its sessions have ended; who connects waits for another one"},

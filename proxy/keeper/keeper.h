@@ -57,6 +57,7 @@ class Keeper final : private GatewayProcess::Owner, private Successor::Owner {
   std::optional<Error> start_control();
   void connect_resolver(std::vector<UniqueFd> connections, std::uint64_t run);
   void tell_counts();
+  void note(Event::Kind kind, std::string text);
   void on_signal(int number);
   bool ask_gateway();
   Result<void> inherit(const config::Settings& settings);
@@ -98,6 +99,7 @@ class Keeper final : private GatewayProcess::Owner, private Successor::Owner {
   std::string resolver_knows_;                      // its settings
   Signers signers_;
   Pending::Certificates told_;                  // what the gateway knows of them
+  std::vector<Event> events_;                   // the last ones
   bool programs_connected_ = false;             // the gateway's workers are
   std::unique_ptr<programs::Server> programs_;  // null: none is started
   programs::Server::Offers programs_before_;    // that what is tried knows of them

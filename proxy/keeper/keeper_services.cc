@@ -50,6 +50,9 @@ std::optional<Error> Keeper::start_resolver() {
                                          },
                                          [this](const resolver::Supervisor::News& news) {
                                            tell(news);
+                                           if (news.kind == resolver::Supervisor::News::Kind::lost) {
+                                             note(Event::Kind::resolver_lost, news.text);
+                                           }
                                            tell_counts();
                                          }});
   return resolver_->start();

@@ -35,8 +35,9 @@ enum class Kind : std::uint8_t {
   alive,
   signer,
   signer_lost,
+  event,
 };
-constexpr Kind last_kind = Kind::signer_lost;
+constexpr Kind last_kind = Kind::event;
 
 Packer begin(Kind kind) {
   Packer packer;
@@ -45,8 +46,8 @@ Packer begin(Kind kind) {
 }
 
 // Sentences end in the log.
-std::string sentence(std::string text) {
-  if (text.size() > max_text) text.resize(max_text);
+std::string sentence(std::string text, std::size_t most = max_text) {
+  if (text.size() > most) text.resize(most);
   std::ranges::replace_if(
       text, [](char octet) { return static_cast<unsigned char>(octet) < ' ' || octet == '\x7f'; }, '?');
   return text;
@@ -149,6 +150,15 @@ std::string pack(const CertificateState& state) {
   packer.text(state.name);
   packer.flag(state.differs_from_disk);
   for (const std::uint64_t count : state.failures) packer.number(count);
+  packer.text(sentence(state.why, max_event));
+  return packer.take();
+}
+
+std::string pack(const Event& event) {
+  Packer packer = begin(Kind::event);
+  packer.number(static_cast<std::uint64_t>(event.time));
+  packer.number(static_cast<std::uint8_t>(event.kind));
+  packer.text(sentence(event.text, max_event));
   return packer.take();
 }
 
@@ -249,7 +259,16 @@ CertificateState unpack_certificate(Unpacker& unpacker) {
   unpacker.demand(!state.name.empty());
   state.differs_from_disk = unpacker.flag();
   for (std::uint64_t& count : state.failures) count = unpacker.number<std::uint64_t>();
+  state.why = sentence(unpacker.text(max_event));
   return state;
+}
+
+Event unpack_event(Unpacker& unpacker) {
+  Event event;
+  event.time = static_cast<std::int64_t>(unpacker.number<std::uint64_t>());
+  event.kind = unpacker.choice(Event::Kind::resolver_lost);
+  event.text = sentence(unpacker.text(max_event));
+  return event;
 }
 
 // How many descriptors belong to it.
@@ -270,6 +289,17 @@ std::string_view to_string(RenewalFailure value) {
     case RenewalFailure::mismatch: return "mismatch";
     case RenewalFailure::refused: return "refused";
     case RenewalFailure::guard: return "guard";
+  }
+  return "other";
+}
+
+std::string_view to_string(Event::Kind value) {
+  switch (value) {
+    case Event::Kind::reloaded: return "reloaded";
+    case Event::Kind::reload_refused: return "reload refused";
+    case Event::Kind::renewed: return "file read again";
+    case Event::Kind::gateway_lost: return "gateway lost";
+    case Event::Kind::resolver_lost: return "resolver lost";
   }
   return "other";
 }
@@ -300,6 +330,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::announce: order = Announce{}; break;
     case Kind::ask: order = Ask{}; break;
     case Kind::signer: order = Signer{unpack_worker(unpacker)}; break;
+    case Kind::event: order = unpack_event(unpacker); break;
     case Kind::serving:
     case Kind::refused:
     case Kind::resolver_useless:
@@ -344,7 +375,8 @@ Result<Report> parse_report(std::string_view message) {
     case Kind::certificate:
     case Kind::announce:
     case Kind::ask:
-    case Kind::signer: return broken("a report");
+    case Kind::signer:
+    case Kind::event: return broken("a report");
   }
   if (!unpacker.done()) return broken("a report");
   return report;

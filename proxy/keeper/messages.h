@@ -110,11 +110,29 @@ struct CertificateState {
   std::string name;                // below `certificates`
   bool differs_from_disk = false;  // what is served, from what there is on disk
   std::array<std::uint64_t, renewal_failures> failures{};
+  std::string why = {};  // "guard: no TLSA record …"; empty: nothing has failed
   bool operator==(const CertificateState&) const = default;
 };
 
+// What has happened, for the status page. A gateway that begins is told of the last ones.
+struct Event {
+  enum class Kind : std::uint8_t {
+    reloaded,        // what has changed
+    reload_refused,  // why
+    renewed,         // which files
+    gateway_lost,    // why
+    resolver_lost,
+  };
+  std::int64_t time = 0;  // seconds since 1970
+  Kind kind = Kind::reloaded;
+  std::string text;
+};
+inline constexpr std::size_t most_events = 16;
+inline constexpr std::size_t max_event = 512;  // octets of its text
+std::string_view to_string(Event::Kind value);
+
 using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Announce, Drain, Stop, Counts, Ask, Status,
-                           CertificateState, Signer>;
+                           CertificateState, Signer, Event>;
 
 // --- to the keeper
 

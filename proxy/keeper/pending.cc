@@ -187,6 +187,7 @@ void Pending::fail(Group& group, const Flaw& flaw, Time now) {
   for (const std::string& name : group.certificates) {
     ++certificates_[name].failures[static_cast<std::size_t>(flaw.reason)];
   }
+  group.reason = flaw.reason;
   if (flaw.why == std::exchange(group.trouble, flaw.why)) return;
   news_.push_back({config::listed(group.certificates), group.paths, flaw.reason, flaw.why});
 }
@@ -230,10 +231,18 @@ bool Pending::troubled() const {
 }
 
 void Pending::update_certificates() {
-  for (auto& [name, state] : certificates_) state.differs_from_disk = false;
+  for (auto& [name, state] : certificates_) {
+    state.differs_from_disk = false;
+    state.why.clear();
+  }
   for (const Group& group : groups_) {
     if (!differs(group)) continue;
-    for (const std::string& name : group.certificates) certificates_[name].differs_from_disk = true;
+    for (const std::string& name : group.certificates) {
+      CertificateState& state = certificates_[name];
+      state.differs_from_disk = true;
+      if (!state.why.empty() || group.trouble.empty()) continue;
+      state.why = std::string(to_string(group.reason)) + ": " + group.trouble;
+    }
   }
 }
 

@@ -60,7 +60,8 @@ class Pending {
     Paths paths;
     config::Files contents;  // of what is pending, until it is tried
     Digests tried;
-    std::string trouble;  // of the last failure; empty: it has not failed
+    std::string trouble;                              // of the last failure; empty: it has not failed
+    RenewalFailure reason = RenewalFailure::refused;  // likewise
     unsigned failures = 0;
     unsigned deaths = 0;
     bool alone = false;  // it failed together with others: who knows because of which

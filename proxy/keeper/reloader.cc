@@ -19,6 +19,16 @@ std::string lines_of(const std::vector<config::Diagnostic>& diagnostics) {
   return text;
 }
 
+std::string first_error(const std::vector<config::Diagnostic>& diagnostics) {
+  const auto found = std::ranges::find(diagnostics, config::Diagnostic::Severity::error, &config::Diagnostic::severity);
+  return found == diagnostics.end() ? std::string() : ": " + config::to_string(*found);
+}
+
+std::string in_words(const std::string& options, const std::string& files) {
+  if (options.empty() && files.empty()) return "nothing is another than before";
+  return options + (options.empty() || files.empty() ? "" : "; ") + (files.empty() ? "" : "other contents: " + files);
+}
+
 }  // namespace
 
 Reloader::Reloader(Means means) : means_(std::move(means)) {}
@@ -70,6 +80,7 @@ void Reloader::refuse(const std::string& why, const std::vector<config::Diagnost
   failed_ = true;
   log::error("the configuration is not taken over; what was there goes on", {{"reason", why}});
   means_.renewal.end_reload(false);
+  if (means_.told) means_.told(false, why + first_error(diagnostics));
   means_.ended();
   const Outcome outcome{false, lines_of(diagnostics) + "not taken over: " + why + "\n"};
   for (const auto& each : asked) each(outcome);
@@ -99,6 +110,7 @@ void Reloader::take(Trial trial) {
   const std::string& files = trial.reload.files;
   means_.swapped();
   log::info("the configuration was taken over", {{"changed", options}, {"files", files}});
+  if (means_.told) means_.told(true, in_words(options, files));
   means_.ended();
   std::string text = lines_of(trial.diagnostics);
   if (options.empty() && files.empty()) text += "taken over; nothing is another than before\n";

@@ -37,6 +37,8 @@ class Reloader {
     std::function<void()> swapped;
     // failed() may have changed.
     std::function<void()> ended;
+    // What became of one: what has changed, or why nothing has.
+    std::function<void(bool taken_over, const std::string& what)> told = {};
   };
   explicit Reloader(Means means);
 

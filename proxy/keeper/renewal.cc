@@ -227,6 +227,9 @@ bool Renewal::hear(const Serving& report) {
   for (const auto& file : done.files) {
     log::info("a file was read again", {{"file", file.path}, {"use", config::to_string(file.use)}});
   }
+  std::set<std::string> paths;
+  for (const auto& file : done.files) paths.insert(file.path);
+  if (means_.renewed) means_.renewed(config::listed(paths));
   means_.swapped();
   tell();
   schedule();

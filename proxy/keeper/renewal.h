@@ -40,6 +40,8 @@ class Renewal {
     Signers* signers = nullptr;
     // What certificates have to pass that are to be served. Null: nothing.
     Guard* guard = nullptr;
+    // These were read again, and are served.
+    std::function<void(const std::string& files)> renewed = {};
   };
   // A file that changes all the time costs a snapshot this often. `loop` outlives it.
   static constexpr std::chrono::milliseconds pause = std::chrono::seconds(2);

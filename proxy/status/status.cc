@@ -135,6 +135,19 @@ std::string print_bytes(double octets) {
   return text.data();
 }
 
+std::string print_sandbox(const Sandbox& sandbox) {
+  std::string text(sandbox.mode);
+  if (sandbox.landlock) text += ": Landlock";
+  if (sandbox.seccomp) text += sandbox.landlock ? " and seccomp" : ": seccomp";
+  if (!sandbox.missing.empty()) text += "; missing: " + sandbox.missing;
+  return text;
+}
+
+std::string print_drained(const Drained& drained) {
+  return std::to_string(drained.by_themselves) + " by themselves, " + std::to_string(drained.told) + " told, " +
+         std::to_string(drained.cut) + " cut";
+}
+
 std::string print_percent(double share) {
   std::array<char, 32> text{};
   const double percent = 100 * share;

@@ -69,6 +69,7 @@ struct Certificate {
   std::vector<std::string> names;
   std::vector<std::string> served_by;  // "inbound.mx"
   bool differs_from_disk = false;      // what is there now could not be taken over
+  std::string why = {};                // "guard: no TLSA record …"; empty: it was not tried yet
 };
 
 struct Process {
@@ -84,6 +85,27 @@ struct Process {
   std::uint64_t resolver_restarts = 0;
 };
 
+struct Sandbox {
+  std::string_view mode = "off";
+  bool landlock = false;
+  bool seccomp = false;
+  std::string missing;  // of what was asked for, and why
+};
+
+// Of the sessions that were told to drain, how many ended how.
+struct Drained {
+  std::uint64_t by_themselves = 0;
+  std::uint64_t told = 0;
+  std::uint64_t cut = 0;
+};
+
+// Something that changed the processes, or should have.
+struct Event {
+  std::int64_t time = 0;  // seconds since 1970
+  std::string_view kind;  // "reloaded"
+  std::string text;
+};
+
 struct Status {
   std::string hostname;
   std::string version;
@@ -93,6 +115,9 @@ struct Status {
   bool reload_failed = false;
   std::vector<std::string> troubles;  // why it is not ready; empty: it is
   Process process;
+  Sandbox sandbox;
+  std::optional<Drained> drained;  // as far as it drains
+  std::vector<Event> events;       // the last ones, the latest first
   std::vector<Listener> listeners;
   std::vector<Certificate> certificates;
   Counts dns;  // "MX secure"
@@ -126,6 +151,9 @@ std::string print_time(std::int64_t seconds);
 std::string print_duration(double seconds);
 std::string print_bytes(double octets);
 std::string print_percent(double share);
+// "on: Landlock and seccomp"; "3 by themselves, 2 told, 1 cut".
+std::string print_sandbox(const Sandbox& sandbox);
+std::string print_drained(const Drained& drained);
 
 // With a line feed at the end.
 std::string print_json(const Status& status);

@@ -58,6 +58,8 @@ void show_process(Page& page, const Status& status) {
        process.gateway_restarts != 0 ? "warn" : "");
   fact(page, "restarts of the resolver", std::to_string(process.resolver_restarts),
        process.resolver_restarts != 0 ? "warn" : "");
+  if (status.drained) fact(page, "drained", print_drained(*status.drained), "warn");
+  fact(page, "sandbox", print_sandbox(status.sandbox), status.sandbox.missing.empty() ? "" : "warn");
   fact(page, "workers", std::to_string(process.workers));
   fact(page, "CPU time", print_duration(process.cpu_seconds));
   if (process.resident_bytes) fact(page, "memory", print_bytes(static_cast<double>(*process.resident_bytes)));
@@ -176,7 +178,19 @@ void show_certificates(Page& page, const Status& status) {
     page.cell(print_time(each.not_after)).markup("<td>").markup(draw_bar(each.share_left, late ? "bad" : "good"));
     page.text(" " + print_percent(each.share_left)).markup("</td>");
     page.cell(config::listed(each.served_by), "t");
-    page.cell(each.differs_from_disk ? "another: the log says why" : "the same", each.differs_from_disk ? "bad" : "");
+    const std::string why = each.why.empty() ? "the log says why" : each.why;
+    page.cell(each.differs_from_disk ? "another: " + why : "the same", each.differs_from_disk ? "t bad" : "");
+    page.markup("</tr>\n");
+  }
+  page.end_table().markup("</section>\n");
+}
+
+void show_events(Page& page, const Status& status) {
+  if (status.events.empty()) return;
+  page.markup("<section><h2>Reloads and restarts</h2>").table({"when", "what", ""});
+  for (const Event& each : status.events) {
+    const bool well = each.kind == "reloaded" || each.kind == "file read again";
+    page.markup("<tr>").cell(print_time(each.time)).cell(each.kind, well ? "" : "bad").cell(each.text, "t");
     page.markup("</tr>\n");
   }
   page.end_table().markup("</section>\n");
@@ -244,6 +258,7 @@ std::string print_html(const Status& status) {
   show_overview(page, status);
   show_backends(page, status);
   show_certificates(page, status);
+  show_events(page, status);
   show_old_tls(page, status);
   show_policies(page, status);
   for (const Listener& each : status.listeners) show_listener(page, each);

@@ -110,6 +110,7 @@ void add_certificate(Json& json, const Certificate& certificate) {
   json.values("names", certificate.names);
   json.values("served_by", certificate.served_by);
   json.flag("differs_from_disk", certificate.differs_from_disk);
+  if (!certificate.why.empty()) json.value("why", certificate.why);
   json.end_object();
 }
 
@@ -130,6 +131,35 @@ void add_process(Json& json, const Process& process) {
   json.end_object();
 }
 
+void add_sandbox(Json& json, const Sandbox& sandbox) {
+  json.begin_object("sandbox");
+  json.value("mode", sandbox.mode);
+  json.flag("landlock", sandbox.landlock);
+  json.flag("seccomp", sandbox.seccomp);
+  json.value("missing", sandbox.missing);
+  json.end_object();
+}
+
+void add_drained(Json& json, const Drained& drained) {
+  json.begin_object("drained");
+  json.value("by_themselves", drained.by_themselves);
+  json.value("told", drained.told);
+  json.value("cut", drained.cut);
+  json.end_object();
+}
+
+void add_events(Json& json, const std::vector<Event>& events) {
+  json.begin_array("events");
+  for (const Event& each : events) {
+    json.begin_object();
+    json.value("time", each.time);
+    json.value("kind", each.kind);
+    json.value("text", each.text);
+    json.end_object();
+  }
+  json.end_array();
+}
+
 }  // namespace
 
 std::string print_json(const Status& status) {
@@ -146,6 +176,9 @@ std::string print_json(const Status& status) {
   json.flag("last_reload_successful", !status.reload_failed);
   json.end_object();
   add_process(json, status.process);
+  add_sandbox(json, status.sandbox);
+  if (status.drained) add_drained(json, *status.drained);
+  add_events(json, status.events);
   json.begin_array("listeners");
   for (const Listener& each : status.listeners) add_listener(json, each);
   json.end_array();

@@ -63,6 +63,8 @@ void print_head(std::string& out, const Status& status) {
                                (status.reload_failed ? ", and what came later was not taken over: see the log" : "")});
   head.add({"restarts", "gateway " + std::to_string(process.gateway_restarts) + ", resolver " +
                             std::to_string(process.resolver_restarts)});
+  head.add({"sandbox", print_sandbox(status.sandbox)});
+  if (status.drained) head.add({"drained", print_drained(*status.drained)});
   if (process.resident_bytes) head.add({"memory", print_bytes(static_cast<double>(*process.resident_bytes))});
   if (process.open_descriptors && process.most_descriptors) {
     head.add({"descriptors",
@@ -145,8 +147,17 @@ void print_certificates(std::string& out, const Status& status) {
   Columns table;
   for (const Certificate& each : status.certificates) {
     table.add({each.name, each.subject, "until " + print_time(each.not_after), print_percent(each.share_left) + " left",
-               config::listed(each.served_by), each.differs_from_disk ? "DIFFERS FROM DISK: see the log" : ""});
+               config::listed(each.served_by),
+               each.differs_from_disk ? "DIFFERS FROM DISK: " + (each.why.empty() ? "see the log" : each.why) : ""});
   }
+  table.print(out);
+}
+
+void print_events(std::string& out, const Status& status) {
+  if (status.events.empty()) return;
+  out += "\nreloads and restarts\n";
+  Columns table;
+  for (const Event& each : status.events) table.add({print_time(each.time), std::string(each.kind), each.text});
   table.print(out);
 }
 
@@ -158,6 +169,7 @@ std::string print_text(const Status& status) {
   print_sessions(out, status);
   for (const Listener& each : status.listeners) print_listener(out, each);
   print_certificates(out, status);
+  print_events(out, status);
   const auto add = [&out](const char* name, const Counts& counts) {
     if (!counts.empty()) out += std::string("\n") + name + "\n  " + visible(in_one_line(counts)) + "\n";
   };

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 
 import pytest
@@ -102,6 +104,65 @@ def test_a_lost_backend_shows(start_gateway):
     assert "down" in get(port, "/status")[1]
 
 
+def test_reloads_and_restarts_show_and_outlive_the_gateway(gateway):
+    assert status(gateway)["events"] == [] and "drained" not in status(gateway)
+    gateway.reload(hostname="other.example.org")
+    gateway.reload("the configuration is not taken over", workers=3)
+    os.kill(gateway.serving, signal.SIGKILL)
+    gateway.wait_for_log("there is a gateway again")
+    wait_until(lambda: is_listening(gateway.admin), "the admin server listens")
+    said = status(gateway)
+    kinds = [each["kind"] for each in said["events"]]
+    assert kinds == ["gateway lost", "reload refused", "reloaded"], said["events"]
+    lost, refused, reloaded = (each["text"] for each in said["events"])
+    assert "SIGKILL" in lost or "signal 9" in lost, lost
+    assert "workers: to change that needs a restart" in refused and reloaded == "hostname"
+    assert abs(said["events"][0]["time"] - said["now"]) < PATIENCE
+    page = get(gateway.admin, "/status")[1]
+    assert "Reloads and restarts" in page and "gateway lost" in page
+    assert said["sandbox"]["mode"] == "on"
+    for number in range(20):
+        gateway.reload(hostname=f"host{number}.example.org", workers=2)
+    wait_until(lambda: len(status(gateway)["events"]) == 16, "no more than the last ones are kept")
+
+
+def test_why_a_certificate_is_not_served_shows(start_gateway, scripted_server, certificates, folder):
+    pair = {"chain": f"{folder}/chain.pem", "key": f"{folder}/key.pem"}
+    shutil.copy(certificates.ecdsa.chain, pair["chain"])
+    shutil.copy(certificates.ecdsa.key, pair["key"])
+    port = free_port()
+    gateway = start_gateway(
+        {"address": scripted_server().address},
+        top={"admin": {"listen": f"127.0.0.1:{port}"}, "certificates": {"mx": [pair]}},
+    )
+    gateway.admin = port
+    wait_until(lambda: is_listening(port), "the admin server listens")
+    assert not status(gateway)["certificates"][0]["differs_from_disk"]
+    shutil.copy(certificates.rsa.key, pair["key"])
+    wait_until(lambda: "why" in status(gateway)["certificates"][0], "it is told")
+    assert status(gateway)["certificates"][0]["why"].startswith("mismatch: ")
+    shutil.copy(certificates.rsa.chain, pair["chain"])
+    wait_until(lambda: status(gateway)["events"], "both are taken over")
+    assert not status(gateway)["certificates"][0]["differs_from_disk"]
+    assert status(gateway)["events"][0]["kind"] == "file read again"
+
+
+def test_who_drains_shows(gateway):
+    gateway.reload(drain={"spread": "0s"})
+    with Client(gateway.port()) as busy, Client(gateway.port()) as idle:
+        for client in (busy, idle):
+            client.greeted()
+        busy.expect(250, "MAIL FROM:<a@example.net>")
+        os.kill(gateway.pid, signal.SIGTERM)
+        assert idle.rest().startswith(b"421 4.3.2")
+        idle.socket.close()
+        wait_until(lambda: status(gateway).get("drained", {}).get("told") == 1, "one has been told")
+        assert status(gateway)["drained"] == {"by_themselves": 0, "told": 1, "cut": 0}
+        busy.expect(250, "RSET")
+    assert gateway.daemon.process.wait(PATIENCE) == 0
+    gateway.daemon = None
+
+
 def test_the_command_says_the_same(start_gateway, scripted_server, folder):
     """By the control socket, and without an admin server."""
     server = scripted_server(Obedient())
@@ -179,6 +240,8 @@ def test_in_a_browser_nothing_hostile_happens_and_it_refreshes_itself(gateway, c
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_drawn(gateway, chromium, folder, width, scheme):
     """On a phone and a wide screen, in both schemes; the pictures stay in the test's folder."""
+    gateway.reload(hostname="other.example.org")
+    gateway.reload("the configuration is not taken over", workers=3, user="nobody")
     picture = f"{os.environ.get('POSTERN_PICTURES', folder)}/status-{width}-{scheme}.png"
     dark = ["--blink-settings=preferredColorScheme=0"] if scheme == "dark" else []
     done = chromium(

@@ -62,6 +62,11 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   CHECK_FALSE(heard(Status{}, 1).as_text);
   const CertificateState state = heard(CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U, 5}}, 0);
   CHECK(state == CertificateState{"mx", true, {1, 2, 3, 1ULL << 40U, 5}});
+  CHECK(heard(CertificateState{"mx", true, {}, "guard: it does not fit"}, 0).why == "guard: it does not fit");
+  const Event event = heard(Event{1'700'000'000, Event::Kind::gateway_lost, "killed\nby " + std::string(1000, 'x')}, 0);
+  CHECK(event.time == 1'700'000'000);
+  CHECK(event.kind == Event::Kind::gateway_lost);
+  CHECK(event.text == "killed?by " + std::string(max_event - 10, 'x'));
   const Counts counts = heard(Counts{3, 1ULL << 40U, true}, 0);
   CHECK(counts.gateway_losses == 3);
   CHECK(counts.resolver_losses == 1ULL << 40U);

@@ -73,6 +73,7 @@ TEST_CASE("pending: a chain and its key are taken over together, whichever of th
   CHECK(rig.taken().empty());
   CHECK(rig.failures("mx", RenewalFailure::mismatch) == 1);
   CHECK(rig.state("mx").differs_from_disk);
+  CHECK(rig.state("mx").why.starts_with("mismatch: "));
   CHECK(rig.pending.troubled());
   rig.put(chain_first ? "mx.key" : "mx.pem", chain_first ? key(1) : chain(1), 300);
   CHECK(rig.pending.wanted(300) == Pending::Paths{"mx.key", "mx.pem"});  // the first was let go of
@@ -82,6 +83,7 @@ TEST_CASE("pending: a chain and its key are taken over together, whichever of th
   CHECK(rig.state("mx").differs_from_disk);
   rig.pending.served(300);
   CHECK_FALSE(rig.state("mx").differs_from_disk);
+  CHECK(rig.state("mx").why.empty());
   CHECK_FALSE(rig.pending.troubled());
   CHECK_FALSE(rig.pending.due());
 }

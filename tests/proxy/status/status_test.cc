@@ -36,7 +36,11 @@ status::Status everything() {
   status.listeners.push_back(status::listener_of("inbound.mx", book));
   status.listeners.push_back(status::listener_of("outbound.net", book));
   status.listeners[0].backends.push_back({"127.0.0.1:25", false, 61, 2});
-  status.certificates.push_back({"mx", text, 1'600'000'000, 1'700'000'000, 0.1, {text}, {"inbound.mx"}, true});
+  status.certificates.push_back(
+      {"mx", text, 1'600'000'000, 1'700'000'000, 0.1, {text}, {"inbound.mx"}, true, "guard: " + text});
+  status.sandbox = {"on", true, false, "seccomp: " + text};
+  status.drained = {1, 2, 3};
+  status.events.push_back({1'700'000'000, "reload refused", text});
   status.troubles = {"draining"};
   return status;
 }
@@ -98,13 +102,18 @@ TEST_CASE("status: the page says what there is") {
   CHECK(says(html, "relay_denied"));
   CHECK(says(html, "<td class=\"bad\">down</td><td>1 min 1 s</td>"));
   CHECK(says(html, "1\u202f234\u202f567"));
+  CHECK(says(html, "<td class=\"t bad\">another: guard: &lt;script&gt;"));
+  CHECK(says(html, "on: Landlock; missing: seccomp: &lt;script&gt;"));
+  CHECK(says(html, "1 by themselves, 2 told, 3 cut"));
+  CHECK(says(html, "<td class=\"bad\">reload refused</td><td class=\"t\">&lt;script&gt;"));
   CHECK(says(html, "2023-11-14 22:13:20Z"));
 }
 
 TEST_CASE("status: text stays one line a fact, whatever is in it, and JSON is JSON") {
   const std::string text = status::print_text(everything());
   CHECK(says(text, "mx.example.org: draining\n"));
-  CHECK(says(text, "DIFFERS FROM DISK"));
+  CHECK(says(text, "DIFFERS FROM DISK: guard: <script>"));
+  CHECK(says(text, "reload refused  <script>"));
   CHECK(says(text, "DOWN for 1 min 1 s, 2 connections"));
   CHECK(says(text, "a higher min_version would shut out 25 %: TLSv1.2"));
   CHECK(says(text, "<script>alert('1')</script>\" onload=\"x\\u000a\\u202e\\xff&"));
@@ -113,6 +122,9 @@ TEST_CASE("status: text stays one line a fact, whatever is in it, and JSON is JS
   CHECK(says(json, R"("hostname":"mx.example.org")"));
   CHECK(says(json, R"("troubles":["draining"])"));
   CHECK(says(json, R"("denied":{"relay_denied":3})"));
+  CHECK(says(json, R"("drained":{"by_themselves":1,"told":2,"cut":3})"));
+  CHECK(says(json, R"("sandbox":{"mode":"on","landlock":true,"seccomp":false,"missing":"seccomp: <script>)"));
+  CHECK(says(json, R"("events":[{"time":1700000000,"kind":"reload refused","text":"<script>)"));
   CHECK(says(json, R"(onload=\"x\u000a\u202e)"));
   CHECK(json.ends_with("}\n"));
 }
