@@ -33,9 +33,10 @@ set(CPACK_PACKAGE_VERSION ${version})
 set(CPACK_PACKAGE_CONTACT "Postern maintainers <maintainers@postern.invalid>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "transparent TLS gateway for SMTP")
 set(CPACK_PACKAGE_DESCRIPTION
-    "Postern stands beside a mail server that speaks only plaintext and gives it TLS: clients reach it by STARTTLS or\n\
-implicit TLS, and its own mail leaves with TLS, by DANE, MTA-STS and the operator's policy. It has no queue: a\n\
-message is accepted only when the server behind has accepted it.")
+    "Postern stands beside a mail server that speaks only plaintext and gives\n\
+it TLS: clients reach it by STARTTLS or implicit TLS, and its own mail\n\
+leaves with TLS, by DANE, MTA-STS and the operator's policy. It has no\n\
+queue: a message is accepted only when the server behind has accepted it.")
 set(CPACK_SET_DESTDIR ON)  # there is more than a prefix
 set(CPACK_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)

@@ -44,6 +44,27 @@ def newer(package, folder):
     return path
 
 
+def test_cmake_installs_the_same_below_a_prefix(package, build_folder, folder):
+    if not shutil.which("cmake") or not os.path.exists(f"{build_folder}/CMakeCache.txt"):
+        pytest.skip("no build of cmake's here")
+
+    def installed(prefix):
+        root = f"{folder}/{prefix.strip('/').replace('/', '-')}"
+        install = ["cmake", "--install", build_folder, "--prefix", prefix]
+        subprocess.run(install, check=True, capture_output=True, env={**os.environ, "DESTDIR": root})
+        return {
+            os.path.join(parent, name).removeprefix(root) for parent, _, names in os.walk(root) for name in names
+        }
+
+    listing = subprocess.run(["dpkg-deb", "--contents", package], check=True, capture_output=True, text=True).stdout
+    packaged = {line.split()[-1].removeprefix(".") for line in listing.splitlines() if not line.startswith("d")}
+    assert installed("/usr") == packaged
+    elsewhere = installed("/opt/postern")
+    assert len(elsewhere) == len(packaged) and all(path.startswith("/opt/postern/") for path in elsewhere)
+    with open(f"{folder}/opt-postern/opt/postern/lib/systemd/system/postern.service", encoding="utf-8") as unit:
+        assert "ExecStart=/opt/postern/bin/postern run --config /opt/postern/etc/postern/postern.yaml" in unit.read()
+
+
 def test_its_life_from_installation_to_purge(machine, package, newer):
     def install(file):
         shutil.copyfile(file, machine.path("/tmp/postern.deb"))
