@@ -205,6 +205,11 @@ def chromium(build_folder):
 
     def run(folder, *arguments):
         environment["HOME"] = str(folder)
+        # Not those of the machine, which may have none.
+        environment["FONTCONFIG_FILE"] = f"{folder}/fonts.conf"
+        with open(environment["FONTCONFIG_FILE"], "w", encoding="utf-8") as fonts:
+            fonts.write(f"""<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
+<dir>{os.path.abspath(unpacked.path("usr/share/fonts"))}</dir><cachedir>{folder}/fonts</cachedir></fontconfig>""")
         return subprocess.run(
             [
                 program, "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",

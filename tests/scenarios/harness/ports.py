@@ -59,9 +59,15 @@ def _is_free(port):
 
 
 def is_listening(port, process="self"):
-    """True when a TCP socket listens on the port, on the host of that process. Looks it up instead of connecting: no
-    session is started.
+    """True when a TCP socket listens on the port, on the host of that process."""
+    return listeners(port, process) > 0
+
+
+def listeners(port, process="self"):
+    """How many TCP sockets listen on the port, at as many addresses or families, on the host of that process. Looks it
+    up instead of connecting: no session is started.
     """
+    count = 0
     for table in ("tcp", "tcp6"):
         try:
             with open(f"/proc/{process}/net/{table}", encoding="ascii") as lines:
@@ -69,10 +75,10 @@ def is_listening(port, process="self"):
                 for line in lines:
                     fields = line.split()
                     if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                        return True
+                        count += 1
         except FileNotFoundError:
             pass
-    return False
+    return count
 
 
 def wait_until(condition, what, timeout=PATIENCE, interval=0.02):

@@ -11,7 +11,7 @@ from harness.client import Client
 from harness.daemon import Daemon
 from harness.debian import unpack
 from harness.maildir import Maildir
-from harness.ports import PATIENCE, free_port, is_listening, wait_until
+from harness.ports import PATIENCE, free_port, listeners, wait_until
 
 # What every Postfix needs to run out of a folder.
 _FOLDERS = """
@@ -136,7 +136,7 @@ class MailSystem:
         self.daemon = None
 
     def start(self, ports):
-        """Returns when it listens on all these ports."""
+        """Returns when it listens on all these ports, on each as often as it stands there."""
         program = [self.unpacked.path("usr/lib/postfix/sbin/master"), "-c", f"{self.folder}/etc", "-d"]
         self.daemon = Daemon(
             self.namespace.command(*program) if self.namespace else program,
@@ -144,7 +144,7 @@ class MailSystem:
             env=self.environment(),
         )
         self.daemon.wait_ready(
-            lambda: all(is_listening(port, self.daemon.pid) for port in ports), "Postfix listens"
+            lambda: all(listeners(port, self.daemon.pid) >= ports.count(port) for port in ports), "Postfix listens"
         )
 
     def environment(self):

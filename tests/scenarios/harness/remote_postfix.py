@@ -56,7 +56,7 @@ class RemotePostfix(MailSystem):
         services = "".join(self._service(host, address) for host in hosts for address in host.addresses)
         files = {"mailboxes": "".join(f"/@{re.escape(domain)}$/ {domain}/\n" for domain in domains)}
         super().__init__(build_folder, folder, _MAIN, services, files, namespace)
-        self.start([25])
+        self.start([25 for host in hosts for _ in host.addresses])
 
     @staticmethod
     def _service(host, address):
