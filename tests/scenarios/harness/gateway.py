@@ -42,8 +42,10 @@ class Gateway:
         self.daemon = Daemon(
             self.namespace.command(*argv) if self.namespace else argv, f"{self.folder}/gateway.{self._runs}.log"
         )
+        # Before it is executed in its namespace, the process is on this machine, where others may have these ports.
         self.daemon.wait_ready(
-            lambda: all(is_listening(port, self.daemon.pid) for port in self.ports.values()),
+            lambda: words_of(self.daemon.pid)[:2] == argv[:2]
+            and all(is_listening(port, self.daemon.pid) for port in self.ports.values()),
             "the gateway listens",
         )  # fmt: skip
         return self
