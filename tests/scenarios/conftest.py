@@ -22,8 +22,8 @@ from harness.sink import Sink
 
 FULL = os.environ.get("POSTERN_SCENARIOS") == "full"
 
-# What ./dev test runs again with binaries of the sanitizers, by the names of files: where peers go away, misbehave and
-# overlap, and where threads share what they know.
+# What ./dev test runs again, by the names of files: with binaries of the sanitizers, where peers go away, misbehave and
+# overlap, and where threads share what they know; and on another release of Debian, where that one's libraries and tools matter.
 CHOSEN = {
     "address": """
         test_backends test_exec test_hostile test_lost_server test_plaintext_phase test_proxy_protocol test_real_servers
@@ -32,11 +32,16 @@ CHOSEN = {
     """,
     # Without programs behind `exec`: libuv closes their descriptors in a way that this sanitizer does not see.
     "thread": "test_backends test_concurrency test_policies test_resumption test_stopping test_tls",
+    "brief": """
+        test_commands test_exec test_manual test_policies test_reload test_rules test_sandbox test_service_manager test_stopping
+        test_tls test_upgrade
+    """,
 }
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "full: heavy, runs only with POSTERN_SCENARIOS=full")
+    config.addinivalue_line("markers", "brief: ./dev test brief runs it")
     for kind, name in (("address", "Address and Undefined"), ("thread", "Thread")):
         config.addinivalue_line("markers", f"{kind}: ./dev test runs it again with a binary of the {name} sanitizer")
     if not os.access(os.environ.get("POSTERN", ""), os.X_OK):

@@ -201,7 +201,7 @@ def test_the_command_waits_and_prints_what_changed(controlled, folder):
     done = reloaded(controlled)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == "taken over: hostname"
-    assert "the configuration was taken over" in controlled.log()
+    controlled.wait_for_log("the configuration was taken over")
     assert reloaded(controlled).stdout.splitlines()[-1] == "taken over; nothing is another than before"
 
 
