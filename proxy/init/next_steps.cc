@@ -64,6 +64,13 @@ class Steps {
 
 void Steps::own_user() {
   if (!plan_.user.empty() || !facts_.is_root) return;
+  if (tells_exim(plan_.backend)) {
+    step(
+        "Postern would stay root. Have it run as Exim's own user instead, and as no other: Exim would take all "
+        "clients\n"
+        "   for this machine, and relay for them. Say so in the configuration (user: NAME), by the name that is here:");
+    return shell(shell_word(facts_.exim.found ? facts_.exim.program : "exim") + " -bP exim_user");
+  }
   step("Give Postern a user of its own, and say so in the configuration (user: postern); it would stay root:");
   shell("adduser --system --group --no-create-home postern");
 }

@@ -121,6 +121,11 @@ bool Planner::hostname() {
 }
 
 bool Planner::guard() {
+  const bool no_exim_user = tells_exim(plan_.backend) && !exim_is_told();
+  if (no_exim_user && facts_.has_user("Debian-exim") && wishes_.has(Wish::user)) {
+    return refuse(Wish::user,
+                  "Exim believes root and its own user, Debian-exim, alone who a client is: leave this out");
+  }
   for (const std::string& text : wishes_.words(Wish::domains)) {
     const auto domain = config::parse_domain_pattern(text);
     if (!domain) return refuse(Wish::domains, domain.error().message);
@@ -137,6 +142,11 @@ bool Planner::guard() {
     return ask({Wish::domains,
                 "qmail has no control/rcpthosts, so that it takes mail for anywhere from anybody. Which are your "
                 "domains?"});
+  }
+  if (no_exim_user) {
+    return ask({Wish::domains,
+                "Exim believes root and its own user alone who a client is, and takes all for its own machines if "
+                "another tells it. Which are your domains, so that mail to others is refused?"});
   }
   if (told) return true;
   return ask({Wish::domains,
@@ -293,10 +303,7 @@ bool Planner::word(Wish wish, std::string& value) {
 }
 
 bool Planner::service() {
-  const std::string own_user = plan_.behind == Behind::qmail ? "qmaild" : "postern";
-  const bool exim_program = plan_.behind == Behind::exim && !plan_.backend.exec.empty();
-  const std::string user = exim_program ? "Debian-exim" : own_user;
-  if (facts_.has_user(user) && (facts_.is_root || !wishes_.by_environment)) plan_.user = user;
+  plan_.user = usual_user();
   if (facts_.has_control_folder) plan_.control = "/run/postern/control";
   if (!word(Wish::user, plan_.user)) return false;
   // The package keeps giving its folder to its own user.

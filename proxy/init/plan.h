@@ -61,6 +61,10 @@ struct Plan {
   std::string log_format;
 };
 
+// A program that is told the client by -oMa: Exim, which takes that from root and its own user alone. From anybody else
+// a session is a local one, and by its usual rules it relays for those.
+bool tells_exim(const config::Backend& backend);
+
 // Exactly, or by a wildcard for the leftmost label.
 bool names_host(const FoundCertificate& certificate, const std::string& host);
 

@@ -16,6 +16,7 @@ using config::quote;
 
 constexpr std::uint16_t usual_backend_port = 2525;
 constexpr std::uint16_t usual_submission_backend_port = 2587;
+constexpr const char* exim_user = "Debian-exim";
 constexpr const char* qmail_smtpd = "/var/qmail/bin/qmail-smtpd";
 
 // Which of the servers that we know a program on port 25 belongs to.
@@ -39,6 +40,24 @@ bool is_any_address(const config::Endpoint& address) {
 }
 
 }  // namespace
+
+bool tells_exim(const config::Backend& backend) {
+  const auto says = [&backend](std::string_view text) {
+    return std::ranges::any_of(backend.exec, [text](const auto& word) { return word.find(text) != word.npos; });
+  };
+  return (says("exim") || says("sendmail")) && says("-oMa");
+}
+
+std::string Planner::usual_user() const {
+  const std::string of_server = plan_.behind == Behind::qmail ? "qmaild" : "postern";
+  const std::string user = tells_exim(plan_.backend) ? exim_user : of_server;
+  return facts_.has_user(user) && (facts_.is_root || !wishes_.by_environment) ? user : std::string();
+}
+
+bool Planner::exim_is_told() const {
+  const std::string user = wishes_.has(Wish::user) ? wishes_.text(Wish::user) : usual_user();
+  return user.empty() ? facts_.is_root : user == exim_user || user == "root";
+}
 
 std::vector<std::string> Planner::backends_found() const {
   std::vector<std::string> found;

@@ -45,6 +45,8 @@ class Planner {
   bool word(Wish wish, std::string& value);  // one that can be written
 
   std::vector<std::string> backends_found() const;
+  std::string usual_user() const;
+  bool exim_is_told() const;  // by its own user, or by root
   bool is_own_port(std::uint16_t port) const;
   static bool is_here(const config::Endpoint& address);  // this machine, as far as its address tells
   bool is_ours(const config::Endpoint& address) const;   // where Postern is to listen for mail that comes in

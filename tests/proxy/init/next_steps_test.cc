@@ -9,6 +9,7 @@ namespace next_steps_test {
 using machines::bare_machine;
 using machines::listens;
 using machines::now;
+using machines::with_exim;
 using machines::with_postfix;
 using machines::with_qmail;
 
@@ -66,6 +67,15 @@ TEST_CASE("init: qmail's tcpserver is stopped, and others on the port are named"
   says(steps, "systemctl enable --now postern");
   says(steps, "echo ':127.0.0.1:10025' >>/var/qmail/control/smtproutes");
   says(steps, "openssl s_client -quiet -crlf -starttls smtp -servername mx.example.org -connect localhost:25");
+}
+
+TEST_CASE("init: a program of Exim's is not given a user that Exim does not believe") {
+  Facts facts = with_exim(bare_machine(), false);
+  facts.users = {};
+  const std::string steps = steps_for(facts, {});
+  CHECK(steps.find("adduser") == std::string::npos);
+  CHECK(steps.find("user: postern") == std::string::npos);
+  says(steps, "/usr/sbin/exim4 -bP exim_user");
 }
 
 TEST_CASE("init: a file in an odd place is one word to a shell") {

@@ -151,6 +151,20 @@ TEST_CASE("init: nothing that could be an open relay is planned") {
   CHECK(question_of(bare_machine(), with(address, {{Wish::client_address, {"none"}}})).about == Wish::domains);
   const Said exim = with(usual, {{Wish::backend, {"exec", "/usr/sbin/exim4", "-bs"}}});
   CHECK(error_of(bare_machine(), exim).find("relays for it") != std::string::npos);
+  const Said told = with(usual, {{Wish::backend, {"exec", "/bin/sh", "-c", "exec exim -bs -oMa \"$TCPREMOTEIP\""}}});
+  for (const Said& way : {with(usual, {{Wish::backend, {"exim"}}}), told}) {
+    CHECK(plan_of(with_exim(bare_machine(), false), way).user == "Debian-exim");
+    const std::string refused = error_of(with_exim(bare_machine(), false), with(way, {{Wish::user, {"postern"}}}));
+    CHECK(refused.starts_with("--user: Exim believes"));  // and from another user every session is a local one
+    Facts self_built = with_exim(bare_machine(), false);
+    self_built.users = {"postern"};
+    CHECK(plan_of(self_built, way).user.empty());  // root, whom it believes
+    const Said as_other = with(way, {{Wish::user, {"mail"}}});
+    CHECK(question_of(self_built, as_other).about == Wish::domains);
+    CHECK(plan_of(self_built, with(as_other, {{Wish::domains, {"example.org"}}})).user == "mail");
+    self_built.is_root = false;
+    CHECK(question_of(self_built, way).about == Wish::domains);
+  }
   const Said by_net = with(
       usual, {{Wish::backend, {"exec", "/bin/x"}}, {Wish::outbound, {"mx"}}, {Wish::allow_clients, {"0.0.0.0/0"}}});
   CHECK(error_of(bare_machine(), by_net).find("send mail to anywhere") != std::string::npos);
