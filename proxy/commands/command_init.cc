@@ -189,21 +189,17 @@ void Initiation::look_at_certificates(const init::Plan& plan) {
 }
 
 int Initiation::write(const init::Plan& plan) {
-  bool made_pair = false;
+  init::PutPair pair;
   if (plan.makes_certificate) {
     const config::CertificatePair& files = plan.certificates[0];
-    const auto made =
-        init::put_self_signed(files.chain, files.key, plan.hostname.empty() ? facts_.hostname : plan.hostname);
+    auto made = init::put_self_signed(files.chain, files.key, plan.hostname.empty() ? facts_.hostname : plan.hostname);
     if (!made) return say_failure(made.error().message);
-    made_pair = *made;
+    pair = std::move(*made);
   }
   look_at_certificates(plan);
   const std::string text = init::stamped(init::print_configuration(plan, facts_));
   if (!is_good(text) || !is_wanted(text)) {
-    if (made_pair) {
-      ::unlink(plan.certificates[0].chain.c_str());
-      ::unlink(plan.certificates[0].key.c_str());
-    }
+    if (pair.made) init::take_back(plan.certificates[0].chain, plan.certificates[0].key, pair);
     return say_failure("nothing was written");
   }
   if (to_stdout()) {

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <optional>
 #include <system_error>
+#include <utility>
 
 #include "config/file.h"
 #include "config/text.h"
@@ -65,6 +66,45 @@ std::optional<struct stat> status_of(const std::string& path) {
   return found;
 }
 
+// The first name beside it that nobody has.
+std::string name_for_old(const std::string& path) {
+  std::string name = path + ".old";
+  struct stat found = {};
+  for (int i = 1; ::lstat(name.c_str(), &found) == 0; ++i) name = path + ".old." + std::to_string(i);
+  return name;
+}
+
+// By a second name, so that there is always a file at the first one.
+Result<std::string> keep_beside(const std::string& path) {
+  const std::string old = name_for_old(path);
+  if (::link(path.c_str(), old.c_str()) != 0) return failed("cannot keep " + path + " as " + old);
+  return old;
+}
+
+void take_back_one(const std::string& path, const std::string& old) {
+  if (old.empty()) {
+    ::unlink(path.c_str());
+  } else if (::rename(old.c_str(), path.c_str()) == 0) {
+    ::unlink(old.c_str());  // two names of one file both stay
+  }
+}
+
+Result<void> put_pair(const std::string& chain, const std::string& key, const tls::SelfSigned& made, PutPair& done) {
+  for (const auto& [path, old] : {std::pair{&chain, &done.old_chain}, std::pair{&key, &done.old_key}}) {
+    if (!status_of(*path)) continue;
+    auto kept = keep_beside(*path);
+    if (!kept) {
+      if (!done.old_chain.empty()) ::unlink(done.old_chain.c_str());
+      return tl::unexpected(kept.error());
+    }
+    *old = std::move(*kept);
+  }
+  done.made = true;
+  // The key first: a chain alone would be taken for a pair that somebody is putting there.
+  if (auto put = write_with_mode(key, made.key_pem, for_its_owner, {}); !put) return put;
+  return write_with_mode(chain, made.certificate_pem, for_all_to_read, {});
+}
+
 }  // namespace
 
 Result<void> may_be_written(const std::string& path) {
@@ -72,28 +112,28 @@ Result<void> may_be_written(const std::string& path) {
   if (!file && file.error().code == Errc::not_found) return {};
   if (!file) return tl::unexpected(file.error());
   if (is_untouched(file->content)) return {};
-  return fail(Errc::refused, path + " has been edited: say --force to have it replaced (it is kept as " + path +
-                                 ".old), or --output with another file");
+  return fail(Errc::refused, path + " has been edited: say --force to have it replaced (it is kept as " +
+                                 name_for_old(where_it_is(path)) + "), or --output with another file");
 }
 
 Result<void> put_configuration(const std::string& path, std::string_view text) {
   if (auto made = make_folder_of(path); !made) return made;
   const std::string real = where_it_is(path);
   const auto before = status_of(real);
-  if (before) {
-    const std::string old = real + ".old";
-    ::unlink(old.c_str());
-    if (::link(real.c_str(), old.c_str()) != 0) return failed("cannot keep " + real + " as " + old);
+  // What is made again needs no keeping, and would take the name of what somebody has written.
+  const auto file = config::read_file(real, longest_configuration);
+  if (before && !(file && is_as_stamped(file->content))) {
+    if (const auto kept = keep_beside(real); !kept) return tl::unexpected(kept.error());
   }
   return write_with_mode(real, text, before ? before->st_mode & 07777U : for_all_to_read, before);
 }
 
-Result<bool> put_self_signed(const std::string& chain, const std::string& key, const std::string& name) {
+Result<PutPair> put_self_signed(const std::string& chain, const std::string& key, const std::string& name) {
   if (status_of(chain) || status_of(key)) {
     const FoundCertificate found = look_at_certificate({chain, key}, "");
     const auto soon = std::chrono::system_clock::now() + worth_keeping;
     const bool fits = std::ranges::find(found.names, config::lower_case(name)) != found.names.end();
-    if (found.flaw.empty() && found.self_issued && fits && found.not_after > soon) return false;
+    if (found.flaw.empty() && found.self_issued && fits && found.not_after > soon) return PutPair{};
     if (status_of(chain) && !found.self_issued) {
       return fail(Errc::refused,
                   chain +
@@ -104,12 +144,18 @@ Result<bool> put_self_signed(const std::string& chain, const std::string& key, c
   const auto made = tls::make_self_signed(name);
   if (!made) return tl::unexpected(made.error());
   if (auto folder = make_folder_of(chain); !folder) return tl::unexpected(folder.error());
-  // The key first: a chain alone would be taken for a pair that somebody is putting there.
-  if (auto put = write_with_mode(key, made->key_pem, for_its_owner, {}); !put) return tl::unexpected(put.error());
-  if (auto put = write_with_mode(chain, made->certificate_pem, for_all_to_read, {}); !put) {
+  PutPair done;
+  if (auto put = put_pair(chain, key, *made, done); !put) {
+    take_back(chain, key, done);
     return tl::unexpected(put.error());
   }
-  return true;
+  return done;
+}
+
+void take_back(const std::string& chain, const std::string& key, const PutPair& done) {
+  if (!done.made) return;
+  take_back_one(chain, done.old_chain);
+  take_back_one(key, done.old_key);
 }
 
 }  // namespace postern::init

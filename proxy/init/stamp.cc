@@ -35,10 +35,13 @@ std::string stamped(const std::string& text) {
   return stamp_of(text) + text;
 }
 
-bool is_untouched(std::string_view file) {
-  if (says_nothing(file)) return true;
+bool is_as_stamped(std::string_view file) {
   const std::size_t end = file.find('\n');
   return end != file.npos && file.substr(0, end + 1) == stamp_of(file.substr(end + 1));
+}
+
+bool is_untouched(std::string_view file) {
+  return says_nothing(file) || is_as_stamped(file);
 }
 
 }  // namespace postern::init

@@ -9,7 +9,10 @@ namespace postern::init {
 // The text with a line before it that knows it.
 std::string stamped(const std::string& text);
 
-// Nobody has changed what was stamped; or there is nothing in it but comments and blanks.
+// Nobody has changed what was stamped.
+bool is_as_stamped(std::string_view file);
+
+// The same; or there is nothing in it but comments and blanks.
 bool is_untouched(std::string_view file);
 
 }  // namespace postern::init

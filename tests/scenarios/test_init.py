@@ -1,6 +1,7 @@
 """`postern init`: what it writes runs as it is, and it never waits for somebody who is not there."""
 
 import os
+import pathlib
 import pty
 import re
 import select
@@ -83,6 +84,7 @@ def test_a_file_that_somebody_has_changed_is_not_replaced(postern, folder, sink)
     with open(path, encoding="utf-8") as file:
         assert file.read().endswith("# mine\n")
     assert init(postern, *words, "--force").returncode == 0
+    assert init(postern, *words).returncode == 0  # what it wrote then takes nobody's place
     with open(f"{path}.old", encoding="utf-8") as file:
         assert file.read().endswith("# mine\n")
 
@@ -109,6 +111,19 @@ def test_what_check_refuses_is_not_written(postern, folder):
     done = init(postern, *words, "--user", "no-such-user", "--output", f"{folder}/postern.yaml")
     assert done.returncode == 1 and "no-such-user" in done.stderr and "nothing was written" in done.stderr
     assert os.listdir(folder) == []
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in pathlib.Path(folder).iterdir()}
+
+
+def test_what_is_not_written_leaves_the_pair_that_was_there(postern, folder):
+    words = ["--backend", "exec", "/bin/true", "--self-signed", "--output", f"{folder}/postern.yaml"]
+    assert init(postern, *words, "--hostname", "mx.example.org").returncode == 0
+    before = contents(folder)
+    done = init(postern, *words, "--hostname", "other.example.org", "--user", "no-such-user")
+    assert done.returncode == 1 and "nothing was written" in done.stderr
+    assert contents(folder) == before
 
 
 def test_a_certificate_says_for_whom_and_until_when_it_is(postern, folder, certificates):

@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "config/file.h"
 #include "proxy/init/stamp.h"
 #include "tests/support/catch.h"
@@ -44,6 +46,59 @@ TEST_CASE("init: a link stays one") {
   CHECK(content(folder.path("real.old")) == "one\n");
 }
 
+TEST_CASE("init: what somebody has written stays beside however often it is replaced") {
+  const TempDirectory folder;
+  const std::string path = folder.write("postern.yaml", "theirs\n");
+  REQUIRE(put_configuration(path, stamped("one\n")));
+  REQUIRE(put_configuration(path, stamped("two\n")));
+  CHECK(content(path + ".old") == "theirs\n");
+  CHECK(mode(path + ".old.1") == 0);  // what was made again is not kept
+  folder.write("postern.yaml", "theirs again\n");
+  const auto may = may_be_written(path);
+  REQUIRE_FALSE(may);
+  CHECK(may.error().message.find("postern.yaml.old.1)") != std::string::npos);
+  REQUIRE(put_configuration(path, stamped("three\n")));
+  CHECK(content(path + ".old") == "theirs\n");
+  CHECK(content(path + ".old.1") == "theirs again\n");
+}
+
+TEST_CASE("init: a pair that vouches for itself is taken back as if it had never been made") {
+  const TempDirectory folder;
+  const std::string chain = folder.path("self-signed.pem");
+  const std::string key = folder.path("self-signed.key");
+  const auto first = put_self_signed(chain, key, "mx.example.org");
+  REQUIRE(first);
+  const std::string chain_before = content(chain);
+  const std::string key_before = content(key);
+  const auto second = put_self_signed(chain, key, "other.example.org");
+  REQUIRE(second);
+  CHECK(content(key) != key_before);
+  CHECK(content(second->old_key) == key_before);
+  CHECK(mode(second->old_key) == 0600);
+  take_back(chain, key, *second);
+  CHECK(content(chain) == chain_before);
+  CHECK(content(key) == key_before);
+  CHECK(mode(second->old_chain) + mode(second->old_key) == 0);
+  take_back(chain, key, *put_self_signed(chain, key, "mx.example.org"));
+  CHECK(content(key) == key_before);  // it was good, and nothing was done
+  take_back(chain, key, *first);
+  CHECK(mode(chain) + mode(key) == 0);
+}
+
+TEST_CASE("init: where a new pair cannot be put the old one stays") {
+  const TempDirectory folder;
+  const std::string chain = folder.path("self-signed.pem");
+  const std::string key = folder.path("self-signed.key");
+  REQUIRE(put_self_signed(chain, key, "mx.example.org"));
+  const std::string chain_before = content(chain);
+  const std::string key_before = content(key);
+  std::filesystem::create_directories(chain + ".new/in the way");
+  CHECK_FALSE(put_self_signed(chain, key, "other.example.org"));
+  CHECK(content(chain) == chain_before);
+  CHECK(content(key) == key_before);
+  CHECK(mode(chain + ".old") + mode(key + ".old") == 0);
+}
+
 TEST_CASE("init: a file that somebody has changed is refused") {
   const TempDirectory folder;
   CHECK(may_be_written(folder.path("none")));
@@ -58,12 +113,12 @@ TEST_CASE("init: a pair that vouches for itself is made once for a name, with a 
   const TempDirectory folder;
   const std::string chain = folder.path("new/self-signed.pem");
   const std::string key = folder.path("new/self-signed.key");
-  REQUIRE(put_self_signed(chain, key, "mx.example.org").value_or(false));
+  REQUIRE(put_self_signed(chain, key, "mx.example.org").value_or(PutPair{}).made);
   CHECK(mode(key) == 0600);
   const std::string first = content(chain);
-  CHECK_FALSE(put_self_signed(chain, key, "MX.example.org").value_or(true));
+  CHECK_FALSE(put_self_signed(chain, key, "MX.example.org").value_or(PutPair{true}).made);
   CHECK(content(chain) == first);
-  CHECK(put_self_signed(chain, key, "other.example.org").value_or(false));
+  CHECK(put_self_signed(chain, key, "other.example.org").value_or(PutPair{}).made);
   CHECK(content(chain) != first);
   folder.write("new/self-signed.pem", "not ours\n");
   CHECK_FALSE(put_self_signed(chain, key, "mx.example.org").has_value());
