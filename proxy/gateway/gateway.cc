@@ -125,7 +125,7 @@ void Gateway::obey(const keeper::Announce&, net::Descriptors&) {
 
 void Gateway::obey(const keeper::Drain& order, net::Descriptors&) {
   if (order.superseded && admin_) admin_->listen_on(UniqueFd());  // whoever asks is to ask the other one
-  drain(order.superseded);
+  drain(order.superseded || order.sockets_live_on);
 }
 
 void Gateway::obey(const keeper::Stop&, net::Descriptors&) {

@@ -248,7 +248,7 @@ void Keeper::stop() {
 void Keeper::drain() {
   listening_->close();
   if (!gateway_) return loop_.stop();
-  gateway_->send(Drain{superseded_});
+  gateway_->send(Drain{superseded_, activated_});
   last_resort_.start(present_->runtime->settings.drain.timeout + patience_with_drain);
 }
 

@@ -116,6 +116,7 @@ class Keeper final : private GatewayProcess::Owner, private Successor::Owner {
   std::unique_ptr<Predecessor> predecessor_;       // null: nobody's place is taken
   std::unique_ptr<Successor> successor_;           // null: nobody takes ours
   bool superseded_ = false;                        // somebody has
+  bool activated_ = false;                         // the service manager has made sockets for us, and keeps them
   bool ending_ = false;
   bool stopping_ = false;  // at once
   bool drained_ = false;

@@ -16,6 +16,7 @@ Result<void> Keeper::inherit(const config::Settings& settings) {
   if (predecessor_) return listening_->inherit(predecessor_->take_sockets(), settings, true);
   auto activated = activated_sockets();
   if (!activated) return tl::unexpected(activated.error());
+  activated_ = !activated->empty();
   return listening_->inherit(std::move(*activated), settings, false);
 }
 

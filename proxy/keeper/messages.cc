@@ -113,6 +113,7 @@ std::string pack(const Signer& signer) {
 std::string pack(const Drain& drain) {
   Packer packer = begin(Kind::drain);
   packer.flag(drain.superseded);
+  packer.flag(drain.sockets_live_on);
   return packer.take();
 }
 
@@ -322,7 +323,7 @@ Result<Order> parse_order(std::string_view message, std::size_t descriptors) {
     case Kind::commit: order = unpack_commit(unpacker); break;
     case Kind::renewed: order = Renewed{}; break;
     case Kind::resolver: order = unpack_resolver(unpacker, descriptors); break;
-    case Kind::drain: order = Drain{unpacker.flag()}; break;
+    case Kind::drain: order = Drain{unpacker.flag(), unpacker.flag()}; break;
     case Kind::stop: order = Stop{}; break;
     case Kind::counts: order = unpack_counts(unpacker); break;
     case Kind::status: order = Status{unpacker.flag()}; break;

@@ -77,6 +77,8 @@ struct Signer {
 
 struct Drain {
   bool superseded = false;  // another gateway serves already, the admin server included
+  // Whoever waits at a socket is served by the next one: the service manager has them, too.
+  bool sockets_live_on = false;
 };
 struct Stop {};
 // Alive is to be said.

@@ -57,6 +57,8 @@ TEST_CASE("keeper messages: what the keeper says the gateway hears") {
   CHECK_FALSE(parse_order(encode(Order(Signer{1024})), 1));
   CHECK_FALSE(heard(Drain{}, 0).superseded);
   CHECK(heard(Drain{true}, 0).superseded);
+  CHECK_FALSE(heard(Drain{true}, 0).sockets_live_on);
+  CHECK(heard(Drain{false, true}, 0).sockets_live_on);
   heard(Stop{}, 0);
   CHECK(heard(Status{true}, 1).as_text);
   CHECK_FALSE(heard(Status{}, 1).as_text);
