@@ -28,16 +28,21 @@ INBOUND = {**FIRST_TRY, "POSTERN_BACKEND": "127.0.0.1:1", "POSTERN_DOMAINS": "ex
 
 
 class Container:
-    """Its scripts, whose /etc/postern and /run/postern are folders of the test's, and the variables that they see."""
+    """Its scripts, whose /etc/postern and /run/postern are folders of the test's, and the variables that they see. What
+    IPv6 addresses there are is said by the file `interfaces`, at first the kernel's.
+    """
 
     def __init__(self, postern, folder):
         self.etc, self.run = f"{folder}/etc", f"{folder}/run"
         self.folder = folder
         self.environment = {"PATH": f"{os.path.dirname(postern)}:{os.environ['PATH']}"}
         os.mkdir(self.etc)
+        self.interfaces = f"{folder}/if_inet6"
+        os.symlink("/proc/net/if_inet6", self.interfaces)
         for name in ("entrypoint", "health"):
             with open(f"{DOCKER}/{name}", encoding="utf-8") as script:
                 text = script.read().replace("/etc/postern", self.etc).replace("/run/postern", self.run)
+            text = text.replace("/proc/net/if_inet6", self.interfaces)
             with open(f"{folder}/{name}", "w", encoding="utf-8") as script:
                 script.write(text)
 
@@ -111,6 +116,30 @@ def test_outgoing_mail_alone(container):
     settings = container.configuration({"POSTERN_OUTBOUND": "mx"})
     assert "inbound" not in settings and "certificates" not in settings
     assert settings["outbound"]["internet"]["listen"][0] == "127.0.0.1:10025", "nobody else may send"
+
+
+# What the kernel says of its IPv6 addresses (None: it knows no IPv6), and the ports that are listened on then.
+LOOPBACK = "00000000000000000000000000000001 01 80 10 80       lo\n"
+GLOBAL = "fd000000000000000000000000000001 04 40 00 82     eth0\n"
+INTERFACES = [
+    (None, "0.0.0.0:2525", "127.0.0.1:10025"),
+    ("", "0.0.0.0:2525", "127.0.0.1:10025"),
+    (GLOBAL, "0.0.0.0:2525 [::]:2525", "127.0.0.1:10025"),
+    (GLOBAL + LOOPBACK, "0.0.0.0:2525 [::]:2525", "127.0.0.1:10025 [::1]:10025"),
+]
+
+
+@pytest.mark.parametrize("text, inbound, outbound", INTERFACES, ids=["unknown", "none", "without loopback", "all"])
+def test_addresses_are_those_that_can_be_bound(container, text, inbound, outbound):
+    os.remove(container.interfaces)
+    if text is not None:
+        with open(container.interfaces, "w", encoding="ascii") as file:
+            file.write(text)
+    settings = container.configuration({**INBOUND, "POSTERN_OUTBOUND": "mx"})
+    assert settings["inbound"]["mx"]["listen"] == inbound.split()
+    assert settings["outbound"]["internet"]["listen"] == outbound.split()
+    settings = container.configuration({**INBOUND, "POSTERN_OUTBOUND": "mx", "POSTERN_ALLOW_CLIENTS": "10.0.0.0/8"})
+    assert settings["outbound"]["internet"]["listen"] == inbound.replace("2525", "10025").split()
 
 
 def test_a_relay(container):
