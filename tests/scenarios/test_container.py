@@ -110,6 +110,21 @@ def test_variables_are_a_configuration(container, case):
     assert "ok\n" in done.stdout
 
 
+def test_nothing_between_two_commas_is_no_item(container):
+    variables = {
+        **FIRST_TRY, "POSTERN_BACKEND": ",127.0.0.1:1,,127.0.0.1:2,", "POSTERN_DOMAINS": "a.org,,b.org , ,\n",
+        "POSTERN_NAMES": ",mail.a.org,,mail.b.org,", "POSTERN_LISTEN_PORTS": "2525,,2465,", "POSTERN_PROXY_FROM": "10.0.0.0/8,,",
+    }  # fmt: skip
+    done = container.command("check", variables)
+    assert done.returncode == 0, done.stderr
+    assert "DNS:mx.example.org,DNS:mail.a.org,DNS:mail.b.org\n" in done.stderr
+    listener = container.configuration(variables)["inbound"]["mx"]
+    assert listener["backend"]["address"] == ["127.0.0.1:1", "127.0.0.1:2"]
+    assert listener["recipients"]["allow_domains"] == ["a.org", "b.org"]
+    assert listener["accept_proxy_protocol_from"] == ["10.0.0.0/8"]
+    assert [address.rpartition(":")[2] for address in listener["listen"]] in (["2525"], ["2525"] * 2)
+
+
 def test_outgoing_mail_alone(container):
     done = container.command("check", {"POSTERN_OUTBOUND": "mx", "POSTERN_HOSTNAME": "out.example.org"})
     assert done.returncode == 0, done.stderr
