@@ -398,6 +398,40 @@ def test_the_self_signed_pair(container, service):
     assert daemon.terminate() == 0
 
 
+def test_the_self_signed_pair_is_made_again_when_it_does_not_do_any_more(container):
+    """Whatever is left of one before, `check` accepts the pair that is there then."""
+    pem, key = f"{container.run}/self-signed.pem", f"{container.run}/self-signed.key"
+
+    def kept(**variables):
+        with open(pem, "rb") as file:
+            before = file.read()
+        done = container.command("check", {**INBOUND, **variables})
+        assert done.returncode == 0, done.stderr
+        with open(pem, "rb") as file:
+            return file.read() == before
+
+    def openssl(*words):
+        done = subprocess.run(["openssl", "x509", "-in", pem, *words], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    names = {"POSTERN_NAMES": "mail.example.org"}
+    container.command("check", INBOUND)
+    assert kept()
+    assert not kept(**names), "the names have changed"
+    assert "DNS:mx.example.org, DNS:mail.example.org" in openssl("-noout", "-ext", "subjectAltName")
+    assert kept(**names)
+    openssl("-signkey", key, "-days", "31", "-out", pem)
+    assert kept(**names)
+    openssl("-signkey", key, "-days", "29", "-out", pem)
+    assert not kept(**names), "it expires soon"
+    openssl("-checkend", str(360 * 86400))
+    os.remove(pem)
+    container.command("check", {**INBOUND, **names})
+    assert kept(**names)
+    os.remove(f"{container.run}/self-signed.names")
+    assert not kept(**names), "it was not finished"
+
+
 def test_a_mounted_configuration_wins(container, postern):
     with open(f"{container.etc}/postern.yaml", "w", encoding="ascii") as file:
         file.write("hostname: ${POSTERN_BACKEND}\n")
