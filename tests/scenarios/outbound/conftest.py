@@ -1,6 +1,7 @@
 """The world is made once for all scenarios of this folder; each has gateways of its own."""
 
 import itertools
+import os
 
 import domains
 import pytest
@@ -60,6 +61,25 @@ def make_gateway(world, postern, folder):
         )  # fmt: skip
 
     return make
+
+
+class WithoutDefaultAnchor:
+    """The gateway's host, seen as one on which the package dns-root-data is not installed."""
+
+    def __init__(self, host):
+        self._host = host
+
+    def command(self, *argv):
+        if not os.path.isdir("/usr/share/dns"):
+            return self._host.command(*argv)
+        # What `ip netns exec` starts has mounts of its own.
+        hide = 'mount -t tmpfs none /usr/share/dns && exec "$@"'
+        return self._host.command("sh", "-c", hide, "sh", *argv)
+
+
+@pytest.fixture
+def host_without_default_anchor(world):
+    return WithoutDefaultAnchor(world.gateway)
 
 
 @pytest.fixture
