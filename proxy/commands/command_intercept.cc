@@ -63,7 +63,7 @@ Result<intercept::KernelRules> kernel_rules_for(const InterceptOptions& options)
 }
 
 // Mail that is led to nobody is refused.
-bool may_go_on(const intercept::Plan& plan, bool force) {
+bool somebody_listens(const intercept::Plan& plan, bool force) {
   std::vector<std::string> nobody;
   for (const config::Endpoint& at : intercept::deaf(plan, intercept::listening_now())) {
     nobody.push_back(config::to_string(at));
@@ -78,6 +78,27 @@ bool may_go_on(const intercept::Plan& plan, bool force) {
   intercept_failed(words +
                    ", so that connections that are led there would be refused: start Postern first, or say --force");
   return false;
+}
+
+// Mail of this machine that comes under an address which is not let in is refused for good: it would be lost.
+bool this_machine_is_let_in(const intercept::Plan& plan, bool force) {
+  bool all = true;
+  for (const intercept::Catch& one : plan.catches) {
+    if (one.strangers.empty() || force) continue;  // a note says it
+    std::vector<std::string> addresses;
+    for (const config::IpAddress& address : one.strangers) addresses.push_back(config::to_string(address));
+    const std::string listed = config::listed(addresses);
+    intercept_failed("mail that this machine sends from " + listed +
+                     " would be refused for good, with 554 5.7.1: add these addresses to outbound." + one.listener +
+                     ".allow_clients and reload, or say --force");
+    all = false;
+  }
+  return all;
+}
+
+bool may_go_on(const intercept::Plan& plan, bool force) {
+  const bool heard = somebody_listens(plan, force);
+  return this_machine_is_let_in(plan, force) && heard;
 }
 
 void say_how_to_keep(const InterceptOptions& options, bool can_press) {

@@ -77,7 +77,8 @@ class Planner {
     if (listener.socket_mark == plan_.names.number) {
       return error(path + ".socket_mark", "this mark is for packets that are routed to Postern: set another one");
     }
-    Catch one{listener.name, listener.interception, wishes_.host, wishes_.router || !wishes_.from.empty(), {}, {}, {}};
+    Catch one{
+        listener.name, listener.interception, wishes_.host, wishes_.router || !wishes_.from.empty(), {}, {}, {}, {}};
     if (!wishes_.from.empty() && among_others) {
       return error(path, "--from is for one listener: say which by --listener NAME");
     }
@@ -96,6 +97,7 @@ class Planner {
                                            "address that they reach, 0.0.0.0 or [::]"
                                          : "there is no address with a port that connections could be led to");
     }
+    one.strangers = strangers_here(one, listener);
     describe(one);
     warn_of_strangers(one, listener);
     if (listener.source == config::OutboundSource::client) answers_from(plan_.ports);
@@ -143,21 +145,25 @@ class Planner {
          " are refused: it listens on no address that they could be led to");
   }
 
+  // A redirected connection keeps the address that it would have gone out with.
+  std::vector<IpAddress> strangers_here(const Catch& one, const OutboundListener& listener) const {
+    std::vector<IpAddress> strangers;
+    if (!one.host) return strangers;
+    for (const IpAddress& address : machine_.addresses) {
+      const bool taken = address.family == IpAddress::Family::v4 ? one.v4.has_value() : one.v6.has_value();
+      const bool used = taken && !is_loopback(address) && !is_link_local(address);
+      if (used && !config::contains(listener.allow_clients, address)) strangers.push_back(address);
+    }
+    return strangers;
+  }
+
   // Who is brought here and not let in hears 554.
   void warn_of_strangers(const Catch& one, const OutboundListener& listener) {
     std::vector<std::string> strangers;
     for (const Network& network : one.from) {
       if (!is_covered(network, listener.allow_clients)) strangers.push_back(config::to_string(network));
     }
-    if (one.host) {
-      for (const IpAddress& address : machine_.addresses) {
-        const bool taken = address.family == IpAddress::Family::v4 ? one.v4.has_value() : one.v6.has_value();
-        const bool used = taken && !is_loopback(address) && !is_link_local(address);
-        if (used && !config::contains(listener.allow_clients, address)) {
-          strangers.push_back(config::to_string(address));
-        }
-      }
-    }
+    for (const IpAddress& address : one.strangers) strangers.push_back(config::to_string(address));
     if (strangers.empty()) return;
     note("outbound." + listener.name +
          ": not in allow_clients, and so refused with 554 5.7.1 when brought here: " + config::listed(strangers));

@@ -43,6 +43,7 @@ struct Catch {
   std::vector<config::Network> from;   // none holds another
   std::optional<config::Endpoint> v4;  // where it listens for them; absent: nowhere, and they are refused
   std::optional<config::Endpoint> v6;
+  std::vector<config::IpAddress> strangers;  // host: of this machine's addresses those that are not let in
 };
 
 // What leaves this machine and is left alone.

@@ -65,6 +65,7 @@ TEST_CASE("plan: who is let in says whose connections are meant") {
     REQUIRE(made.plan);
     const intercept::Catch& one = made.plan->catches.at(0);
     CHECK((one.router && !one.host));
+    CHECK(one.strangers.empty());
     CHECK(listed_networks(one.from) == "198.51.100.0/24, 2001:db8:100::/64");
     CHECK(made.notes().find("as --router") != std::string::npos);
   }
@@ -74,6 +75,7 @@ TEST_CASE("plan: who is let in says whose connections are meant") {
     CHECK((made.plan->catches.at(0).host && !made.plan->catches.at(0).router));
     CHECK(made.plan->own.marks == std::vector<std::uint32_t>{0x2525});
     CHECK_FALSE(made.plan->own.user);
+    CHECK(made.plan->catches.at(0).strangers == std::vector<config::IpAddress>{address("2001:db8:100::10")});
     CHECK(
         made.notes().find("not in allow_clients, and so refused with 554 5.7.1 when brought here: 2001:db8:100::10") !=
         std::string::npos);
