@@ -155,10 +155,22 @@ class Writer {
     return lines;
   }
 
+  // A connection that is closed has no user any more, but packets still. Of ours these go the way of those before; of
+  // others, too, so that it does not do to leave alone what has no user. Marks of somebody else's are let be.
+  std::vector<std::string> without_closed_own() const {
+    if (!plan_.own.user) return {};
+    const std::string own = hexadecimal(plan_.names.number + 0x1'0000U);
+    return {
+        "# Once closed, they are known by what they were before.",
+        "meta skuid " + std::to_string(*plan_.own.user) + " " + to_ports_ + " ct mark 0x00000000 ct mark set " + own,
+        "ct mark " + own + " return"};
+  }
+
   // They come in again by `lo`, where they can be taken.
   void output_of_tproxy() {
     if (!any(&Catch::host, Interception::tproxy)) return;
-    std::vector<std::string> lines = without_own();
+    std::vector<std::string> lines = without_closed_own();
+    for (std::string& line : without_own()) lines.push_back(std::move(line));
     for (const Catch& one : plan_.catches) {
       if (!one.host || one.by != Interception::tproxy) continue;
       for (const auto& at : {one.v4, one.v6}) {
@@ -189,7 +201,9 @@ class Writer {
     std::vector<std::string> lines = without_own();
     if (any(&Catch::host, Interception::tproxy)) lines.push_back("meta mark " + mark_ + " return");
     lines.emplace_back(none_go_on);
-    lines.push_back(to_ports_ + " reject with tcp reset");
+    // Not so what has no user: it is the end of a connection that is closed, of which nobody would hear.
+    const std::string others = plan_.own.user ? "meta skuid != " + std::to_string(*plan_.own.user) + " " : "";
+    lines.push_back(others + to_ports_ + " reject with tcp reset");
     chain("output", "filter hook output priority filter", lines);
   }
 

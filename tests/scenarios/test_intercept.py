@@ -4,22 +4,27 @@ That mail goes by its rules is looked at in outbound/test_deliveries.py.
 """
 
 import contextlib
+import ctypes
 import os
 import pty
+import pwd
 import signal
+import socket
 import subprocess
 
 import pytest
 
 from harness.daemon import children_of
 from harness.gateway import write_configuration
-from harness.netns import Namespace, need_namespaces
+from harness.netns import Namespace, join, need_namespaces
 from harness.ports import PATIENCE, wait_until
 
 PORT = 10025
 REDIRECT = {"socket_mark": 0x2525, "allow_clients": ["127.0.0.0/8", "::1/128"]}
 TPROXY = {"interception": "tproxy", "source": "client", "allow_clients": ["198.51.100.0/24", "2001:db8:100::/64"]}
 IN_PLACE = "The rules are in place"
+HERE, THERE = "198.51.100.10", "198.51.100.20"
+_IP_TRANSPARENT = 19
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +49,27 @@ def intercept(postern, machine, folder):
         machine.run("nft", "flush ruleset")
 
 
+@pytest.fixture
+def neighbours():
+    """Two machines with addresses that are not loopback's."""
+    need_namespaces()
+    with contextlib.ExitStack() as ends:
+        here, there = Namespace("here"), Namespace("there")
+        for host in (here, there):
+            ends.callback(host.remove)
+        join(here, "uplink", [f"{HERE}/24"], there, "edge", [f"{THERE}/24"])
+        yield here, there
+
+
 class Intercept:
     def __init__(self, postern, machine, folder):
         self.machine, self.postern = machine, postern
         self.configuration = f"{folder}/postern.yaml"
         self.configure(**REDIRECT)
 
-    def configure(self, **listener):
+    def configure(self, top=None, **listener):
         usual = {"listen": [f"0.0.0.0:{PORT}", f"[::]:{PORT}"], "route": "original_destination"}
-        write_configuration(self.configuration, {"outbound": {"internet": {**usual, **listener}}})
+        write_configuration(self.configuration, {**(top or {}), "outbound": {"internet": {**usual, **listener}}})
 
     def argv(self, *words):
         return self.machine.command(self.postern, "intercept", words[0], "--config", self.configuration, *words[1:])
@@ -263,6 +280,67 @@ def test_a_terminal_that_goes_away_takes_them_back(intercept):
         assert exit_status(pid) in (1, -signal.SIGHUP)
 
 
+# --- what passes through them
+
+
+def listening(host, port, family=socket.AF_INET, transparent=False):
+    with host.entered():
+        plug = socket.socket(family)
+    plug.settimeout(PATIENCE)
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        plug.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if transparent:
+        plug.setsockopt(socket.IPPROTO_IP, _IP_TRANSPARENT, 1)
+    plug.bind(("", port))
+    plug.listen()
+    return plug
+
+
+def new_client(host, user):
+    """A socket is its user's who has made it."""
+    libc = ctypes.CDLL(None)
+    with host.entered():
+        libc.setfsuid(pwd.getpwnam(user).pw_uid)  # of this thread alone
+        try:
+            plug = socket.socket()
+        finally:
+            libc.setfsuid(0)
+    plug.settimeout(PATIENCE)
+    return plug
+
+
+def closed_by_both(client, accepting):
+    """First by the client: what comes after that has no user any more."""
+    client.connect((THERE, 25))
+    accepted, _ = accepting.accept()
+    with accepted:
+        accepted.settimeout(PATIENCE)
+        client.close()
+        assert accepted.recv(1) == b""
+
+
+def unfinished(host):
+    """Its connections of which the other side has not said that it has heard of the end."""
+    return host.run("ss", "-Htan", "state", "last-ack", "state", "closing", "state", "fin-wait-1")
+
+
+@pytest.mark.parametrize("by", ["redirect", "tproxy"])
+def test_connections_end_well_where_they_are_told_by_their_user(postern, folder, neighbours, by):
+    here, there = neighbours
+    intercept = Intercept(postern, here, folder)
+    intercept.configure(top={"user": "nobody"}, interception=by, allow_clients=["127.0.0.0/8", HERE])
+    there.run("nft", "table inet seen { chain input { type filter hook input priority 0; tcp dport 25 counter; }; }")
+    with listening(there, 25) as remote, listening(here, PORT, transparent=by == "tproxy") as gateway:
+        done = intercept.run("on", "--confirm", "--host", "--force")
+        assert done.returncode == 0, done
+        closed_by_both(new_client(here, "root"), gateway)
+        wait_until(lambda: not unfinished(here), "the ends of what was led to the gateway are heard of")
+        assert "counter packets 0 " in there.run("nft", "list", "table", "inet", "seen")
+        closed_by_both(new_client(here, "nobody"), remote)
+        wait_until(lambda: not unfinished(there), "the remote server hears that its own end was heard of")
+
+
 # --- what is refused
 
 
@@ -270,6 +348,21 @@ def test_nobody_listens(intercept):
     done = intercept.run("on", "--confirm")
     assert done.returncode == 1 and not intercept.is_on()
     assert f"nobody listens on 0.0.0.0:{PORT}, [::]:{PORT}" in done.stderr and "--force" in done.stderr
+
+
+def test_mail_of_this_machine_would_be_lost(postern, folder, neighbours):
+    here, _ = neighbours
+    intercept = Intercept(postern, here, folder)
+    with listening(here, PORT), listening(here, PORT, socket.AF_INET6):
+        done = intercept.run("on", "--confirm")
+        assert done.returncode == 1 and not intercept.is_on()
+        assert f"sends from {HERE} would be refused for good" in done.stderr, done
+        assert "outbound.internet.allow_clients" in done.stderr and "--force" in done.stderr, done
+        assert intercept.run("on", "--confirm", "--force").returncode == 0 and intercept.is_on()
+        assert intercept.run("off").returncode == 0
+        intercept.configure(**{**REDIRECT, "allow_clients": [*REDIRECT["allow_clients"], HERE]})
+        done = intercept.run("on", "--confirm")
+        assert done.returncode == 0 and intercept.is_on(), done
 
 
 def test_our_own_connections_would_be_led_back(intercept):

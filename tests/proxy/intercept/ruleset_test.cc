@@ -77,6 +77,28 @@ TEST_CASE("ruleset: what is Postern's own by user and by server") {
   CHECK(has(rules, "ip6 daddr 2001:db8::7 tcp dport 25 return\n"));
 }
 
+TEST_CASE("ruleset: what has no user any more is not taken for somebody else's") {
+  for (const Interception by : {Interception::redirect, Interception::tproxy}) {
+    Plan made = plan(by, true, false);
+    CHECK(has(rules_of(made), "        tcp dport 25 reject with tcp reset\n"));
+    CHECK_FALSE(has(rules_of(made), "ct mark"));
+    made.own = {{}, 998, {}};
+    const std::string rules = rules_of(made);
+    CHECK(has(rules, "        meta skuid != 998 tcp dport 25 reject with tcp reset\n"));
+    CHECK_FALSE(has(rules, "        tcp dport 25 reject with tcp reset\n"));
+    // Where others' have to be led on by lo until their end, ours are remembered.
+    const std::size_t remembered =
+        rules.find("meta skuid 998 tcp dport 25 ct mark 0x00000000 ct mark set 0x50540001\n");
+    const std::size_t passes = rules.find("        ct mark 0x50540001 return\n");
+    CHECK((remembered != std::string::npos) == (by == Interception::tproxy));
+    CHECK((passes != std::string::npos) == (by == Interception::tproxy));
+    if (by == Interception::tproxy) {
+      CHECK(remembered < passes);
+      CHECK(passes < rules.find("meta skuid 998 return\n"));
+    }
+  }
+}
+
 TEST_CASE("ruleset: tproxy says which routes it needs") {
   const std::string rules = rules_of(plan(Interception::tproxy, false, true));
   CHECK(has(rules, "# ip -4 rule add priority 170 fwmark 0x50530001 lookup 1347616769\n"));
