@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <fstream>
+
 #include "proxy/intercept/tools.h"
 
 namespace postern::intercept {
@@ -9,11 +11,20 @@ namespace postern::intercept {
 namespace {
 
 constexpr std::string_view is_not_there = "No such file or directory";
+constexpr const char* addresses_of_v6 = "/proc/net/if_inet6";
 
 // The families that this kernel has, as ip(8) calls them.
 std::vector<const char*> families() {
   std::vector<const char*> found = {"-4"};
-  if (::access("/proc/net/if_inet6", F_OK) == 0) found.push_back("-6");
+  if (::access(addresses_of_v6, F_OK) == 0) found.push_back("-6");
+  return found;
+}
+
+// Those that can have routes. Where IPv6 is switched off (disable_ipv6) its file is there, and empty.
+std::vector<const char*> families_in_use() {
+  std::vector<const char*> found = {"-4"};
+  std::ifstream addresses(addresses_of_v6);
+  if (addresses && addresses.peek() != std::ifstream::traits_type::eof()) found.push_back("-6");
   return found;
 }
 
@@ -134,7 +145,7 @@ Result<bool> KernelRules::has_routes() const {
 }
 
 Result<void> KernelRules::add_routes() const {
-  for (const char* family : families()) {
+  for (const char* family : families_in_use()) {
     const auto rule = have(family, "rule");
     if (!rule) return tl::unexpected(rule.error());
     if (auto done = change(family, route_words(names_, "replace")); !done) return done;

@@ -341,6 +341,19 @@ def test_connections_end_well_where_they_are_told_by_their_user(postern, folder,
         wait_until(lambda: not unfinished(there), "the remote server hears that its own end was heard of")
 
 
+def test_where_ipv6_is_switched_off(postern, folder, neighbours):
+    here, _ = neighbours
+    with here.entered(), open("/proc/sys/net/ipv6/conf/all/disable_ipv6", "w", encoding="ascii") as switch:
+        switch.write("1\n")
+    intercept = Intercept(postern, here, folder)
+    before = intercept.state()
+    intercept.configure(**TPROXY)
+    done = intercept.run("on", "--confirm", "--force")
+    assert done.returncode == 0 and "local default dev lo" in intercept.state(), done
+    done = intercept.run("off")
+    assert done.returncode == 0 and intercept.state() == before, done
+
+
 # --- what is refused
 
 
