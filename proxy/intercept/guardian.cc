@@ -26,8 +26,7 @@ void say(int socket, Guardian::Word word, const std::string& text = {}) {
 }
 
 // Why the wait is over; nothing: they stay.
-std::optional<std::string> wait_for_word(int socket, const HeldSignals& signals, std::chrono::milliseconds patience) {
-  const auto until = Clock::now() + patience;
+std::optional<std::string> wait_for_word(int socket, const HeldSignals& signals, Clock::time_point until) {
   while (true) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now());
     if (left.count() <= 0) return "nobody said that they stay";
@@ -69,6 +68,7 @@ void guard(int socket, const KernelRules& kernel, const Present& before, const s
            std::chrono::milliseconds patience) {
   leave_the_terminal(socket);
   const HeldSignals signals;
+  const auto until = Clock::now() + patience;  // however long the programs take
   if (const auto put = kernel.put(rules, routes); !put) {
     const auto back = kernel.put_back(before, {});
     return say(socket, back ? Guardian::Word::refused : Guardian::Word::failed, put.error().message);
@@ -76,7 +76,7 @@ void guard(int socket, const KernelRules& kernel, const Present& before, const s
   const auto now = kernel.look();
   const std::string handle = now ? now->handle : std::string();
   say(socket, Guardian::Word::in_place);
-  const auto reason = wait_for_word(socket, signals, patience);
+  const auto reason = wait_for_word(socket, signals, until);
   if (!reason) return say(socket, Guardian::Word::kept);
   take_back_and_say(socket, kernel, before, handle, *reason);
 }

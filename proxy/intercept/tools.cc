@@ -1,6 +1,7 @@
 #include "proxy/intercept/tools.h"
 
 #include <linux/capability.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -9,12 +10,15 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
+#include <optional>
 
 #include "config/file.h"
 #include "config/text.h"
 #include "config/unique_fd.h"
+#include "config/values.h"
 
 namespace postern::intercept {
 
@@ -84,6 +88,21 @@ class SpawnPlan {
   posix_spawnattr_t attributes_{};
 };
 
+// How it ended; nothing: it has not, within that time. Time is taken by the piece, which needs nothing of the kernel
+// that may be missing.
+Result<std::optional<int>> wait_for(pid_t child, std::chrono::milliseconds patience) {
+  constexpr int piece = 5;
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (true) {
+    int status = 0;
+    const pid_t ended = ::waitpid(child, &status, WNOHANG);
+    if (ended == child) return status;
+    if (ended < 0 && errno != EINTR) return tool_failure("cannot wait for a program", errno);
+    if (std::chrono::steady_clock::now() >= until) return std::nullopt;
+    ::poll(nullptr, 0, piece);
+  }
+}
+
 }  // namespace
 
 const std::vector<std::string> tool_folders = {"/usr/sbin", "/sbin", "/usr/bin", "/bin"};
@@ -97,16 +116,21 @@ Result<std::string> find_tool(const std::string& name, const std::vector<std::st
   return fail(Errc::not_found, "there is no program " + name + " in " + config::listed(folders));
 }
 
-Result<Ran> run_tool(const std::vector<std::string>& argv, std::string_view input) {
+Result<Ran> run_tool(const std::vector<std::string>& argv, std::string_view input, std::chrono::milliseconds patience) {
   const auto read = memory_with(input);
   const auto written = memory_with({});
   if (!read || !written) return tl::unexpected(read ? written.error() : read.error());
   const auto child = SpawnPlan().start(argv, read->get(), written->get());
   if (!child) return tl::unexpected(child.error());
-  int status = 0;
-  while (::waitpid(*child, &status, 0) < 0) {
-    if (errno != EINTR) return tool_failure("cannot wait for " + argv.front(), errno);
+  const auto ended = wait_for(*child, patience);
+  if (!ended) return tl::unexpected(ended.error());
+  if (!*ended) {
+    ::kill(*child, SIGKILL);
+    // One that hangs in the kernel does not even end by that.
+    (void)wait_for(*child, std::chrono::seconds(1));
+    return fail(Errc::timeout, argv.front() + " has not ended within " + config::to_string(patience));
   }
+  const int status = **ended;
   return Ran{WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), content_of_memory(*written)};
 }
 

@@ -1,6 +1,7 @@
 // nft(8) and ip(8), as programs.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,9 +20,11 @@ struct Ran {
   std::string output;  // both of its outputs
   bool good() const { return status == 0; }
 };
+constexpr std::chrono::milliseconds tool_patience = std::chrono::seconds(10);
 // Runs argv[0], a path, with nothing of ours but these: `input`, a sparse environment, signals by default. Returns at
-// its end.
-Result<Ran> run_tool(const std::vector<std::string>& argv, std::string_view input = {});
+// its end; what takes longer than `patience` is killed, and an error.
+Result<Ran> run_tool(const std::vector<std::string>& argv, std::string_view input = {},
+                     std::chrono::milliseconds patience = tool_patience);
 
 // CAP_NET_ADMIN is effective.
 bool may_change_network();

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 
@@ -81,6 +82,13 @@ TEST_CASE("tools: what a program reads, writes and ends with; no shell sees its 
   CHECK(run_tool({"/bin/sh", "-c", "kill -9 $$"})->status == 128 + 9);
   CHECK(run_tool({"/usr/bin/env"})->output == "PATH=/usr/sbin:/usr/bin:/sbin:/bin\nLC_ALL=C\n");
   CHECK_FALSE(run_tool({"/no/such/program"}));
+}
+
+TEST_CASE("tools: one that does not end is ended") {
+  const auto ran =
+      run_tool({"/bin/sh", "-c", "trap '' TERM INT HUP; echo $$; exec sleep 600"}, {}, std::chrono::milliseconds(50));
+  REQUIRE_FALSE(ran);
+  CHECK(ran.error().message.find("/bin/sh has not ended within 50ms") != std::string::npos);
 }
 
 }  // namespace machine_test
