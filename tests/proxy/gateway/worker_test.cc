@@ -133,15 +133,17 @@ class Running {
   void drain() { worker_.drain(); }
   // The worker does nothing while `meanwhile` runs; the first that it does afterwards is what `then` asks of it.
   void while_it_is_busy(const std::function<void()>& meanwhile, const std::function<void()>& then) {
-    std::promise<void> busy, over;
-    worker_.post([&] {
-      busy.set_value();
-      over.get_future().wait();
+    // Both threads', whoever is done with them first.
+    const auto busy = std::make_shared<std::promise<void>>();
+    const auto over = std::make_shared<std::promise<void>>();
+    worker_.post([busy, over] {
+      busy->set_value();
+      over->get_future().wait();
     });
-    busy.get_future().wait();
+    busy->get_future().wait();
     meanwhile();
     then();
-    over.set_value();
+    over->set_value();
   }
   // The port behind the word <1>, <2> … of the configuration: free when it was chosen, and held until it is listened
   // on.

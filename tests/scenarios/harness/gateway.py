@@ -42,9 +42,15 @@ class Gateway:
         self.daemon = Daemon(
             self.namespace.command(*argv) if self.namespace else argv, f"{self.folder}/gateway.{self._runs}.log"
         )
+
         # Before it is executed in its namespace, the process is on this machine, where others may have these ports.
+        # A namespace of processes is entered by a child.
+        def is_executed():
+            candidates = [self.daemon.pid, *children_of(self.daemon.pid)]
+            return any(words_of(pid)[:2] == argv[:2] for pid in candidates)
+
         self.daemon.wait_ready(
-            lambda: words_of(self.daemon.pid)[:2] == argv[:2]
+            lambda: is_executed()
             and all(is_listening(port, self.daemon.pid) for port in self.ports.values()),
             "the gateway listens",
         )  # fmt: skip
