@@ -82,5 +82,6 @@ def test_its_life_from_installation_to_purge(machine, package, newer):
     trial.reload()
     trial.upgrade_under_load(newer, senders=8, seconds=1)
     trial.programs()
+    trial.remove_and_install(newer, "dpkg", "--remove")
     server.stop()
     trial.purge(before, "dpkg", "--purge")

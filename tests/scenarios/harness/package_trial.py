@@ -275,6 +275,24 @@ inbound:
         machine.run("systemctl", "restart", "postern")
         self.deliver_one()
 
+    def remove_and_install(self, package, *command):
+        """What was enabled runs again afterwards; what would not start is said."""
+        machine = self.machine
+        for wrong in (True, False):
+            machine.run(*command, "postern", timeout=300)
+            assert machine.main_process("postern") == 0
+            machine.write(CONFIGURATION, self._written + "no_such_key: 1\n" * wrong)
+            said = self.install(package)
+            assert ("NOT RUNNING" in said) == wrong, said
+            assert self.active() == ("inactive" if wrong else "active"), said
+        assert "started, as it is enabled" in said, said
+        self.deliver_one()
+        machine.run("systemctl", "disable", "--now", "postern")
+        said = self.install(package)
+        assert "not running, and not enabled" in said and self.active() == "inactive", said
+        machine.run("systemctl", "enable", "--now", "postern")
+        self.say("removed and installed: it runs again, or says why not")
+
     def purge(self, before, *command):
         machine = self.machine
         machine.run(*command, "postern", timeout=300)
