@@ -13,15 +13,15 @@ set(units ${prefix}/lib/systemd/system)
 
 configure_file(${here}/postern.service.in ${scratch}/postern.service @ONLY)
 file(INSTALL DESTINATION ${units} TYPE FILE FILES ${scratch}/postern.service)
-file(INSTALL DESTINATION ${share} TYPE FILE FILES ${here}/exec.conf ${here}/notify-reload.conf ${here}/postern.socket)
+file(INSTALL DESTINATION ${share} TYPE FILE FILES ${here}/exec.conf ${here}/notify-reload.conf ${here}/postern.socket ${here}/postern.yaml)
 if(systemd_reloads)
   file(INSTALL DESTINATION ${units}/postern.service.d TYPE FILE FILES ${here}/notify-reload.conf)
 endif()
 file(INSTALL DESTINATION ${prefix}/lib/sysusers.d TYPE FILE RENAME postern.conf FILES ${here}/postern.sysusers)
 file(INSTALL DESTINATION ${prefix}/lib/tmpfiles.d TYPE FILE RENAME postern.conf FILES ${here}/postern.tmpfiles)
 
-# The operator's, once it is there.
-if(NOT EXISTS "$ENV{DESTDIR}${etc}/postern.yaml")
+# The operator's, once it is there. With DESTDIR it is for a package, whose postinst does this.
+if(NOT DEFINED ENV{DESTDIR} AND NOT EXISTS "${etc}/postern.yaml")
   file(INSTALL DESTINATION ${etc} TYPE FILE FILES ${here}/postern.yaml)
 endif()
 

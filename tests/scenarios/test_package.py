@@ -34,12 +34,14 @@ def machine(folder):
 
 @pytest.fixture
 def newer(package, folder):
-    """The same again, as if it were a later one."""
+    """The same again, as if it were a later one, with other comments for those who configure it by hand."""
     if not shutil.which("dpkg-deb"):
         pytest.skip("no dpkg-deb here")
     content, path = f"{folder}/content", f"{folder}/newer.deb"
     subprocess.run(["dpkg-deb", "--raw-extract", package, content], check=True)
     subprocess.run(["sed", "-i", "s/^Version: .*/&+1/", f"{content}/DEBIAN/control"], check=True)
+    with open(f"{content}/usr/share/postern/postern.yaml", "a", encoding="utf-8") as template:
+        template.write("# More to know.\n")
     subprocess.run(["dpkg-deb", "--build", "-Znone", content, path], check=True, stdout=subprocess.DEVNULL)
     return path
 
@@ -48,21 +50,23 @@ def test_cmake_installs_the_same_below_a_prefix(package, build_folder, folder):
     if not shutil.which("cmake") or not os.path.exists(f"{build_folder}/CMakeCache.txt"):
         pytest.skip("no build of cmake's here")
 
-    def installed(prefix):
-        root = f"{folder}/{prefix.strip('/').replace('/', '-')}"
+    def installed(prefix, root, **environment):
         install = ["cmake", "--install", build_folder, "--prefix", prefix]
-        subprocess.run(install, check=True, capture_output=True, env={**os.environ, "DESTDIR": root})
+        own = {name: value for name, value in os.environ.items() if name != "DESTDIR"}
+        subprocess.run(install, check=True, capture_output=True, env={**own, **environment})
         return {
             os.path.join(parent, name).removeprefix(root) for parent, _, names in os.walk(root) for name in names
         }
 
     listing = subprocess.run(["dpkg-deb", "--contents", package], check=True, capture_output=True, text=True).stdout
     packaged = {line.split()[-1].removeprefix(".") for line in listing.splitlines() if not line.startswith("d")}
-    assert installed("/usr") == packaged
-    elsewhere = installed("/opt/postern")
-    assert len(elsewhere) == len(packaged) and all(path.startswith("/opt/postern/") for path in elsewhere)
-    with open(f"{folder}/opt-postern/opt/postern/lib/systemd/system/postern.service", encoding="utf-8") as unit:
-        assert "ExecStart=/opt/postern/bin/postern run --config /opt/postern/etc/postern/postern.yaml" in unit.read()
+    assert installed("/usr", f"{folder}/usr", DESTDIR=f"{folder}/usr") == packaged
+    # Not for a package: the configuration is put in its place, too.
+    prefix = f"{folder}/opt"
+    elsewhere = installed(prefix, prefix)
+    assert len(elsewhere) == len(packaged) + 1 and "/etc/postern/postern.yaml" in elsewhere
+    with open(f"{prefix}/lib/systemd/system/postern.service", encoding="utf-8") as unit:
+        assert f"ExecStart={prefix}/bin/postern run --config {prefix}/etc/postern/postern.yaml" in unit.read()
 
 
 def test_its_life_from_installation_to_purge(machine, package, newer):

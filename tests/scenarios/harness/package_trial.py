@@ -216,6 +216,7 @@ inbound:
         said = self.install(package)
         after = machine.main_process("postern")
         assert "has taken over" in said and after not in (0, before), said
+        assert machine.run("cat", CONFIGURATION) == self._written
         so_far = len(load.accepted)
         wait_until(lambda: len(load.accepted) > so_far + 2 * senders, "mail flows")
         time.sleep(seconds)
