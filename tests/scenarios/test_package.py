@@ -89,3 +89,10 @@ def test_its_life_from_installation_to_purge(machine, package, newer):
     trial.remove_and_install(newer, "dpkg", "--remove")
     server.stop()
     trial.purge(before, "dpkg", "--purge")
+    # A user that was there before is not the package's, whatever it is called.
+    machine.sh("useradd --system --no-create-home --user-group postern")
+    there = machine.run("getent", "passwd", "postern")
+    install(package)
+    machine.run("dpkg", "--purge", "postern")
+    assert machine.run("getent", "passwd", "postern") == there
+    assert not os.path.exists(machine.path("/etc/postern"))
