@@ -143,9 +143,11 @@ class Host:
             assert 450 <= reply.code <= 559, reply  # Postfix may say 454
 
     def remove(self):
-        self.sh("[ ! -e /run/postern.pid ] || kill $(cat /run/postern.pid)")
-        self.installed.remove()
-        self.network.remove()
+        try:
+            self.sh("[ ! -e /run/postern.pid ] || kill $(cat /run/postern.pid) || true")  # it may have ended
+        finally:
+            self.installed.remove()
+            self.network.remove()
 
 
 @pytest.fixture

@@ -60,11 +60,14 @@ class Machine:
         spaces = ["--mount", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--cgroup", "--net"]
         boot = ["bash", "-e", "-c", _BOOT, "boot", str(lower), f"{folder}/machine", _PATH]
         self.lower = str(lower)
+        self._state = ""
         self._daemon = Daemon(["unshare", *spaces, "--", *boot], f"{folder}/machine.log")
         try:
-            self._daemon.wait_ready(self._has_begun, "systemd is up", 30)
+            self._daemon.wait_ready(self._has_begun, "systemd is up", 120)
         except AssertionError as error:
             self.end()
+            if self._state in ("initializing", "starting", "maintenance", "stopping"):
+                raise AssertionError(f"systemd can be started here, and is {self._state}: {error}") from None
             raise Impossible(f"no systemd can be started here: {error}") from None
         self.first = self._first()
 
@@ -77,7 +80,8 @@ class Machine:
         self.first = self._first()
         if not self.first or os.readlink(f"/proc/{self.first}/exe").rpartition("/")[2] != "systemd":
             return False
-        return self.ask("systemctl", "is-system-running").stdout.strip() in ("running", "degraded")
+        self._state = self.ask("systemctl", "is-system-running").stdout.strip()
+        return self._state in ("running", "degraded")
 
     def command(self, *argv):
         enter = ["nsenter", f"--target={self.first}", "--mount", "--pid", "--uts", "--ipc", "--cgroup", "--net"]
