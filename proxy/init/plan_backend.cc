@@ -168,10 +168,20 @@ void Planner::postfix_submission() {
   const bool wanted =
       std::ranges::any_of(plan_.ports, [](const PlannedPort& port) { return port.use != PortUse::mail; });
   if (!wanted || plan_.submission) return;
-  bool placed = false;
+  // One that was moved behind by an earlier run, and is told the client as the other is.
+  const bool by_proxy = plan_.backend.client_address == ClientAddress::proxy_v2;
+  for (const PostfixService& service : facts_.postfix.services) {
+    const auto address = own_address(service);
+    const bool is_told = service.takes_proxy == by_proxy && (by_proxy || service.trusts_xclient);
+    const bool is_inside = address && address->kind == config::Endpoint::Kind::ip && is_loopback(*address);
+    const bool fits = is_inside && is_told && service.program == "smtpd" &&
+                      use_of(address->port) == PortUse::submission && !is_own_port(address->port);
+    if (fits && !plan_.submission) plan_.submission = address;
+  }
+  bool placed = plan_.submission.has_value();
   for (const PostfixService& service : facts_.postfix.services) {
     const std::uint16_t port = port_of(service);
-    if (port != 465 && port != 587) continue;
+    if ((port != 465 && port != 587) || (plan_.submission && own_address(service) == plan_.submission)) continue;
     if (!plan_.submission) plan_.submission = local_address(usual_submission_backend_port);
     plan_.moved.push_back({service, placed ? "" : config::to_string(*plan_.submission)});
     placed = true;

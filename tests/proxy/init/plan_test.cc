@@ -118,6 +118,19 @@ TEST_CASE("init: people's mail programs go to the services of Postfix that were 
   CHECK(plan.ports.size() == 3);
 }
 
+TEST_CASE("init: people's mail programs stay with the service of Postfix that an earlier run has moved behind") {
+  const Facts facts = with_postfix(bare_machine(),
+                                   "127.0.0.1:2525 inet n - y - - smtpd\n"
+                                   " -o smtpd_authorized_xclient_hosts=127.0.0.1\n"
+                                   "127.0.0.1:2587 inet n - y - - smtpd -o smtpd_sasl_auth_enable=yes\n"
+                                   " -o smtpd_authorized_xclient_hosts=127.0.0.1\n");
+  const Plan plan = plan_of(facts, with(usual, {{Wish::submission, {"yes"}}}));
+  CHECK(config::to_string(plan.backend.addresses[0]) == "127.0.0.1:2525");
+  REQUIRE(plan.submission.has_value());
+  CHECK(config::to_string(*plan.submission) == "127.0.0.1:2587");
+  CHECK(plan.moved.empty());
+}
+
 TEST_CASE("init: Exim is told the client by PROXY protocol where it knows that, and by -oMa where it does not") {
   CHECK(plan_of(with_exim(bare_machine(), true), usual).backend.client_address == ClientAddress::proxy_v2);
   const Plan plan = plan_of(with_exim(bare_machine(), false), usual);
