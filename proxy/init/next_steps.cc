@@ -8,6 +8,13 @@
 namespace postern::init {
 namespace {
 
+// Where the servers of this machine usually are: they have to leave it.
+bool takes_usual_ports(const Plan& plan) {
+  return std::ranges::any_of(plan.ports, [](const PlannedPort& each) {
+    return each.number == mail_port || each.number == submission_port || each.number == submissions_port;
+  });
+}
+
 // For a shell, as one word.
 std::string shell_word(const std::string& text) {
   constexpr std::string_view harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:+@%";
@@ -83,6 +90,7 @@ void Steps::programs() {
 }
 
 void Steps::qmail() {
+  if (!takes_usual_ports(plan_)) return;  // beside tcpserver, for a trial
   if (facts_.qmail.services.empty()) {
     step("Stop the tcpserver that starts qmail-smtpd, wherever it is started: Postern takes its ports.");
   } else {
@@ -101,11 +109,14 @@ void Steps::qmail() {
 
 void Steps::postfix() {
   const bool xclient = plan_.backend.client_address == config::ClientAddress::xclient;
-  if (!plan_.moved.empty()) {
+  const bool leaves = std::ranges::any_of(plan_.moved, [](const MovedService& each) { return !each.stays; });
+  if (leaves) {
     step("Postfix leaves the ports that are Postern's from now on, and listens behind it (master.cf):");
+  } else if (!plan_.moved.empty()) {
+    step("Postfix listens behind Postern, too (master.cf):");
   }
-  for (const auto& [service, to] : plan_.moved) {
-    if (service.line != 0) {
+  for (const auto& [service, to, stays] : plan_.moved) {
+    if (service.line != 0 && !stays) {
       out_ += "     # line " + std::to_string(service.line) + ": " + config::quote(service.text) + "\n";
       shell("postconf -MX " + shell_word(service.address + "/inet"));
     }
@@ -123,6 +134,7 @@ void Steps::postfix() {
 
 void Steps::exim() {
   const bool by_program = !plan_.backend.exec.empty();
+  if (by_program && !takes_usual_ports(plan_)) return;
   const std::string port = by_program ? "2525" : std::to_string(plan_.backend.addresses[0].port);
   step(by_program ? "Exim's daemon leaves port 25, and goes on with its queue:"
                   : "Exim listens behind Postern, and expects a PROXY header from there:");

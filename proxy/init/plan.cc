@@ -14,9 +14,6 @@ namespace {
 
 using config::quote;
 
-constexpr std::uint16_t mail_port = 25;
-constexpr std::uint16_t submission_port = 587;
-constexpr std::uint16_t submissions_port = 465;
 constexpr std::uint16_t usual_outbound_port = 10025;
 
 std::optional<std::uint16_t> port_in(const std::string& text) {

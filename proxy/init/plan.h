@@ -30,10 +30,15 @@ struct PlannedPort {
 // By its last three digits, so that 2465 is to a container what 465 is to a machine.
 PortUse use_of(std::uint16_t port);
 
-// A line of master.cf that has to say another address.
+constexpr std::uint16_t mail_port = 25;
+constexpr std::uint16_t submission_port = 587;
+constexpr std::uint16_t submissions_port = 465;
+
+// A line of master.cf that has to say another address, or goes (without one).
 struct MovedService {
   PostfixService service;
   std::string to;
+  bool stays = false;  // the port is none of ours: a copy has the other address
 };
 
 // Complete, and sound as far as can be told without asking the machine.

@@ -133,7 +133,7 @@ bool Planner::postfix() {
   plan_.behind = Behind::postfix;
   plan_.backend.client_address = ClientAddress::xclient;
   const PostfixService* inside = nullptr;  // that already listens where only this machine gets to
-  const PostfixService* outside = nullptr;
+  std::vector<const PostfixService*> outside;
   for (const PostfixService& service : facts_.postfix.services) {
     const auto address = own_address(service);
     const std::uint16_t port = port_of(service);
@@ -145,20 +145,24 @@ bool Planner::postfix() {
     if (is_inside && !is_filter && (service.trusts_xclient || service.takes_proxy || inside == nullptr)) {
       inside = &service;
     }
-    if (port == 25 && outside == nullptr) outside = &service;
+    if (port == mail_port) outside.push_back(&service);
   }
-  const bool ready = inside != nullptr && (outside == nullptr || inside->trusts_xclient || inside->takes_proxy);
+  const bool ready = inside != nullptr && (outside.empty() || inside->trusts_xclient || inside->takes_proxy);
   if (ready) {
     plan_.backend.addresses = {*own_address(*inside)};
     if (inside->takes_proxy) plan_.backend.client_address = ClientAddress::proxy_v2;
   } else {
     plan_.backend.addresses = {local_address(usual_backend_port)};
   }
-  if (outside == nullptr && !ready) {
-    plan_.moved.push_back({{}, config::to_string(plan_.backend.addresses[0])});
-  } else if (outside != nullptr) {
-    plan_.moved.push_back({*outside, ready ? "" : config::to_string(plan_.backend.addresses[0])});
-    if (!ready && outside->takes_proxy) plan_.backend.client_address = ClientAddress::proxy_v2;
+  const std::string behind = config::to_string(plan_.backend.addresses[0]);
+  if (outside.empty() && !ready) plan_.moved.push_back({{}, behind});
+  const bool stays = !is_own_port(mail_port);
+  bool placed = ready;
+  for (const PostfixService* service : outside) {
+    if (placed && stays) break;
+    plan_.moved.push_back({*service, placed ? "" : behind, stays});
+    if (!placed && service->takes_proxy) plan_.backend.client_address = ClientAddress::proxy_v2;
+    placed = true;
   }
   postfix_submission();
   return true;
@@ -183,7 +187,9 @@ void Planner::postfix_submission() {
     const std::uint16_t port = port_of(service);
     if ((port != 465 && port != 587) || (plan_.submission && own_address(service) == plan_.submission)) continue;
     if (!plan_.submission) plan_.submission = local_address(usual_submission_backend_port);
-    plan_.moved.push_back({service, placed ? "" : config::to_string(*plan_.submission)});
+    const bool stays = !is_own_port(port);
+    if (placed && stays) continue;
+    plan_.moved.push_back({service, placed ? "" : config::to_string(*plan_.submission), stays});
     placed = true;
   }
 }

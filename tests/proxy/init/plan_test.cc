@@ -97,6 +97,26 @@ TEST_CASE("init: a Postfix that listens inside already is used where it listens,
   CHECK(plan.moved.empty());
 }
 
+TEST_CASE("init: Postfix leaves the ports that are ours, each of them, and no other") {
+  const auto facts = with_postfix(bare_machine(),
+                                  "192.0.2.1:25 inet n - y - - smtpd\n"
+                                  "192.0.2.2:25 inet n - y - - smtpd\n"
+                                  "smtps inet n - y - - smtpd\n");
+  const Plan both = plan_of(facts, usual);
+  REQUIRE(both.moved.size() == 2);
+  CHECK((both.moved[0].to == "127.0.0.1:2525" && !both.moved[0].stays));
+  CHECK((both.moved[1].to.empty() && !both.moved[1].stays));
+  // For a trial: a copy of the first has another address, and all go on.
+  const Plan trial = plan_of(facts, with(usual, {{Wish::ports, {"2025"}}}));
+  REQUIRE(trial.moved.size() == 1);
+  CHECK((trial.moved[0].to == "127.0.0.1:2525" && trial.moved[0].stays));
+  // 25 is Postfix's still, 465 is ours.
+  const Plan other = plan_of(facts, with(usual, {{Wish::ports, {"465"}}}));
+  REQUIRE(other.moved.size() == 2);
+  CHECK((other.moved[0].to == "127.0.0.1:2525" && other.moved[0].stays));
+  CHECK((other.moved[1].to == "127.0.0.1:2587" && !other.moved[1].stays));
+}
+
 TEST_CASE("init: a port that somebody has is not given to the server behind") {
   Facts facts = with_postfix(bare_machine(), "smtp inet n - y - - smtpd\n");
   facts.listening = {listens(2525, "other"), listens(2526, "postern")};
