@@ -5,7 +5,12 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstring>
+#include <utility>
+
+#include "config/text.h"
 
 namespace postern::net {
 
@@ -78,6 +83,70 @@ std::optional<SocketAddress> peer_address(const uv_stream_t* stream) {
 }
 std::optional<SocketAddress> local_address(const uv_stream_t* stream) {
   return ask(uv_tcp_getsockname, stream);
+}
+
+namespace {
+
+constexpr std::string_view state_listen = "0A";
+
+template <class Number>
+std::optional<Number> number_in(std::string_view text, int base) {
+  Number number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number, base);
+  if (text.empty() || error != std::errc() || rest != end) return std::nullopt;
+  return number;
+}
+
+// "0100007F": words of 32 bits as they lie in memory.
+std::optional<IpAddress> address_in(std::string_view text) {
+  if (text.size() != 8 && text.size() != 32) return std::nullopt;
+  IpAddress address;
+  address.family = text.size() == 8 ? IpAddress::Family::v4 : IpAddress::Family::v6;
+  for (std::size_t at = 0; at < text.size(); at += 8) {
+    const auto word = number_in<std::uint32_t>(text.substr(at, 8), 16);
+    if (!word) return std::nullopt;
+    std::memcpy(address.bytes.data() + at / 2, &*word, sizeof *word);
+  }
+  return address;
+}
+
+// sl local_address rem_address st queues timer retransmits uid timeout inode
+std::array<std::string_view, 10> fields_of(std::string_view line) {
+  std::array<std::string_view, 10> fields;
+  for (std::string_view& field : fields) {
+    line = config::trim(line);
+    field = line.substr(0, line.find_first_of(" \t"));
+    line.remove_prefix(field.size());
+  }
+  return fields;
+}
+
+std::optional<ListeningSocket> socket_in(std::string_view line) {
+  const auto fields = fields_of(line);
+  const std::string_view local = fields[1];
+  const std::size_t colon = local.find(':');
+  if (fields[3] != state_listen || colon == local.npos) return std::nullopt;
+  const auto address = address_in(local.substr(0, colon));
+  const auto port = number_in<std::uint16_t>(local.substr(colon + 1), 16);
+  if (!address || !port) return std::nullopt;
+  ListeningSocket socket;
+  socket.at.address = *address;
+  socket.at.port = *port;
+  socket.inode = number_in<std::uint64_t>(fields[9], 10).value_or(0);
+  return socket;
+}
+
+}  // namespace
+
+std::vector<ListeningSocket> listening_sockets_in(std::string_view table) {
+  std::vector<ListeningSocket> found;
+  while (!table.empty()) {
+    const std::size_t size = std::min(table.find('\n'), table.size());
+    if (auto socket = socket_in(table.substr(0, size))) found.push_back(std::move(*socket));
+    table.remove_prefix(std::min(size + 1, table.size()));
+  }
+  return found;
 }
 
 std::string to_string(const SocketAddress& address) {

@@ -4,7 +4,10 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include <cstdint>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "config/values.h"
 
@@ -24,6 +27,14 @@ std::optional<SocketAddress> from_sockaddr(const sockaddr_storage& storage);
 // Of a connected TCP socket; nothing for other kinds.
 std::optional<SocketAddress> peer_address(const uv_stream_t* stream);
 std::optional<SocketAddress> local_address(const uv_stream_t* stream);
+
+// Who accepts connections, as a table of the kernel has it.
+struct ListeningSocket {
+  config::Endpoint at = {};  // Endpoint::Kind::ip
+  std::uint64_t inode = 0;   // 0: the line does not say
+};
+// /proc/net/tcp or tcp6 (proc(5)): those in state LISTEN. Lines that are none are passed over.
+std::vector<ListeningSocket> listening_sockets_in(std::string_view table);
 
 std::string to_string(const SocketAddress& address);  // "127.0.0.1:25", "[::1]:25"
 
