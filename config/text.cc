@@ -16,6 +16,12 @@ std::string upper_case(std::string_view text) {
   return result;
 }
 
+std::string shell_quoted(std::string_view text) {
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
 std::string without_controls(std::string_view text) {
   std::string result(text);
   std::ranges::replace_if(result, is_control, '?');

@@ -40,6 +40,8 @@ std::string listed(const Texts& texts) {
 
 std::string lower_case(std::string_view text);
 std::string upper_case(std::string_view text);
+// In single quotes: one word of a shell, whatever is in it.
+std::string shell_quoted(std::string_view text);
 // Controls have become question marks.
 std::string without_controls(std::string_view text);
 bool same_ignoring_case(std::string_view a, std::string_view b);

@@ -1,10 +1,13 @@
 // Completion for shells: printed from what the command line takes, so that it knows every command and option.
 #include <string>
 
+#include "config/text.h"
 #include "proxy/commands/command_facts.h"
 
 namespace postern::commands {
 namespace {
+
+using config::shell_quoted;
 
 // What stands behind an option, as far as a shell can help.
 enum class Behind { nothing, file, folder, command, anything };
@@ -33,13 +36,6 @@ std::string names(const CommandFacts& command) {
   return printed;
 }
 
-// In single quotes of a shell.
-std::string in_quotes(const std::string& text) {
-  std::string printed = "'";
-  for (const char c : text) printed += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return printed + "'";
-}
-
 // One branch of a `case` of bash for those names that want the same.
 std::string bash_branch(const std::vector<CommandFacts>& commands, Behind kind, const std::string& action) {
   std::string patterns;
@@ -47,7 +43,7 @@ std::string bash_branch(const std::vector<CommandFacts>& commands, Behind kind, 
     for (const OptionFacts& option : command.options) {
       if (behind(option) != kind) continue;
       for (const std::string& name : option.names) {
-        patterns += (patterns.empty() ? "" : " | ") + in_quotes(command.name + " " + name);
+        patterns += (patterns.empty() ? "" : " | ") + shell_quoted(command.name + " " + name);
       }
     }
   }
@@ -76,7 +72,7 @@ std::string zsh_argument(const OptionFacts& option) {
   if (option.names.empty()) return " \"1" + value + "\"";
   std::string printed;
   for (const std::string& name : option.names) {
-    printed += " " + in_quotes((option.repeated ? "*" : "") + name + "[" + zsh_text(option.help) + "]" + value);
+    printed += " " + shell_quoted((option.repeated ? "*" : "") + name + "[" + zsh_text(option.help) + "]" + value);
   }
   return printed;
 }
@@ -93,7 +89,6 @@ std::string print_bash_completion(const std::vector<CommandFacts>& commands) {
       "    done\n"
       "    COMPREPLY=()\n"
       "    case \"$command $before\" in\n";
-  const std::string all = in_quotes(words(commands));
   printed +=
       bash_branch(commands, Behind::file, "compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$word\")");
   printed +=
@@ -106,8 +101,8 @@ std::string print_bash_completion(const std::vector<CommandFacts>& commands) {
     for (const OptionFacts& option : command.options) {
       if (option.names.empty() && behind(option) == Behind::command) given += " " + words(commands);
     }
-    printed += "        " + in_quotes(command.name) + ") mapfile -t COMPREPLY < <(compgen -W " + in_quotes(given) +
-               " -- \"$word\") ;;\n";
+    printed += "        " + shell_quoted(command.name) + ") mapfile -t COMPREPLY < <(compgen -W " +
+               shell_quoted(given) + " -- \"$word\") ;;\n";
   }
   return printed + "    esac\n}\ncomplete -F _postern postern\n";
 }
@@ -117,9 +112,9 @@ std::string print_zsh_completion(const std::vector<CommandFacts>& commands) {
       "#compdef postern\n"
       "# Completion of postern's commands and options for zsh; printed by the program itself.\n"
       "local names=" +
-      in_quotes(words(commands)) + "\nlocal -a commands=(\n";
+      shell_quoted(words(commands)) + "\nlocal -a commands=(\n";
   for (const CommandFacts& command : commands) {
-    if (!command.name.empty()) printed += "    " + in_quotes(command.name + ":" + zsh_text(command.help)) + "\n";
+    if (!command.name.empty()) printed += "    " + shell_quoted(command.name + ":" + zsh_text(command.help)) + "\n";
   }
   printed +=
       ")\nif ((CURRENT == 2)) && [[ $words[2] != -* ]]; then\n"

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/diagnostic.h"
+#include "config/text.h"
 #include "proxy/init/postfix_files.h"
 
 namespace postern::init {
@@ -19,9 +20,7 @@ bool takes_usual_ports(const Plan& plan) {
 std::string shell_word(const std::string& text) {
   constexpr std::string_view harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-:+@%";
   if (!text.empty() && text.find_first_not_of(harmless) == text.npos) return text;
-  std::string word = "'";
-  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return word + "'";
+  return config::shell_quoted(text);
 }
 
 class Steps {
