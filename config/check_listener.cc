@@ -32,7 +32,7 @@ std::string at(const std::string& path, std::size_t index) {
 
 bool ListenAddresses::reached_by(const Endpoint& address) const {
   if (addresses_.contains(address)) return true;
-  if (address.kind != Endpoint::Kind::ip || !contains(loopback_networks(), address.address)) return false;
+  if (address.kind != Endpoint::Kind::ip || !is_loopback(address.address)) return false;
   Endpoint any = address;  // who listens on 0.0.0.0 listens on 127.0.0.1
   any.address.bytes = {};
   return addresses_.contains(any);

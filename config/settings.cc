@@ -161,4 +161,8 @@ std::vector<Network> loopback_networks() {
   return {v4, v6};
 }
 
+bool is_loopback(const IpAddress& address) {
+  return contains(loopback_networks(), address);
+}
+
 }  // namespace postern::config

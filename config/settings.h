@@ -98,7 +98,8 @@ struct EhloSettings {
   std::optional<ByteSize> size_limit;
 };
 
-std::vector<Network> loopback_networks();  // 127.0.0.0/8 and ::1/128
+std::vector<Network> loopback_networks();    // 127.0.0.0/8 and ::1/128
+bool is_loopback(const IpAddress& address);  // in one of them
 
 // 0: none. A client is an IPv4 address, or the first 64 bits of an IPv6 address.
 struct Limits {

@@ -171,6 +171,10 @@ Result<IpAddress> parse_ip_address(std::string_view text) {
   return fail(Errc::invalid_argument, quoted(text) + " is not an IP address");
 }
 
+bool is_any(const IpAddress& address) {
+  return address == IpAddress{address.family, {}};
+}
+
 std::string to_string(const IpAddress& address) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   const int family = address.family == IpAddress::Family::v4 ? AF_INET : AF_INET6;

@@ -36,6 +36,7 @@ struct IpAddress {
 };
 Result<IpAddress> parse_ip_address(std::string_view text);  // no brackets
 std::string to_string(const IpAddress& address);            // RFC 5952, no brackets
+bool is_any(const IpAddress& address);                      // 0.0.0.0, ::
 
 // Where to listen or connect: an IP address or host name with a port, or a unix socket.
 struct Endpoint {

@@ -31,14 +31,6 @@ std::string server_of(const std::string& program) {
   return found == known.end() ? std::string() : (*found)[1];
 }
 
-bool is_loopback(const config::Endpoint& address) {
-  return config::contains(config::loopback_networks(), address.address);
-}
-
-bool is_any_address(const config::Endpoint& address) {
-  return std::ranges::all_of(address.address.bytes, [](auto octet) { return octet == 0; });
-}
-
 }  // namespace
 
 bool tells_exim(const config::Backend& backend) {
@@ -137,7 +129,7 @@ bool Planner::postfix() {
   for (const PostfixService& service : facts_.postfix.services) {
     const auto address = own_address(service);
     const std::uint16_t port = port_of(service);
-    const bool is_inside = address && address->kind == config::Endpoint::Kind::ip && is_loopback(*address) &&
+    const bool is_inside = address && address->kind == config::Endpoint::Kind::ip && is_loopback(address->address) &&
                            service.program == "smtpd" && port != 25 && use_of(port) == PortUse::mail &&
                            !is_own_port(port);
     // Behind a content filter, mail comes back without the client that it came from (10025, 10026).
@@ -177,7 +169,7 @@ void Planner::postfix_submission() {
   for (const PostfixService& service : facts_.postfix.services) {
     const auto address = own_address(service);
     const bool is_told = service.takes_proxy == by_proxy && (by_proxy || service.trusts_xclient);
-    const bool is_inside = address && address->kind == config::Endpoint::Kind::ip && is_loopback(*address);
+    const bool is_inside = address && address->kind == config::Endpoint::Kind::ip && is_loopback(address->address);
     const bool fits = is_inside && is_told && service.program == "smtpd" &&
                       use_of(address->port) == PortUse::submission && !is_own_port(address->port);
     if (fits && !plan_.submission) plan_.submission = address;
@@ -207,7 +199,7 @@ bool Planner::exim() {
 }
 
 bool Planner::is_here(const config::Endpoint& address) {
-  return address.kind == config::Endpoint::Kind::ip ? is_loopback(address) || is_any_address(address)
+  return address.kind == config::Endpoint::Kind::ip ? is_loopback(address.address) || is_any(address.address)
                                                     : address.name == "localhost";
 }
 

@@ -49,7 +49,7 @@ std::vector<Endpoint> deaf(const Plan& plan, const std::vector<Endpoint>& listen
     for (const auto& at : {one.v4, one.v6}) {
       const auto serves = [&at](const Endpoint& other) {
         return other.port == at->port && other.address.family == at->address.family &&
-               (other.address == at->address || is_wildcard(other.address));
+               (other.address == at->address || is_any(other.address));
       };
       if (at && std::ranges::none_of(listening, serves)) found.push_back(*at);
     }

@@ -23,14 +23,6 @@ bool covers(const Network& outer, const Network& inner) {
 
 }  // namespace
 
-bool is_loopback(const IpAddress& address) {
-  return config::contains(config::loopback_networks(), address);
-}
-
-bool is_wildcard(const IpAddress& address) {
-  return std::ranges::all_of(address.bytes, [](std::uint8_t octet) { return octet == 0; });
-}
-
 bool is_link_local(const IpAddress& address) {
   if (address.family == IpAddress::Family::v4) return address.bytes[0] == 169 && address.bytes[1] == 254;
   return address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0U) == 0x80U;
@@ -66,7 +58,7 @@ std::optional<config::Endpoint> landing(const std::vector<config::Endpoint>& lis
   std::optional<config::Endpoint> found;
   for (const config::Endpoint& at : listen) {
     if (at.kind != config::Endpoint::Kind::ip || at.address.family != family || at.port == 0) continue;
-    if (is_wildcard(at.address)) return at;
+    if (is_any(at.address)) return at;
     // The kernel does not route what comes from outside to a loopback address; tproxy does without routing.
     const bool reached = !is_loopback(at.address) || !one.router || one.by == config::Interception::tproxy;
     if (reached && !found) found = at;

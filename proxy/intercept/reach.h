@@ -12,8 +12,6 @@
 
 namespace postern::intercept {
 
-bool is_loopback(const config::IpAddress& address);
-bool is_wildcard(const config::IpAddress& address);    // 0.0.0.0, ::
 bool is_link_local(const config::IpAddress& address);  // fe80::/10, 169.254.0.0/16
 
 // All of `network` is in one of `networks`.

@@ -54,12 +54,12 @@ std::string_view protocol(Family family) {
 std::string led_to(const Endpoint& at, bool from_here) {
   const std::string address = config::to_string(at.address);
   const bool first_of_loopback = address == "127.0.0.1" || address == "::1";
-  if (is_wildcard(at.address) || (from_here && first_of_loopback)) return "redirect to :" + std::to_string(at.port);
+  if (is_any(at.address) || (from_here && first_of_loopback)) return "redirect to :" + std::to_string(at.port);
   return "dnat " + std::string(protocol(at.address.family)) + " to " + config::to_string(at);
 }
 
 std::string taken_to(const Endpoint& at) {
-  const std::string where = is_wildcard(at.address) ? ":" + std::to_string(at.port) : config::to_string(at);
+  const std::string where = is_any(at.address) ? ":" + std::to_string(at.port) : config::to_string(at);
   return "tproxy " + std::string(protocol(at.address.family)) + " to " + where;
 }
 

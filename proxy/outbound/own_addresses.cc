@@ -9,10 +9,6 @@ namespace postern::outbound {
 
 namespace {
 
-bool is_any(const config::IpAddress& address) {
-  return address == config::IpAddress{address.family, {}};
-}
-
 // What a listener must be so that it accepts connections to `address`.
 auto listens_on(const net::SocketAddress& address) {
   return [&address](const config::Listener& listener) {
@@ -30,9 +26,8 @@ bool is_outbound_listener(const config::Settings& settings, const net::SocketAdd
 }
 
 bool is_own_mail_host(const config::Settings& settings, const net::SocketAddress& address) {
-  return contains(config::loopback_networks(), address.address) || is_any(address.address) ||
-         net::is_interface_address(address.address) || is_outbound_listener(settings, address) ||
-         std::ranges::any_of(settings.inbound, listens_on(address));
+  return is_loopback(address.address) || is_any(address.address) || net::is_interface_address(address.address) ||
+         is_outbound_listener(settings, address) || std::ranges::any_of(settings.inbound, listens_on(address));
 }
 
 IsOurs own_mail_hosts(const config::Settings& settings, const config::OutboundListener& listener) {
