@@ -174,8 +174,7 @@ void Gateway::obey(const keeper::Ask&, net::Descriptors&) {
 }
 
 void Gateway::obey(const keeper::Event& order, net::Descriptors&) {
-  if (events_.size() == keeper::most_events) events_.erase(events_.begin());
-  events_.push_back(order);
+  keeper::remember(events_, order);
   if (admin_) admin_->heard(events_);
 }
 

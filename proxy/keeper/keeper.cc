@@ -198,8 +198,7 @@ void Keeper::tell_counts() {
 // The status page has the last ones, whichever gateway they happened to.
 void Keeper::note(Event::Kind kind, std::string text) {
   if (text.size() > max_event) text.resize(max_event);
-  if (events_.size() == most_events) events_.erase(events_.begin());
-  events_.push_back({std::time(nullptr), kind, std::move(text)});
+  remember(events_, {std::time(nullptr), kind, std::move(text)});
   send(events_.back());
 }
 

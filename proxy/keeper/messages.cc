@@ -305,6 +305,11 @@ std::string_view to_string(Event::Kind value) {
   return "other";
 }
 
+void remember(std::vector<Event>& events, Event event) {
+  if (events.size() == most_events) events.erase(events.begin());
+  events.push_back(std::move(event));
+}
+
 std::string encode(const Order& order) {
   return std::visit([](const auto& each) { return pack(each); }, order);
 }

@@ -132,6 +132,8 @@ struct Event {
 inline constexpr std::size_t most_events = 16;
 inline constexpr std::size_t max_event = 512;  // octets of its text
 std::string_view to_string(Event::Kind value);
+// Puts it behind the others, of which the last ones stay.
+void remember(std::vector<Event>& events, Event event);
 
 using Order = std::variant<Snapshot, Sockets, Commit, Renewed, Resolver, Announce, Drain, Stop, Counts, Ask, Status,
                            CertificateState, Signer, Event>;
