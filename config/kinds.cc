@@ -55,10 +55,7 @@ std::string_view port_of_every_address(std::string_view text) {
   const std::string_view address = colon == std::string_view::npos ? "" : text.substr(0, colon);
   const std::string_view port = colon == std::string_view::npos ? text : text.substr(colon + 1);
   const bool every = address.empty() || address == "*" || address == "any" || address == "all" || address == "0";
-  std::uint16_t number = 0;
-  const auto [rest, problem] = std::from_chars(port.data(), port.data() + port.size(), number);
-  const bool is_port = !port.empty() && problem == std::errc() && rest == port.data() + port.size();
-  return every && is_port ? port : std::string_view();
+  return every && whole_number<std::uint16_t>(port) ? port : std::string_view();
 }
 
 Result<Endpoint> parse_listen_address(std::string_view text) {

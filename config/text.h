@@ -1,10 +1,13 @@
 // Text: kinds of characters, by ASCII and never by locale; case, hexadecimal digits, UTF-8.
 #pragma once
 
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace postern::config {
 
@@ -28,6 +31,16 @@ constexpr bool is_control(char c) {
 }
 constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t';
+}
+
+// All of `text` as a whole number in digits of that base; nothing: it is none, or too large for its kind.
+template <class Number>
+std::optional<Number> whole_number(std::string_view text, int base = 10) {
+  Number number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number, base);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return number;
 }
 
 // With a comma and a blank between them.

@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -15,15 +14,6 @@ namespace postern::config {
 namespace {
 
 constexpr std::string_view digits = "0123456789";
-
-// A whole number of decimal digits and nothing else.
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  auto [rest, problem] = std::from_chars(text.data(), end, value);
-  if (text.empty() || problem != std::errc() || rest != end) return std::nullopt;
-  return value;
-}
 
 // A number and its unit: "30s" is 30 units of 1000. Units are sorted from the largest down for printing.
 struct Unit {
@@ -39,7 +29,7 @@ constexpr std::uint64_t largest_quantity = std::uint64_t{1} << 60;
 
 std::optional<std::uint64_t> parse_quantity(std::string_view text, std::span<const Unit> units) {
   const std::size_t digit_count = std::min(text.find_first_not_of(digits), text.size());
-  const auto number = parse_number(text.substr(0, digit_count));
+  const auto number = whole_number<std::uint64_t>(text.substr(0, digit_count));
   const auto unit = std::ranges::find(units, text.substr(digit_count), &Unit::name);
   if (!number || unit == units.end() || *number > largest_quantity / unit->factor) return std::nullopt;
   return *number * unit->factor;
@@ -51,7 +41,7 @@ std::string print_quantity(std::uint64_t value, std::span<const Unit> units) {
 }
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
-  const auto number = parse_number(text);
+  const auto number = whole_number<std::uint64_t>(text);
   if (!number || *number > 65535) return std::nullopt;
   return static_cast<std::uint16_t>(*number);
 }
@@ -135,7 +125,7 @@ bool is_label(std::string_view label) {
 
 Result<Duration> parse_duration(std::string_view text) {
   if (const auto value = parse_quantity(text, duration_units)) return Duration(static_cast<std::int64_t>(*value));
-  if (parse_number(text)) {
+  if (whole_number<std::uint64_t>(text)) {
     return fail(Errc::invalid_argument, quoted(text) + " has no unit: write " + std::string(text) + "s for seconds");
   }
   return fail(Errc::invalid_argument,
@@ -222,7 +212,7 @@ Result<Network> parse_network(std::string_view text) {
   // ::ffff:10.0.0.0/104 was stored as IPv4: its first 96 bits went with the mapping.
   const bool mapped = address->family == IpAddress::Family::v4 && text.find(':') != std::string_view::npos;
   const unsigned shift = mapped ? 96 : 0;
-  const auto length = parse_number(text.substr(slash + 1));
+  const auto length = whole_number<std::uint64_t>(text.substr(slash + 1));
   if (!length || *length < shift || *length > network.prefix_length + shift) {
     return fail(Errc::invalid_argument, quoted(text) + " has a prefix length that is not from " +
                                             std::to_string(shift) + " to " +

@@ -7,7 +7,6 @@
 #include <openssl/x509.h>
 
 #include <array>
-#include <charconv>
 #include <memory>
 
 #include "config/text.h"
@@ -40,11 +39,7 @@ std::string_view next_word(std::string_view& text) {
 }
 
 std::optional<std::uint8_t> next_number(std::string_view& text) {
-  const std::string_view word = next_word(text);
-  std::uint8_t number = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-  if (error != std::errc{} || end != word.data() + word.size()) return std::nullopt;
-  return number;
+  return config::whole_number<std::uint8_t>(next_word(text));
 }
 
 std::optional<std::string> parse_hex(std::string_view text) {

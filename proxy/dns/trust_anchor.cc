@@ -1,7 +1,6 @@
 #include "proxy/dns/trust_anchor.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstddef>
 #include <span>
 
@@ -47,9 +46,8 @@ std::string join(const Words& words) {
 }
 
 bool is_number(std::string_view word, unsigned most) {
-  unsigned number = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-  return error == std::errc() && end == word.data() + word.size() && number <= most;
+  const auto number = config::whole_number<unsigned>(word);
+  return number && *number <= most;
 }
 
 // By its number or by a name, which libunbound knows.

@@ -1,7 +1,6 @@
 #include "proxy/init/plan.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "config/diagnostic.h"
 #include "config/text.h"
@@ -17,11 +16,8 @@ using config::quote;
 constexpr std::uint16_t usual_outbound_port = 10025;
 
 std::optional<std::uint16_t> port_in(const std::string& text) {
-  std::uint16_t port = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, port);
-  if (text.empty() || error != std::errc() || rest != end || port == 0) return std::nullopt;
-  return port;
+  const auto port = config::whole_number<std::uint16_t>(text);
+  return port && *port != 0 ? port : std::nullopt;
 }
 
 bool is_local_suffix(const std::string& host) {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <utility>
 
+#include "config/text.h"
 #include "proxy/init/wishes.h"
 
 namespace postern::init {
@@ -151,10 +151,7 @@ std::uint16_t port_of(const PostfixService& service) {
   if (port == "smtp") return 25;
   if (port == "submission") return 587;
   if (port == "submissions" || port == "smtps") return 465;
-  std::uint16_t number = 0;
-  const char* const end = port.data() + port.size();
-  const auto [rest, error] = std::from_chars(port.data(), end, number);
-  return error == std::errc() && rest == end ? number : std::uint16_t{0};
+  return config::whole_number<std::uint16_t>(port).value_or(0);
 }
 
 }  // namespace postern::init

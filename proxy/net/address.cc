@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -89,22 +88,13 @@ namespace {
 
 constexpr std::string_view state_listen = "0A";
 
-template <class Number>
-std::optional<Number> number_in(std::string_view text, int base) {
-  Number number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number, base);
-  if (text.empty() || error != std::errc() || rest != end) return std::nullopt;
-  return number;
-}
-
 // "0100007F": words of 32 bits as they lie in memory.
 std::optional<IpAddress> address_in(std::string_view text) {
   if (text.size() != 8 && text.size() != 32) return std::nullopt;
   IpAddress address;
   address.family = text.size() == 8 ? IpAddress::Family::v4 : IpAddress::Family::v6;
   for (std::size_t at = 0; at < text.size(); at += 8) {
-    const auto word = number_in<std::uint32_t>(text.substr(at, 8), 16);
+    const auto word = config::whole_number<std::uint32_t>(text.substr(at, 8), 16);
     if (!word) return std::nullopt;
     std::memcpy(address.bytes.data() + at / 2, &*word, sizeof *word);
   }
@@ -128,12 +118,12 @@ std::optional<ListeningSocket> socket_in(std::string_view line) {
   const std::size_t colon = local.find(':');
   if (fields[3] != state_listen || colon == local.npos) return std::nullopt;
   const auto address = address_in(local.substr(0, colon));
-  const auto port = number_in<std::uint16_t>(local.substr(colon + 1), 16);
+  const auto port = config::whole_number<std::uint16_t>(local.substr(colon + 1), 16);
   if (!address || !port) return std::nullopt;
   ListeningSocket socket;
   socket.at.address = *address;
   socket.at.port = *port;
-  socket.inode = number_in<std::uint64_t>(fields[9], 10).value_or(0);
+  socket.inode = config::whole_number<std::uint64_t>(fields[9]).value_or(0);
   return socket;
 }
 

@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 
 #include "config/file.h"
+#include "config/text.h"
 #include "config/values.h"
 
 namespace postern::policy {
@@ -40,12 +40,9 @@ std::optional<std::string_view> take_line(std::string_view& text, std::string_vi
 }
 
 std::optional<Time> time_of(std::string_view text) {
-  std::int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc{} || end != text.data() + text.size() || seconds < 0 || seconds > (std::int64_t{1} << 40)) {
-    return std::nullopt;
-  }
-  return Time(std::chrono::seconds(seconds));
+  const auto seconds = config::whole_number<std::int64_t>(text);
+  if (!seconds || *seconds < 0 || *seconds > (std::int64_t{1} << 40)) return std::nullopt;
+  return Time(std::chrono::seconds(*seconds));
 }
 
 std::string path_of(const std::string& directory, std::string_view domain) {

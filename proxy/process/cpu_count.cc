@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <limits>
 #include <thread>
 
 #include "config/file.h"
+#include "config/text.h"
 
 namespace postern::process {
 namespace {
@@ -18,13 +18,6 @@ std::string_view trimmed(std::string_view text) {
   while (!text.empty() && blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && blank(text.back())) text.remove_suffix(1);
   return text;
-}
-
-std::optional<std::int64_t> parse_number(std::string_view text) {
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 std::optional<unsigned> smaller(std::optional<unsigned> a, std::optional<unsigned> b) {
@@ -83,8 +76,8 @@ unsigned affinity_count() {
 }  // namespace
 
 std::optional<unsigned> parse_cfs_quota(std::string_view quota, std::string_view period) {
-  const auto allowed = parse_number(trimmed(quota));
-  const auto every = parse_number(trimmed(period));
+  const auto allowed = config::whole_number<std::int64_t>(trimmed(quota));
+  const auto every = config::whole_number<std::int64_t>(trimmed(period));
   if (!allowed || !every || *allowed <= 0 || *every <= 0) return std::nullopt;
   const std::int64_t whole = *allowed / *every + (*allowed % *every != 0 ? 1 : 0);
   return static_cast<unsigned>(std::min<std::int64_t>(whole, std::numeric_limits<int>::max()));

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <ctime>
@@ -17,19 +16,13 @@
 #include <system_error>
 #include <utility>
 
+#include "config/text.h"
+
 namespace postern::process {
 
 namespace {
 
 constexpr std::uint32_t most_sockets = 4'096;
-
-template <class Number>
-std::optional<Number> number(std::string_view text) {
-  Number value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 std::string_view value_of(const Variables& variables, const char* name) {
   const char* const found = variables(name);
@@ -38,7 +31,7 @@ std::string_view value_of(const Variables& variables, const char* name) {
 
 // Those of a service's start are meant for the process that was started, and are inherited by all below it.
 bool is_ours(std::string_view pid) {
-  return number<pid_t>(pid) == ::getpid();
+  return config::whole_number<pid_t>(pid) == ::getpid();
 }
 
 }  // namespace
@@ -61,7 +54,7 @@ Result<ServiceManager> ServiceManager::find(const Variables& variables) {
   const std::string_view interval = value_of(variables, "WATCHDOG_USEC");
   const std::string_view whose = value_of(variables, "WATCHDOG_PID");
   if (interval.empty() || (!whose.empty() && !is_ours(whose))) return manager;
-  const auto microseconds = number<std::uint64_t>(interval);
+  const auto microseconds = config::whole_number<std::uint64_t>(interval);
   if (!microseconds || *microseconds == 0 || *microseconds > INT64_MAX) {
     return fail(Errc::invalid_argument, "WATCHDOG_USEC: " + std::string(interval) + " is no number of microseconds");
   }
@@ -98,7 +91,7 @@ Result<std::vector<std::string>> activated_names(const Variables& variables) {
   std::vector<std::string> names;
   if (!is_ours(value_of(variables, "LISTEN_PID"))) return names;
   const std::string_view count = value_of(variables, "LISTEN_FDS");
-  const auto sockets = number<std::uint32_t>(count);
+  const auto sockets = config::whole_number<std::uint32_t>(count);
   if (!sockets || *sockets > most_sockets) {
     return fail(Errc::invalid_argument, "LISTEN_FDS: " + std::string(count) + " is no number of sockets");
   }

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+
+#include "config/text.h"
 
 namespace postern::wire {
 
@@ -45,11 +46,8 @@ tl::unexpected<Error> malformed(std::string_view what) {
 // ---- version 1: one line of text
 
 std::optional<std::uint16_t> parse_port(std::string_view text) {
-  std::uint16_t port = 0;
-  if (text.empty() || (text.size() > 1 && text.front() == '0')) return std::nullopt;
-  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return std::nullopt;
-  return port;
+  if (text.size() > 1 && text.front() == '0') return std::nullopt;
+  return config::whole_number<std::uint16_t>(text);
 }
 
 std::optional<IpAddress> parse_address(std::string_view text, bool is_v6) {
