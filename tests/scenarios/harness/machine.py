@@ -1,15 +1,12 @@
 """A Debian with a systemd of its own, in namespaces: what is below a folder, with all changes in memory."""
 
-import contextlib
-import ctypes
 import os
 import subprocess
 
-from harness.daemon import Daemon
+from harness.daemon import Daemon, children_of
+from harness.netns import entered_network
 from harness.ports import wait_until
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_CLONE_NEWNET = 0x40000000
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Nothing of the kernel can be changed from in there: /proc/sys and /sys are to be read only, which systemd respects.
@@ -61,6 +58,7 @@ class Machine:
         boot = ["bash", "-e", "-c", _BOOT, "boot", str(lower), f"{folder}/machine", _PATH]
         self.lower = str(lower)
         self._state = ""
+        self.first = None  # its process 1, seen from here
         self._daemon = Daemon(["unshare", *spaces, "--", *boot], f"{folder}/machine.log")
         try:
             self._daemon.wait_ready(self._has_begun, "systemd is up", 120)
@@ -69,15 +67,9 @@ class Machine:
             if self._state in ("initializing", "starting", "maintenance", "stopping"):
                 raise AssertionError(f"systemd can be started here, and is {self._state}: {error}") from None
             raise Impossible(f"no systemd can be started here: {error}") from None
-        self.first = self._first()
-
-    def _first(self):
-        with open(f"/proc/{self._daemon.pid}/task/{self._daemon.pid}/children", encoding="ascii") as children:
-            found = children.read().split()
-        return int(found[0]) if found else None
 
     def _has_begun(self):
-        self.first = self._first()
+        self.first = next(iter(children_of(self._daemon.pid)), None)
         if not self.first or os.readlink(f"/proc/{self.first}/exe").rpartition("/")[2] != "systemd":
             return False
         self._state = self.ask("systemctl", "is-system-running").stdout.strip()
@@ -126,23 +118,9 @@ class Machine:
             found.add(f"-{path}" if kind == "c" else path)
         return found
 
-    @contextlib.contextmanager
     def entered(self):
-        """This thread's network is the machine's."""
-        own = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        other = os.open(f"/proc/{self.first}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._join(other)
-            yield
-        finally:
-            self._join(own)
-            os.close(own)
-            os.close(other)
-
-    @staticmethod
-    def _join(descriptor):
-        if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
+        """With it this thread's network is the machine's."""
+        return entered_network(f"/proc/{self.first}/ns/net")
 
     def end(self):
         self._daemon.kill()

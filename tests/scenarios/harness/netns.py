@@ -169,12 +169,8 @@ class Namespace:
     @contextlib.contextmanager
     def entered(self):
         """The calling thread is on this host: sockets that it makes, and /proc/sys/net, are this host's."""
-        with open("/proc/thread-self/ns/net", "rb") as home, open(f"{_NAMES}/{self.name}", "rb") as there:
-            _enter(there)
-            try:
-                yield self
-            finally:
-                _enter(home)
+        with entered_network(f"{_NAMES}/{self.name}"):
+            yield self
 
     def forward_packets(self):
         """Makes a router of this host."""
@@ -182,6 +178,17 @@ class Namespace:
             for switch in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
                 with open(f"/proc/sys/net/{switch}", "w", encoding="ascii") as file:
                     file.write("1\n")
+
+
+@contextlib.contextmanager
+def entered_network(path):
+    """The calling thread's network is the one whose namespace is that file."""
+    with open("/proc/thread-self/ns/net", "rb") as home, open(path, "rb") as there:
+        _enter(there)
+        try:
+            yield
+        finally:
+            _enter(home)
 
 
 def join(one, its_link, its_addresses, other, other_link, other_addresses):
